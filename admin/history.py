@@ -1,0 +1,116 @@
+"""What happened: the change log as staff read it, its proof, and refusals by their reference."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from admin.access import Permission, check_may
+from idp.actor import Staff
+from idp.changelog import ChangeRow, Checkpoint, Sealer, SealStores, Verdict, verify
+from idp.secrets import INSTALLATION
+from idp.transaction import Begin
+from sso_connect.diagnostics import Diagnostics, Refusal
+
+MOST_ROWS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFilter:
+    """Which rows of one biller: all, or those of a user, a customer, or both. `before`: only rows with a smaller id."""
+
+    bid: int
+    user_id: UUID | None = None
+    customer_id: UUID | None = None
+    before: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeEntry:
+    """A row with its values. `values` is "" where there are none, or where they were erased (`row.commitment` tells which)."""
+
+    row: ChangeRow
+    values: str
+
+    @property
+    def erased(self) -> bool:
+        """The row had values, and they are gone."""
+        return bool(self.row.commitment) and not self.values
+
+    def before_and_after(self) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
+        """What stood there before and after, None where nothing did."""
+        if not self.values:
+            return None, None
+        content = json.loads(self.values)
+        return content["before"], content["after"]
+
+
+class ChangeHistoryStore(Protocol):
+    """Reads the change log of one biller."""
+
+    def list_changes(self, wanted: ChangeFilter, limit: int) -> list[ChangeEntry]:
+        """Newest first by id, at most `limit`."""
+        ...
+
+
+class HistoryStores(SealStores, Protocol):
+    """The slice of stores that history needs."""
+
+    @property
+    def change_history(self) -> ChangeHistoryStore: ...
+
+
+class HistoryAdmin:
+    """Reads and proves the change log."""
+
+    def __init__(self, read: Begin[HistoryStores], sealer: Sealer, check: Callable[[str], Mapping[str, Any] | None]) -> None:
+        """`check`: the claims of a checkpoint's token, None when its signature is not ours (idp.keys)."""
+        self._read = read
+        self._sealer = sealer
+        self._check = check
+
+    def list_changes(self, staff: Staff, request_id: str, wanted: ChangeFilter, limit: int = 50) -> list[ChangeEntry]:  # noqa: ARG002
+        """Newest first. BID 0 is the installation: partners and their changes, for the operator's staff only."""
+        if wanted.bid == INSTALLATION:
+            check_may(staff, Permission.PLATFORM_CHANGES_READ)
+        else:
+            check_may(staff, Permission.BILLER_CHANGES_READ, wanted.bid)
+        with self._read() as stores:
+            return stores.change_history.list_changes(wanted, max(1, min(limit, MOST_ROWS)))
+
+    def verify(self, staff: Staff, request_id: str, exported: Iterable[str] = ()) -> Verdict:  # noqa: ARG002
+        """Walk the whole chain, with checkpoint tokens that were kept elsewhere."""
+        check_may(staff, Permission.PLATFORM_CHANGES_VERIFY)
+        with self._read() as stores:
+            return verify(stores.seals, self._check, exported)
+
+    def checkpoint(self, staff: Staff, request_id: str) -> Checkpoint | None:  # noqa: ARG002
+        """Sign where the chain stands now; None while nothing is sealed."""
+        check_may(staff, Permission.PLATFORM_CHECKPOINTS_CREATE)
+        return self._sealer.checkpoint()
+
+    def list_checkpoints(self, staff: Staff, request_id: str) -> list[Checkpoint]:  # noqa: ARG002
+        """All that are kept here, oldest first."""
+        check_may(staff, Permission.PLATFORM_CHECKPOINTS_READ)
+        with self._read() as stores:
+            return stores.seals.list_checkpoints()
+
+
+class RefusalAdmin:
+    """Finds what was refused."""
+
+    def __init__(self, diagnostics: Diagnostics) -> None:
+        self._diagnostics = diagnostics
+
+    def get(self, staff: Staff, request_id: str, bid: int, reference: str) -> Refusal:  # noqa: ARG002
+        """By the reference on the page. ReferenceNotFound."""
+        check_may(staff, Permission.BILLER_REFUSALS_READ, bid)
+        return self._diagnostics.get(bid, reference)
+
+    def list_recent(self, staff: Staff, request_id: str, bid: int, limit: int = 50) -> list[Refusal]:  # noqa: ARG002
+        """Newest first."""
+        check_may(staff, Permission.BILLER_REFUSALS_READ, bid)
+        return self._diagnostics.list_recent(bid, limit)

@@ -1,0 +1,130 @@
+"""Customers and users as staff see and change them."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+from uuid import UUID
+
+from admin.access import Permission, check_may
+from idp.accounts.register import Register, Registered, Wanted
+from idp.actor import Staff
+from idp.directory.billers import Biller, Billers
+from idp.directory.customers import Customer, Customers
+from idp.directory.names import account_key, user_name_key
+from idp.directory.payers import PayerRecord, PayerStore
+from idp.directory.users import User, Users, UserStore
+from idp.errors import FieldError, InvalidFields, UserNotFound
+from idp.transaction import Begin
+
+
+class CustomerAdmin:
+    """Creates, changes and shows the utility accounts of a biller."""
+
+    def __init__(self, customers: Customers, billers: Billers) -> None:
+        self._customers = customers
+        self._billers = billers
+
+    def create(self, staff: Staff, request_id: str, bid: int, account_number: str, **values: Any) -> Customer:
+        """Make one from its number and any of `customers.CHANGEABLE`. BillerNotFound, InvalidFields, CustomerExists."""
+        check_may(staff, Permission.BILLER_CUSTOMERS_CREATE, bid)
+        return self._customers.create(staff, request_id, self._billers.get(bid), account_number, **values)
+
+    def change(self, staff: Staff, request_id: str, bid: int, account_number: str, **values: Any) -> Customer:
+        """Set any of `customers.CHANGEABLE`. BillerNotFound, CustomerNotFound, InvalidFields."""
+        check_may(staff, Permission.BILLER_CUSTOMERS_CHANGE, bid)
+        biller = self._billers.get(bid)
+        customer = self._customers.get_by_account(biller, account_number)
+        return self._customers.change(staff, request_id, biller, customer.id, **values)
+
+    def get(self, staff: Staff, request_id: str, bid: int, account_number: str) -> Customer:  # noqa: ARG002
+        """By account number in any spelling. BillerNotFound, CustomerNotFound."""
+        check_may(staff, Permission.BILLER_CUSTOMERS_READ, bid)
+        return self._customers.get_by_account(self._billers.get(bid), account_number)
+
+    def list_page(self, staff: Staff, request_id: str, bid: int, after: str = "", limit: int = 200) -> list[Customer]:  # noqa: ARG002
+        """By account number, from the one after the number `after` ("": from the first). BillerNotFound, InvalidFields."""
+        check_may(staff, Permission.BILLER_CUSTOMERS_READ, bid)
+        biller = self._billers.get(bid)
+        return self._customers.list_page(bid, _canonical_number(biller, after) if after else "", limit)
+
+
+class UserStores(Protocol):
+    """The slice of stores that a look at a user needs."""
+
+    @property
+    def users(self) -> UserStore: ...
+
+    @property
+    def payers(self) -> PayerStore: ...
+
+
+class UserAdmin:
+    """Creates, changes, revokes and shows the users of a biller. `named`: a LoginGUID or a user name, as typed."""
+
+    def __init__(self, users: Users, register: Register, billers: Billers, read: Begin[UserStores]) -> None:
+        self._users = users
+        self._register = register
+        self._billers = billers
+        self._read = read
+
+    def create(self, staff: Staff, request_id: str, bid: int, wanted: Wanted) -> Registered:
+        """Register a user on accounts, as staff: no proof is asked for. BillerNotFound, InvalidFields, UserDisabled."""
+        check_may(staff, Permission.BILLER_USERS_CREATE, bid)
+        return self._register.register(staff, request_id, self._billers.get(bid), wanted, None)
+
+    def change(self, staff: Staff, request_id: str, bid: int, named: str, **changes: Any) -> User:
+        """Change names, e-mail, phone, locale or disabled. UserNotFound, UserNameTaken, InvalidFields."""
+        check_may(staff, Permission.BILLER_USERS_CHANGE, bid)
+        return self._users.change(staff, request_id, bid, self._find(bid, named), **changes)
+
+    def revoke(self, staff: Staff, request_id: str, bid: int, named: str) -> UUID:
+        """End every token and session of the user, everywhere; its LoginGUID. UserNotFound."""
+        check_may(staff, Permission.BILLER_USERS_REVOKE, bid)
+        user_id = self._find(bid, named)
+        self._users.revoke(staff, request_id, bid, user_id)
+        return user_id
+
+    def get(self, staff: Staff, request_id: str, bid: int, named: str) -> PayerRecord:  # noqa: ARG002
+        """The user with its accounts. BillerNotFound, UserNotFound."""
+        check_may(staff, Permission.BILLER_USERS_READ, bid)
+        user_id = self._find(bid, named)
+        with self._read() as stores:
+            found = stores.payers.find_payer(bid, user_id)
+        if found is None:
+            raise UserNotFound(named)
+        return found
+
+    def list_page(self, staff: Staff, request_id: str, bid: int, after: str = "", limit: int = 200) -> list[User]:  # noqa: ARG002
+        """By user name, from the one after `after` ("": from the first). BillerNotFound, InvalidFields."""
+        check_may(staff, Permission.BILLER_USERS_READ, bid)
+        self._billers.get(bid)
+        try:
+            key = user_name_key(after) if after else ""
+        except ValueError as fault:
+            raise InvalidFields(fields=[FieldError("After", str(fault))]) from None
+        return self._users.list_page(bid, key, limit)
+
+    def _find(self, bid: int, named: str) -> UUID:
+        """The id of the user that is meant. A GUID that nobody here has may still be somebody's user name."""
+        self._billers.get(bid)
+        with self._read() as stores:
+            try:
+                by_id = stores.users.find_user(bid, UUID(named))
+            except ValueError:
+                by_id = None
+            if by_id is not None:
+                return by_id.id
+            try:
+                by_name = stores.users.find_by_user_name(bid, user_name_key(named))
+            except ValueError:
+                by_name = None
+        if by_name is None:
+            raise UserNotFound(named)
+        return by_name.id
+
+
+def _canonical_number(biller: Biller, account_number: str) -> str:
+    try:
+        return account_key(biller.policies.account_profile, account_number)
+    except ValueError as fault:
+        raise InvalidFields(fields=[FieldError("After", str(fault))]) from None

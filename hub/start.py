@@ -1,0 +1,117 @@
+"""What must hold before a process serves: asked once at the start, every fault told at once, a line each.
+
+    database          answers, and no migration is pending
+    key-value store   answers, and evicts nothing
+    secrets           the database was written under our master key
+    origins           each biller has one of its own, unless the operator accepts sharing
+    connections       all pools together fit into what PostgreSQL allows
+
+Each question costs the same at three billers and at three thousand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from idp.errors import HubError
+from idp.kv import KeyValue
+from idp.secrets import Secrets
+from idp.settings import Settings, SettingsError
+
+_MOST_ORIGINS = 5
+
+
+class StartStore(Protocol):
+    """What a start asks the database."""
+
+    def list_shared_origins(self, limit: int) -> list[str]:
+        """Origins on which more than one biller lives."""
+        ...
+
+    def connection_room(self) -> int | None:
+        """How many connections the server lets ordinary roles have, all together; None: no server, no limit."""
+        ...
+
+
+class StartStores(Protocol):
+    """The slice of stores that a start works with."""
+
+    @property
+    def start(self) -> StartStore: ...
+
+
+class StartDatabase(Protocol):
+    """The database, before anything is served from it."""
+
+    def check(self) -> None:
+        """Answer with a schema that this program knows, or raise StoreUnavailable."""
+        ...
+
+    def read(self) -> AbstractContextManager[StartStores]:
+        """Stores for single statements."""
+        ...
+
+
+class Starting(Protocol):
+    """What of the wired hub (hub.wiring) a start needs."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def database(self) -> StartDatabase: ...
+
+    @property
+    def kv(self) -> KeyValue: ...
+
+    @property
+    def secrets(self) -> Secrets: ...
+
+
+def check_start(hub: Starting) -> list[str]:
+    """One plain line per fault; empty: serve. What rests on a database that does not answer is not asked."""
+    faults = list(_told("key-value store", hub.kv.check))
+    database = list(_told("database", hub.database.check))
+    if not database:
+        database += _told("secrets", hub.secrets.check)
+        with hub.database.read() as stores:
+            database += _shared_origins(hub.settings, stores.start)
+            database += _connections(hub.settings, stores.start)
+    return database + faults
+
+
+def listen_address(settings: Settings) -> tuple[str, int]:
+    """Host and port of IDHUB_LISTEN; an IPv6 address stands in brackets. SettingsError when it is neither."""
+    host, colon, port = settings.listen.rpartition(":")
+    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise SettingsError("IDHUB_LISTEN: ADDRESS:PORT is expected, for example 127.0.0.1:8080")
+    return host.strip("[]"), int(port)
+
+
+def _told(what: str, check: Callable[[], None]) -> Iterator[str]:
+    try:
+        check()
+    except HubError as fault:
+        yield f"{what}: {' '.join((fault.detail or fault.public).split())}"
+
+
+def _shared_origins(settings: Settings, store: StartStore) -> Iterator[str]:
+    if settings.shared_origin == "accepted":
+        return
+    for origin in store.list_shared_origins(_MOST_ORIGINS):
+        yield (
+            f"billers: {origin} has more than one biller; give each a host (`idhub billers change BID --host HOST`)"
+            " or accept weaker isolation with IDHUB_SHARED_ORIGIN=accepted"
+        )
+
+
+def _connections(settings: Settings, store: StartStore) -> Iterator[str]:
+    room = store.connection_room()
+    wanted = settings.workers * settings.database_pool
+    if room is not None and wanted > room:
+        yield (
+            f"database: IDHUB_WORKERS x IDHUB_DATABASE_POOL = {wanted} connections, the server allows {room};"
+            " lower one of them or raise max_connections"
+        )

@@ -1,0 +1,51 @@
+"""Rows of the change log, written in the transaction of the change (contract: idp.changelog.ChangeLogStore)."""
+
+from __future__ import annotations
+
+import secrets
+
+from sqlalchemy import insert
+
+from hub.storage.tables.log import change_log, change_values
+from hub.storage.work import Work
+from idp.changelog import Change, ChangeValues, values_text
+
+_SALT_BYTES = 16
+"""128 bits: without them a commitment over a name or an address could be found by trying."""
+
+# inline(): no RETURNING. The hot path is one statement and one round trip, on a connection in AUTOCOMMIT too.
+_APPEND = insert(change_log).inline()
+_APPEND_FOR_VALUES = insert(change_log).returning(change_log.c.id)
+_ADD_VALUES = insert(change_values).inline()
+
+
+class SqlChangeLogStore:
+    """Appends. A change with before or after takes two statements and so a transaction (RuntimeError without one)."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    def append(self, change: Change) -> None:
+        """Add one row, with its values in the side table when it has any. The time is the transaction's."""
+        row = {
+            "at": self._work.now,
+            "bid": change.bid,
+            "action": change.action.value,
+            "actor_kind": change.actor.kind,
+            "actor_id": change.actor.id,
+            "on_behalf_of": change.on_behalf_of,
+            "user_id": change.user_id,
+            "customer_id": change.customer_id,
+            "subject": change.subject,
+            "request_id": change.request_id,
+            "commitment": "",
+        }
+        if change.before is None and change.after is None:
+            self._work.connection.execute(_APPEND, row)
+            return
+        if self._work.single:
+            raise RuntimeError("before and after are written in a transaction: Database.begin, not Database.read")
+        content, salt = values_text(change.before, change.after), secrets.token_hex(_SALT_BYTES)
+        row["commitment"] = ChangeValues(0, salt, content).commitment()
+        change_id = self._work.connection.execute(_APPEND_FOR_VALUES, row).scalar_one()
+        self._work.connection.execute(_ADD_VALUES, {"change_id": change_id, "salt": salt, "content": content})

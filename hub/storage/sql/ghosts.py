@@ -1,0 +1,30 @@
+"""Ghosts (idp.directory.ghosts)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import bindparam, select
+
+from hub.storage.sql.conflicts import Upsert
+from hub.storage.sql.rows import columns, values
+from hub.storage.tables.directory import ghosts
+from hub.storage.work import Work
+from idp.directory.ghosts import Ghost
+
+_FIND = select(*columns(Ghost, ghosts)).where(ghosts.c.bid == bindparam("bid"), ghosts.c.customer_id == bindparam("customer_id"))
+_PUT = Upsert(ghosts, key=("bid", "customer_id"), update=("name", "email", "email_key", "phone", "email_since"))
+
+
+class SqlGhostStore:
+    """Satisfies GhostStore."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    def find_ghost(self, bid: int, customer_id: UUID) -> Ghost | None:
+        row = self._work.connection.execute(_FIND, {"bid": bid, "customer_id": customer_id}).one_or_none()
+        return None if row is None else Ghost(*row)
+
+    def put_ghost(self, ghost: Ghost) -> None:
+        self._work.connection.execute(_PUT.on(self._work), values(ghost))

@@ -1,0 +1,108 @@
+"""Invoices (contract: idp.billing.invoices.InvoiceStore).
+
+A cursor is `{whose}.{date}.{number}` of the last invoice shown, base64url. `whose` is a digest of biller and customer, so that a
+cursor is good for one list only. What does not fit starts at the beginning: it can only be an old or a foreign link.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, select, tuple_
+
+from hub.storage.sql.conflicts import Upsert
+from hub.storage.sql.rows import columns, values
+from hub.storage.tables.billing import invoices
+from hub.storage.work import Work
+from idp.billing.invoices import Invoice, InvoiceLine, InvoicePage
+
+_NAMES = [each.name for each in fields(Invoice)]
+_CUSTOMS, _LINES = _NAMES.index("customs"), _NAMES.index("lines")
+
+_OF_CUSTOMER = select(*columns(Invoice, invoices)).where(
+    invoices.c.bid == bindparam("of_bid"), invoices.c.customer_id == bindparam("of_customer")
+)
+_PAGE = _OF_CUSTOMER.order_by(invoices.c.issued_on.desc(), invoices.c.number.desc()).limit(bindparam("limit"))
+_NEXT_PAGE = _PAGE.where(
+    tuple_(invoices.c.issued_on, invoices.c.number)
+    < tuple_(bindparam("date_before", type_=invoices.c.issued_on.type), bindparam("number_before"))
+)
+_BY_NUMBER = _OF_CUSTOMER.where(invoices.c.number.in_(bindparam("numbers", expanding=True)))
+
+_IDENTITY = ("bid", "customer_id", "number")
+_KEPT = frozenset({"id", "created_at", *_IDENTITY})
+_PUT = Upsert(invoices, key=_IDENTITY, update=[name for name in _NAMES if name not in _KEPT])
+
+
+class SqlInvoiceStore:
+    """Invoices in a SQL database."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    def list_invoices(self, bid: int, customer_id: UUID, cursor: str | None, limit: int) -> InvoicePage:
+        """By date, newest first (number breaks ties). A cursor that is not ours starts at the beginning."""
+        wanted: dict[str, Any] = {"of_bid": bid, "of_customer": customer_id, "limit": limit + 1}
+        statement = _PAGE
+        if cursor is not None and (last := _read_cursor(cursor, bid, customer_id)) is not None:
+            statement = _NEXT_PAGE
+            wanted["date_before"], wanted["number_before"] = last
+        found = [_invoice(row) for row in self._work.connection.execute(statement, wanted)]
+        shown = tuple(found[:limit])
+        more = len(found) > limit and shown
+        return InvoicePage(shown, _cursor(shown[-1]) if more else None)
+
+    def find_invoices(self, bid: int, customer_id: UUID, numbers: tuple[str, ...]) -> dict[str, Invoice]:
+        """Several by number."""
+        wanted = {"of_bid": bid, "of_customer": customer_id, "numbers": list(numbers)}
+        return {row.number: _invoice(row) for row in self._work.connection.execute(_BY_NUMBER, wanted)}
+
+    def put_invoice(self, invoice: Invoice) -> None:
+        """Insert, or update the one with this customer and number, which keeps its id and the time it was made."""
+        self._work.connection.execute(_PUT.on(self._work), _row(invoice))
+
+
+def _row(invoice: Invoice) -> dict[str, Any]:
+    return values(invoice) | {
+        "customs": {str(number): text for number, text in invoice.customs.items()},
+        # Quantity as text: a JSON number would come back as a float.
+        "lines": [[line.description, str(line.quantity), line.amount_minor] for line in invoice.lines],
+    }
+
+
+def _invoice(row: Sequence[Any]) -> Invoice:
+    stored = Invoice(*row)
+    lines = tuple(InvoiceLine(text, Decimal(quantity), minor) for text, quantity, minor in row[_LINES])
+    return replace(stored, customs=_customs(row[_CUSTOMS]), lines=lines)
+
+
+def _customs(stored: Mapping[str, str]) -> dict[int, str]:
+    return {number: stored[str(number)] for number in sorted(map(int, stored))}
+
+
+def _cursor(invoice: Invoice) -> str:
+    text = f"{_whose(invoice.bid, invoice.customer_id)}.{invoice.issued_on.isoformat()}.{invoice.number}"
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+
+def _read_cursor(cursor: str, bid: int, customer_id: UUID) -> tuple[date, str] | None:
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        whose, issued_on, number = text.split(".", 2)
+        last = date.fromisoformat(issued_on), number
+    except (binascii.Error, ValueError):
+        return None
+    # PostgreSQL has no NUL in a text, so no number of ours has one.
+    return last if whose == _whose(bid, customer_id) and "\x00" not in number else None
+
+
+def _whose(bid: int, customer_id: UUID) -> str:
+    return hashlib.sha256(f"{bid}/{customer_id}".encode()).hexdigest()[:12]

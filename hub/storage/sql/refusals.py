@@ -1,0 +1,89 @@
+"""Refusals with their checks (contract: sso_connect.diagnostics.RefusalStore)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, delete, insert, select
+
+from hub.storage.tables.diagnostics import refusals
+from hub.storage.work import Work
+from sso_connect.diagnostics import Check, Refusal
+
+_COLUMNS = (
+    refusals.c.reference,
+    refusals.c.at,
+    refusals.c.bid,
+    refusals.c.code,
+    refusals.c.place,
+    refusals.c.checks,
+    refusals.c.request_id,
+    refusals.c.key_id,
+    refusals.c.partner_id,
+    refusals.c.user_id,
+)
+"""In the order of Refusal's fields."""
+
+_ADD = insert(refusals).inline()
+_FIND = select(*_COLUMNS).where(refusals.c.bid == bindparam("of_bid"), refusals.c.reference == bindparam("wanted"))
+_LIST = (
+    select(*_COLUMNS)
+    .where(refusals.c.bid == bindparam("of_bid"))
+    .order_by(refusals.c.at.desc(), refusals.c.reference)
+    .limit(bindparam("limit"))
+)
+_over = (
+    select(refusals.c.reference)
+    .where(refusals.c.at < bindparam("before_time"))
+    .order_by(refusals.c.at)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
+    .cte("picked")
+)
+_PURGE = delete(refusals).where(refusals.c.reference.in_(select(_over.c.reference)))
+
+
+class SqlRefusalStore:
+    """Refusals in a SQL database."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    def add_refusal(self, refusal: Refusal) -> None:
+        """Insert."""
+        self._work.connection.execute(
+            _ADD,
+            {
+                "reference": refusal.reference,
+                "at": refusal.at,
+                "bid": refusal.bid,
+                "code": refusal.code,
+                "place": refusal.where,
+                "checks": [asdict(check) for check in refusal.checks],
+                "request_id": refusal.request_id,
+                "key_id": refusal.key_id,
+                "partner_id": refusal.partner_id,
+                "user_id": refusal.user_id,
+            },
+        )
+
+    def find_refusal(self, bid: int, reference: str) -> Refusal | None:
+        """By reference within a biller."""
+        row = self._work.connection.execute(_FIND, {"of_bid": bid, "wanted": reference}).first()
+        return None if row is None else _refusal(row)
+
+    def list_refusals(self, bid: int, limit: int) -> list[Refusal]:
+        """Newest first."""
+        return [_refusal(row) for row in self._work.connection.execute(_LIST, {"of_bid": bid, "limit": limit})]
+
+    def purge_refusals(self, before: datetime, limit: int) -> int:
+        """Remove those older than `before`, the oldest first. How many."""
+        return self._work.connection.execute(_PURGE, {"before_time": before, "limit": limit}).rowcount
+
+
+def _refusal(row: Sequence[Any]) -> Refusal:
+    reference, at, bid, code, place, checks, *known = row
+    return Refusal(reference, at, bid, code, place, tuple(Check(**check) for check in checks), *known)

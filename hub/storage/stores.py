@@ -1,0 +1,131 @@
+"""All stores of one transaction: the object behind `with self._begin() as stores:`.
+
+It satisfies the slice of stores that any service names (`BillerStores`, `PayerStores`, ...). A store is made when it is asked
+for: most requests need two or three.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from hub.storage.sql.advanced_settings import SqlSettingStore
+from hub.storage.sql.api_keys import SqlApiKeyStore
+from hub.storage.sql.billers import SqlBillerStore
+from hub.storage.sql.changelog import SqlChangeLogStore
+from hub.storage.sql.customers import SqlCustomerStore
+from hub.storage.sql.destinations import SqlDestinationStore
+from hub.storage.sql.ghosts import SqlGhostStore
+from hub.storage.sql.history import SqlChangeHistoryStore
+from hub.storage.sql.import_runs import SqlImportRunStore
+from hub.storage.sql.invoices import SqlInvoiceStore
+from hub.storage.sql.jobs import SqlJobStore
+from hub.storage.sql.mails import SqlMailStore
+from hub.storage.sql.outbox import SqlOutboxStore
+from hub.storage.sql.partners import SqlPartnerStore
+from hub.storage.sql.payers import SqlPayerStore
+from hub.storage.sql.refusals import SqlRefusalStore
+from hub.storage.sql.registrations import SqlRegistrationStore
+from hub.storage.sql.role_codes import SqlRoleCodeStore
+from hub.storage.sql.seals import SqlSealStore
+from hub.storage.sql.signing_keys import SqlSigningKeyStore
+from hub.storage.sql.users import SqlPartnerUserStore, SqlUserStore
+from hub.storage.work import Work
+
+
+class Stores:
+    """One transaction (or one connection for single statements), seen as stores."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    # --- directory ---
+
+    @cached_property
+    def billers(self) -> SqlBillerStore:
+        return SqlBillerStore(self._work)
+
+    @cached_property
+    def settings(self) -> SqlSettingStore:
+        return SqlSettingStore(self._work)
+
+    @cached_property
+    def destinations(self) -> SqlDestinationStore:
+        return SqlDestinationStore(self._work)
+
+    @cached_property
+    def partners(self) -> SqlPartnerStore:
+        return SqlPartnerStore(self._work)
+
+    @cached_property
+    def api_keys(self) -> SqlApiKeyStore:
+        return SqlApiKeyStore(self._work)
+
+    @cached_property
+    def customers(self) -> SqlCustomerStore:
+        return SqlCustomerStore(self._work)
+
+    @cached_property
+    def role_codes(self) -> SqlRoleCodeStore:
+        return SqlRoleCodeStore(self._work)
+
+    @cached_property
+    def ghosts(self) -> SqlGhostStore:
+        return SqlGhostStore(self._work)
+
+    @cached_property
+    def users(self) -> SqlUserStore:
+        return SqlUserStore(self._work)
+
+    @cached_property
+    def partner_users(self) -> SqlPartnerUserStore:
+        return SqlPartnerUserStore(self._work)
+
+    @cached_property
+    def registrations(self) -> SqlRegistrationStore:
+        return SqlRegistrationStore(self._work)
+
+    @cached_property
+    def payers(self) -> SqlPayerStore:
+        return SqlPayerStore(self._work)
+
+    # --- the rest ---
+
+    @cached_property
+    def invoices(self) -> SqlInvoiceStore:
+        return SqlInvoiceStore(self._work)
+
+    @cached_property
+    def changelog(self) -> SqlChangeLogStore:
+        return SqlChangeLogStore(self._work)
+
+    @cached_property
+    def change_history(self) -> SqlChangeHistoryStore:
+        return SqlChangeHistoryStore(self._work)
+
+    @cached_property
+    def seals(self) -> SqlSealStore:
+        return SqlSealStore(self._work)
+
+    @cached_property
+    def outbox(self) -> SqlOutboxStore:
+        return SqlOutboxStore(self._work)
+
+    @cached_property
+    def jobs(self) -> SqlJobStore:
+        return SqlJobStore(self._work)
+
+    @cached_property
+    def mails(self) -> SqlMailStore:
+        return SqlMailStore(self._work)
+
+    @cached_property
+    def signing_keys(self) -> SqlSigningKeyStore:
+        return SqlSigningKeyStore(self._work)
+
+    @cached_property
+    def refusals(self) -> SqlRefusalStore:
+        return SqlRefusalStore(self._work)
+
+    @cached_property
+    def import_runs(self) -> SqlImportRunStore:
+        return SqlImportRunStore(self._work)

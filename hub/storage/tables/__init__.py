@@ -1,0 +1,11 @@
+"""The tables: one MetaData, a file per area, UTC times, native UUIDs where the database has them.
+
+Importing this package knows every table (migrations and `metadata.create_all` of tests need that).
+"""
+
+from __future__ import annotations
+
+from hub.storage.tables import billing, diagnostics, directory, jobs, keys, log, partners
+from hub.storage.tables.columns import metadata
+
+__all__ = ["billing", "diagnostics", "directory", "jobs", "keys", "log", "metadata", "partners"]

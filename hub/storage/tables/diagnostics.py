@@ -1,0 +1,57 @@
+"""Refusals that are found again by their reference, and runs of imports with the report of their rows."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, Uuid
+
+from hub.storage.tables.columns import BigId, Json, UtcTime, metadata
+
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("reference", String, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("bid", Integer, nullable=False),
+    Column("code", String, nullable=False),
+    Column("place", String, nullable=False),
+    Column("checks", Json, nullable=False),
+    Column("request_id", String, nullable=False),
+    Column("key_id", Uuid),
+    Column("partner_id", Uuid),
+    Column("user_id", Uuid),
+)
+Index("ix_refusals_bid_at", refusals.c.bid, refusals.c.at)
+Index("ix_refusals_at", refusals.c.at)
+
+import_runs = Table(
+    "import_runs",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("bid", Integer, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("file_name", String, nullable=False),
+    Column("file_digest", String, nullable=False),
+    Column("dry_run", Boolean, nullable=False),
+    Column("state", String, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("finished_at", UtcTime),
+    Column("read", Integer, nullable=False),
+    Column("created", Integer, nullable=False),
+    Column("changed", Integer, nullable=False),
+    Column("unchanged", Integer, nullable=False),
+    Column("left_out", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+import_rows = Table(
+    "import_rows",
+    metadata,
+    Column("n", BigId, primary_key=True, autoincrement=True),
+    Column("bid", Integer, nullable=False),
+    Column("run_id", Uuid, ForeignKey("import_runs.id"), nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("column_name", String, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+Index("ix_import_rows_run_id_line_n", import_rows.c.run_id, import_rows.c.line, import_rows.c.n)

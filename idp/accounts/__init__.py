@@ -1,0 +1,1 @@
+"""The verbs that reach over users, registrations, enrolments, sessions and mail."""

@@ -1,0 +1,86 @@
+"""Hosts: every biller has an origin of its own, because a path isolates protocols but not browsers.
+
+`https://{slug}.{portal_domain}` or a domain of the biller's own; console, API and CSR pages have hosts of their own. Siblings
+are same-site, so unsafe requests need an Origin equal to their own (idp.web.csrf), not just a same-site one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from idp.settings import is_loopback_name
+
+RESERVED_SLUGS = frozenset({"api", "console", "www", "static"})
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*(?::[0-9]{1,5})?")
+
+
+def check_slug(slug: str) -> None:
+    """ValueError unless the slug can be a host label that is not one of ours."""
+    if not _SLUG.fullmatch(slug):
+        raise ValueError("a slug is a DNS label: lower-case letters, digits and inner dashes, at most 63")
+    if slug in RESERVED_SLUGS or slug.endswith("-csr"):
+        raise ValueError("this slug is reserved: api, console, www, static and all that end in -csr")
+
+
+def check_host(host: str) -> None:
+    """ValueError unless it is a lower-case host name or IPv4 address with an optional port."""
+    if not _HOST.fullmatch(host) or len(host) > 253:
+        raise ValueError("a host is a lower-case DNS name or IPv4 address, with an optional port")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An allowed place on the web: an exact origin, and for ReturnUrls a path prefix ("" = any path)."""
+
+    origin: str
+    path_prefix: str = ""
+
+    def covers(self, url: str) -> bool:
+        """Whether a URL lies in this place: same origin, and a path below the prefix, segment by segment."""
+        try:
+            parts = urlsplit(url)
+            origin = origin_of(url)
+        except ValueError:
+            return False
+        if origin != self.origin or ".." in parts.path or "\\" in url or "%2e" in parts.path.lower():
+            return False
+        prefix = self.path_prefix.rstrip("/")
+        return not prefix or parts.path == prefix or parts.path.startswith(prefix + "/")
+
+    def text(self) -> str:
+        """As it is typed and shown."""
+        return self.origin + self.path_prefix
+
+
+def origin_of(url: str) -> str:
+    """The ASCII serialisation of a URL's origin (RFC 6454 6.2). ValueError when it has none, or carries user information."""
+    if any(character <= " " or character == "\x7f" for character in url) or "\\" in url:
+        raise ValueError("blanks, control characters and backslashes do not belong in a URL")
+    parts = urlsplit(url)
+    host, port = parts.hostname, parts.port
+    if parts.scheme not in {"https", "http"} or not host or "@" in parts.netloc:
+        raise ValueError("an http or https URL with a host and without user information is expected")
+    if not host.isascii() or host.endswith("."):
+        raise ValueError("a host in ASCII without a trailing dot is expected")
+    bracketed = f"[{host}]" if ":" in host else host
+    default = {"https": 443, "http": 80}[parts.scheme]
+    return f"{parts.scheme}://{bracketed}" + (f":{port}" if port not in (None, default) else "")
+
+
+def parse_place(text: str, *, allow_loopback: bool) -> Place:
+    """An origin with an optional path prefix, as somebody typed it. ValueError with the reason when it may not be registered.
+
+    https only; http for loopback names where the operator allows it. No wildcard, query, fragment or user information.
+    """
+    origin = origin_of(text)
+    parts = urlsplit(text)
+    if parts.query or parts.fragment or "*" in text:
+        raise ValueError("no query, fragment or wildcard: an origin, and for a ReturnUrl a path prefix")
+    if ".." in parts.path or "%" in parts.path:
+        raise ValueError("a plain path prefix is expected")
+    if parts.scheme == "http" and not (allow_loopback and is_loopback_name(parts.hostname or "")):
+        raise ValueError("https is required (http only for loopback names with IDHUB_ALLOW_LOOPBACK_ORIGINS)")
+    return Place(origin, "" if parts.path == "/" else parts.path)

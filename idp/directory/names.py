@@ -1,0 +1,54 @@
+"""One canonical form each for account number, user name and e-mail address. The original is kept beside it.
+
+Canonical forms are for comparing and for unique indexes, never for showing.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Literal
+
+import precis_i18n
+from email_validator import EmailNotValidError, validate_email
+
+AccountProfile = Literal["as_imported", "digits_only"]
+"""How a biller's account numbers compare: as they are (case and blanks around them aside), or by their digits only."""
+
+_NOT_DIGITS = re.compile(r"[^0-9]")
+_USER_PART = precis_i18n.get_profile("UsernameCaseMapped")
+
+
+def account_key(profile: AccountProfile, account_number: str) -> str:
+    """The canonical account number. ValueError when nothing is left of it or it is over 50 characters."""
+    if profile == "digits_only":
+        key = _NOT_DIGITS.sub("", account_number)
+    else:
+        key = unicodedata.normalize("NFC", account_number).strip().upper()
+    if not key or len(key) > 50 or not key.isprintable():
+        raise ValueError("an account number has 1 to 50 printable characters")
+    return key
+
+
+def user_name_key(user_name: str) -> str:
+    """The canonical user name (RFC 8265 3.5: user parts by UsernameCaseMapped, single blanks between). ValueError: not one."""
+    try:
+        key = " ".join(_USER_PART.enforce(part) for part in user_name.split())
+    except UnicodeEncodeError as fault:
+        raise ValueError("a user name may not have these characters") from fault
+    if not key or len(key) > 100:
+        raise ValueError("a user name has 1 to 100 characters")
+    return key
+
+
+def email_key(address: str) -> str:
+    """The canonical e-mail address: IDNA domain, all in lower case. ValueError when it is no address."""
+    return normal_email(address).lower()
+
+
+def normal_email(address: str) -> str:
+    """The address as it is kept and mailed to. ValueError when it is no address (the DNS is not asked)."""
+    try:
+        return validate_email(address.strip(), check_deliverability=False).normalized
+    except EmailNotValidError as fault:
+        raise ValueError("not an e-mail address") from fault

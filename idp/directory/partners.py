@@ -1,0 +1,130 @@
+"""Partners: the software companies whose portals call the hub. What one may do at a biller is its API key (`api_keys`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from idp.actor import Actor
+from idp.changelog import Action, Change, WithChangeLog
+from idp.clock import Clock
+from idp.directory.hosts import check_slug, origin_of
+from idp.errors import FieldError, InvalidFields, PartnerNotFound
+from idp.opaque import new_id
+from idp.transaction import Begin
+
+
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """A software company whose portal calls the hub. `url` is where payers find its portal, or ""."""
+
+    id: UUID
+    slug: str
+    name: str
+    url: str
+    disabled: bool
+    created_at: datetime
+
+
+class PartnerStore(Protocol):
+    """Partners in the database. Changing one renews the stamps of all its keys."""
+
+    def find_partner(self, partner_id: UUID) -> Partner | None:
+        """By id."""
+        ...
+
+    def find_partner_by_slug(self, slug: str) -> Partner | None:
+        """By slug."""
+        ...
+
+    def list_partners(self) -> list[Partner]:
+        """By slug."""
+        ...
+
+    def add_partner(self, partner: Partner) -> None:
+        """Insert. AlreadyExists when the slug is taken."""
+        ...
+
+    def put_partner(self, partner: Partner) -> None:
+        """Update name, url and state."""
+        ...
+
+
+class PartnerStores(WithChangeLog, Protocol):
+    """The slice of stores that this service works with."""
+
+    @property
+    def partners(self) -> PartnerStore: ...
+
+
+class Partners:
+    """Create, change and find partners."""
+
+    def __init__(self, begin: Begin[PartnerStores], clock: Clock) -> None:
+        self._begin = begin
+        self._clock = clock
+
+    def create(self, actor: Actor, request_id: str, *, slug: str, name: str, url: str = "") -> Partner:
+        """Make a partner. InvalidFields, AlreadyExists."""
+        made = Partner(new_id(), slug, name.strip(), url, disabled=False, created_at=self._clock.now())
+        _check_partner(made)
+        with self._begin() as stores:
+            stores.partners.add_partner(made)
+            stores.changelog.append(
+                Change(0, Action.PARTNER_CREATE, actor, request_id, subject=f"partner:{made.id}", after=_partner_values(made))
+            )
+        return made
+
+    def change(self, actor: Actor, request_id: str, slug: str, **changes: Any) -> Partner:
+        """Change name, url or disabled. PartnerNotFound, InvalidFields."""
+        with self._begin() as stores:
+            before = stores.partners.find_partner_by_slug(slug)
+            if before is None:
+                raise PartnerNotFound(slug)
+            after = replace(before, **changes)
+            _check_partner(after)
+            if after != before:
+                stores.partners.put_partner(after)
+                stores.changelog.append(
+                    Change(
+                        0, Action.PARTNER_CHANGE, actor, request_id, subject=f"partner:{after.id}",
+                        before=_partner_values(before), after=_partner_values(after),
+                    )
+                )  # fmt: skip
+        return after
+
+    def get_by_slug(self, slug: str) -> Partner:
+        """By slug. PartnerNotFound."""
+        with self._begin() as stores:
+            found = stores.partners.find_partner_by_slug(slug)
+        if found is None:
+            raise PartnerNotFound(slug)
+        return found
+
+    def list_all(self) -> list[Partner]:
+        """By slug."""
+        with self._begin() as stores:
+            return stores.partners.list_partners()
+
+
+def _partner_values(partner: Partner) -> dict[str, Any]:
+    return {"slug": partner.slug, "name": partner.name, "url": partner.url, "disabled": partner.disabled}
+
+
+def _check_partner(partner: Partner) -> None:
+    faults: list[FieldError] = []
+    try:
+        check_slug(partner.slug)
+    except ValueError as fault:
+        faults.append(FieldError("Slug", str(fault)))
+    if not 0 < len(partner.name) <= 120:
+        faults.append(FieldError("Name", "1 to 120 characters"))
+    try:
+        if partner.url:
+            origin_of(partner.url)
+    except ValueError as fault:
+        faults.append(FieldError("Url", str(fault)))
+    if faults:
+        raise InvalidFields(fields=faults)

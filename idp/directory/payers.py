@@ -1,0 +1,244 @@
+"""Payers: a user with everything that tokens and pages ask about it, read in one statement and cached by version.
+
+A record is the user, the accounts it is registered on, and which partners may speak for it. Whoever uses a cached one compares
+its stamps in the key-value transaction that it makes anyway; so a disabled user, an ended registration or a revoked session
+counts at once on every worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from idp.directory.api_keys import ApiKey
+from idp.directory.billers import Biller
+from idp.directory.names import account_key, email_key, user_name_key
+from idp.directory.rights import LoginType
+from idp.directory.users import User
+from idp.errors import AmbiguousUser, FieldError, InvalidFields, UserNotFound
+from idp.kv import KeyValue, Stamps
+from idp.transaction import Begin
+from idp.versions import Cached, VersionedCache, directory_stamp, user_stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account as one of its users has it."""
+
+    customer_id: UUID
+    account_key: str
+    account_number: str
+    display_number: str
+    customer_name: str
+    address: str
+    prepaid: bool
+    login_type: LoginType
+    pending: bool
+    registered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PayerRecord:
+    """A user, its active accounts (oldest registration first), and the partners that may speak for it."""
+
+    user: User
+    accounts: tuple[Account, ...]
+    partner_user_ids: Mapping[UUID, str | None]
+    """Partner -> the partner's own id of the user; a partner that is a key here may speak for the user."""
+
+    @property
+    def default_account(self) -> Account | None:
+        """What the payer picked, else the oldest registration."""
+        for account in self.accounts:
+            if account.customer_id == self.user.default_customer_id:
+                return account
+        return self.accounts[0] if self.accounts else None
+
+    def account(self, customer_id: UUID) -> Account | None:
+        """One of its accounts."""
+        return next((account for account in self.accounts if account.customer_id == customer_id), None)
+
+    def account_numbered(self, biller: Biller, account_number: str) -> Account | None:
+        """One of its accounts by number, in any spelling."""
+        try:
+            key = account_key(biller.policies.account_profile, account_number)
+        except ValueError:
+            return None
+        return next((account for account in self.accounts if account.account_key == key), None)
+
+
+@dataclass(frozen=True, slots=True)
+class UserNames:
+    """How a caller names a user. All that are given must fit one and the same user."""
+
+    login_guid: UUID | None = None
+    partner_user_id: str | None = None
+    user_name: str | None = None
+    email: str | None = None
+
+    def given(self) -> bool:
+        """Whether any name was given."""
+        return any(name is not None for name in (self.login_guid, self.partner_user_id, self.user_name, self.email))
+
+
+class PayerStore(Protocol):
+    """Reads payers. Hot path: constant statements."""
+
+    def find_payer(self, bid: int, user_id: UUID) -> PayerRecord | None:
+        """One payer, whole."""
+        ...
+
+    def list_ids_by_user_name(self, bid: int, key: str) -> list[UUID]:
+        """The users with this canonical user name (one at most)."""
+        ...
+
+    def list_ids_by_email(self, bid: int, key: str, limit: int) -> list[UUID]:
+        """The users with this canonical e-mail address."""
+        ...
+
+    def list_ids_by_partner_user_id(self, bid: int, partner_id: UUID, partner_user_id: str) -> list[UUID]:
+        """The user that a partner calls by its own id (one at most)."""
+        ...
+
+
+class PayerStores(Protocol):
+    """The slice of stores that this service works with."""
+
+    @property
+    def payers(self) -> PayerStore: ...
+
+
+class Payers:
+    """Finds payers, by id or by the names that a partner gives."""
+
+    def __init__(self, read: Begin[PayerStores], kv: KeyValue, *, capacity: int = 10_000) -> None:
+        self._read = read
+        self._kv = kv
+        self._by_id: VersionedCache[tuple[int, UUID], PayerRecord] = VersionedCache(kv, capacity)
+        self._ids: VersionedCache[tuple[int, str, str], UUID] = VersionedCache(kv, capacity)
+
+    def cached(self, bid: int, user_id: UUID) -> Cached[PayerRecord] | None:
+        """By id, unchecked: the CALLER compares the stamps."""
+        return self._by_id.find((bid, user_id)) or self.reload(bid, user_id)
+
+    def reload(self, bid: int, user_id: UUID) -> Cached[PayerRecord] | None:
+        """By id, from the database."""
+        self._by_id.forget((bid, user_id))
+
+        def read() -> PayerRecord | None:
+            with self._read() as stores:
+                return stores.payers.find_payer(bid, user_id)
+
+        stamps, found = self._by_id.read_under(stamps_of(bid, user_id), read)
+        return None if found is None else self._by_id.keep((bid, user_id), stamps, found)
+
+    def as_of(self, bid: int, user_id: UUID, stamps: Stamps) -> PayerRecord | None:
+        """By id, as of the stamps that a record brought along."""
+        entry = self._by_id.find((bid, user_id))
+        if entry is None or any(stamps.get(name) != version for name, version in entry.stamps.items()):
+            entry = self.reload(bid, user_id)
+        return None if entry is None else entry.value
+
+    def named(self, key: ApiKey, names: UserNames) -> Cached[PayerRecord]:
+        """The one payer that the names fit and the key may speak for, unchecked: the CALLER compares the stamps.
+
+        InvalidFields (no name, or not one), UserNotFound (unknown, foreign, or not the key's to speak for), AmbiguousUser.
+        """
+        fits = self.named_all(key, names)
+        if not fits:
+            raise UserNotFound("no user fits the names, or the key may not speak for it")
+        if len(fits) > 1:
+            raise AmbiguousUser(f"{len(fits)} users fit")
+        return fits[0]
+
+    def named_all(self, key: ApiKey, names: UserNames) -> list[Cached[PayerRecord]]:
+        """All payers that every given name fits and the key may speak for (at most 20)."""
+        if not names.given():
+            raise InvalidFields(fields=[FieldError("LoginGUID", "name a user: LoginGUID, PartnerUserID, UserName or EmailAddress")])
+        wanted = _canonical(names)
+        ids = self._candidates(key, wanted)
+        # A stale record may only ever say yes (the caller's Expect finds that out); a no is said from a fresh one.
+        for read in (self.cached, self.reload):
+            found = [entry for user_id in ids if (entry := read(key.bid, user_id)) is not None]
+            fits = [entry for entry in found if _fits(entry.value, key, wanted) and may_speak_for(key, entry.value)]
+            if fits:
+                return fits
+        return []
+
+    def _candidates(self, key: ApiKey, names: UserNames) -> list[UUID]:
+        """Ids by the most telling name. The others are checked against the record, whose stamps are checked in turn."""
+        if names.login_guid is not None:
+            return [names.login_guid]
+        if (partner_user_id := names.partner_user_id) is not None:
+            partner = key.partner.id
+            return self._unique(
+                key.bid,
+                f"partner:{partner}",
+                partner_user_id,
+                lambda stores: stores.payers.list_ids_by_partner_user_id(key.bid, partner, partner_user_id),
+            )
+        if (user_name := names.user_name) is not None:
+            return self._unique(
+                key.bid, "user_name", user_name, lambda stores: stores.payers.list_ids_by_user_name(key.bid, user_name)
+            )
+        assert names.email is not None  # noqa: S101  (given() said so)
+        with self._read() as stores:
+            return stores.payers.list_ids_by_email(key.bid, names.email, limit=20)
+
+    def _unique(self, bid: int, kind: str, name: str, read: Callable[[PayerStores], list[UUID]]) -> list[UUID]:
+        """A name that one user can have: the remembered id is right while that user's (checked) record still has the name."""
+        entry = self._ids.find((bid, kind, name))
+        if entry is not None and (payer := self._by_id.find((bid, entry.value))) is not None and _has(payer.value, kind, name):
+            return [entry.value]
+        with self._read() as stores:
+            ids = read(stores)
+        if ids:
+            self._ids.keep((bid, kind, name), {}, ids[0])
+        return ids
+
+
+def stamps_of(bid: int, user_id: UUID) -> tuple[str, ...]:
+    """What a payer's record rests on."""
+    return (user_stamp(user_id), directory_stamp(bid))
+
+
+def may_speak_for(key: ApiKey, payer: PayerRecord) -> bool:
+    """Whether a key may assert or change a user without proof: it registered or proved it, or it may speak for all."""
+    return key.policies.users == "all" or key.partner.id in payer.partner_user_ids
+
+
+def _canonical(names: UserNames) -> UserNames:
+    faults: list[FieldError] = []
+
+    def canonical(field: str, value: str | None, form: Callable[[str], str]) -> str | None:
+        try:
+            return None if value is None else form(value)
+        except ValueError as fault:
+            faults.append(FieldError(field, str(fault)))
+            return None
+
+    user_name = canonical("UserName", names.user_name, user_name_key)
+    email = canonical("EmailAddress", names.email, email_key)
+    if faults:
+        raise InvalidFields(fields=faults)
+    return UserNames(names.login_guid, names.partner_user_id, user_name, email)
+
+
+def _fits(payer: PayerRecord, key: ApiKey, names: UserNames) -> bool:
+    user = payer.user
+    return (
+        (names.login_guid is None or user.id == names.login_guid)
+        and (names.user_name is None or user.user_name_key == names.user_name)
+        and (names.partner_user_id is None or payer.partner_user_ids.get(key.partner.id) == names.partner_user_id)
+        # An address that nobody has confirmed must not select a user for a key that speaks for its own users only.
+        and (names.email is None or (user.email_key == names.email and (key.policies.users == "all" or user.email_verified)))
+    )
+
+
+def _has(payer: PayerRecord, kind: str, name: str) -> bool:
+    if kind == "user_name":
+        return payer.user.user_name_key == name
+    return payer.partner_user_ids.get(UUID(kind.removeprefix("partner:"))) == name

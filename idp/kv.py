@@ -1,0 +1,254 @@
+"""The key-value contract: short-lived records, taken once, voided at once, limited, and versions of cached rows.
+
+One call does everything: `transact(*steps)` runs its steps in order, atomically, in ONE round trip (a Lua script on Redis, one
+BEGIN IMMEDIATE on SQLite). A step sees what the steps before it did. The first step that says no stops the transaction and
+NOTHING that came before it is written, not even a `Take`; only a `Limit` that passed and a `Count` stay counted (or whoever
+fails is never limited), and stamps made on first sight stay.
+
+Records
+    A record has a value (text; JSON by custom) and lives until `expires_at` = min(last slide + idle, absolute), by the store's
+    own clock: workers may disagree about the time by minutes. It dies early when any key of its `unless` list is marked
+    (`Mark`): so one mark ends a family of sessions, and a revocation needs no list of what it revokes.
+    `watch` names the stamps of the SQL rows that the record rests on: reading the record brings their present stamps along.
+    A record made with `parent` (the index of an earlier Read or Take in the same transaction) keeps that record's value and
+    inherits its `unless` and `watch`; a `Put` whose parent is a `Gone` (of `Read(optional=True)`) stops with that `Gone`.
+
+Stamps
+    A stamp is the version of a cached row. `Expect` stops the transaction when one differs from what the caller cached.
+    A writer renews the stamps of a row with a hold BEFORE its SQL commit and without one after it. While held, a stamp differs
+    at every read, so nobody caches what may change under their feet; a writer that dies in between leaves a hold that runs out.
+    Each `Renew` without a hold ends one hold, the earliest: while a second writer is at work, the stamp stays held.
+    A stamp that is not there is made on first sight, fresh and random.
+
+Epoch
+    Everything carries the epoch of the store. A store that may have lost data (Redis restarted without a full log, flushed,
+    failed over) begins a new epoch, and everything older is void: nothing that was revoked revives (docs/operations.md).
+
+Faults: anything that keeps the store from answering is `idp.errors.StoreUnavailable`; whether the steps were carried out is
+then unknown, and `Take` must be treated as spent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+Stamps = Mapping[str, str]
+"""Stamp name -> version, opaque text."""
+
+
+# --- steps ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One unit from a token bucket (GCRA); stops the transaction with `Limited` when the bucket is empty."""
+
+    key: str
+    per_second: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """The caller's cached stamps; stops with `Stale` (which brings the present ones) when any differs."""
+
+    stamps: Stamps
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Write a record. `absent`: only where no record is alive (else stops with `Exists`)."""
+
+    key: str
+    value: str
+    idle: timedelta
+    absolute: timedelta | None = None
+    """At most this long in all, however often it slides. None: it never slides beyond `idle`."""
+    unless: tuple[str, ...] = ()
+    watch: tuple[str, ...] = ()
+    parent: int | None = None
+    absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Read a record; with `slide` also prolong it. Stops with `Gone` when it is not alive, unless `optional`."""
+
+    key: str
+    slide: bool = False
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Read a record that is good once, and leave a tombstone that keeps its value for `tombstone`.
+
+    Exactly one caller gets `Record`; every later one is stopped with `Gone(spent=True, value=...)`, so that what came of the
+    first use can be revoked.
+    """
+
+    key: str
+    tombstone: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Mark a key for `lifetime`: every record that names it in `unless` is dead from now on. A mark is never shortened."""
+
+    key: str
+    lifetime: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Remove a record or a mark; nothing happens when there is none."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Give stamps a new version. With `hold`: and let them differ at every read for that long."""
+
+    stamps: tuple[str, ...]
+    hold: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Read stamps (made on first sight)."""
+
+    stamps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Add one to a counter that forgets after `window` without a call."""
+
+    key: str
+    window: timedelta
+
+
+Step = Limit | Expect | Put | Read | Take | Mark | Drop | Renew | Look | Count
+
+
+# --- results, one per step, in order ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a `Limit` left: units remaining in the bucket and the time until it is full."""
+
+    remaining: int
+    full_in: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A live record, from `Read` or `Take`. `stamps` are the present versions of its `watch` list."""
+
+    value: str
+    expires_at: datetime
+    created_at: datetime
+    stamps: Stamps = field(default_factory=dict)
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """From `Put`."""
+
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """From `Expect` and `Look`: the present stamps."""
+
+    stamps: Stamps
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """From `Count`: how many, this one included."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """From `Mark`, `Drop`, `Renew`."""
+
+
+# --- what stops a transaction ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """The bucket is empty for `retry_after`."""
+
+    retry_after: timedelta
+    full_in: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The cache is behind: the present stamps of ALL names of the `Expect` step."""
+
+    stamps: Stamps
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """No live record: never there or over (`value` None), ended by a mark (`ended_by`), or taken before (`spent`)."""
+
+    spent: bool = False
+    ended_by: str | None = None
+    value: str | None = None
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """`Put(absent=True)` found a live record."""
+
+    value: str
+
+
+Result = Allowance | Record | Written | Seen | Counted | Done | Gone
+"""`Gone` is a result (and stops nothing) only of `Read(optional=True)`."""
+
+Stop = Limited | Stale | Gone | Exists
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a transaction did: a result per step, or where and why it stopped."""
+
+    results: tuple[Result, ...]
+    """Of all steps when it went through; of the steps before `stopped_at` when it did not."""
+    stop: Stop | None = None
+    stopped_at: int | None = None
+
+
+class KeyValue(Protocol):
+    """A key-value store. Safe for use by many threads; processes share one store."""
+
+    def transact(self, *steps: Step) -> Outcome:
+        """Run the steps atomically. Raises StoreUnavailable."""
+        ...
+
+    def check(self) -> None:
+        """Answer, or raise StoreUnavailable with what is wrong (readiness; also refuses a store that evicts keys)."""
+        ...
+
+    def purge(self, limit: int) -> int:
+        """Remove up to `limit` records that are over, where the store does not do so itself. How many went."""
+        ...
+
+    def close(self) -> None:
+        """Give connections back."""
+        ...

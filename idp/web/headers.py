@@ -1,0 +1,63 @@
+"""The headers of every answer: CSP, framing, referrer, caching. One place, so that no page can forget one.
+
+A view that needs something else than the default says so with `frame_policy(response, ...)` or `referrer(response, ...)`; `secure`
+(an after-request hook of every HTML application) then writes the headers.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from flask import Response
+
+from idp.web.request import HubRequest
+
+ANYBODY = ("*",)
+"""Frame ancestors of the static refusal page: it holds no data, and a refused frame would otherwise be a blank box."""
+
+_POLICY = "X-Hub-Frame-Ancestors"
+"""Travels from the view to `secure` on the response and never leaves."""
+
+
+def frame_policy(response: Response, origins: tuple[str, ...]) -> Response:
+    """Let these exact origins frame this answer; by default nobody may."""
+    response.headers[_POLICY] = " ".join(origins)
+    return response
+
+
+def referrer(response: Response, policy: Literal["no-referrer", "same-origin"]) -> Response:
+    """Another referrer policy than same-origin. Under no-referrer a browser sends `Origin: null` with forms, so: no forms there."""
+    response.headers["Referrer-Policy"] = policy
+    return response
+
+
+def secure(response: Response, request: HubRequest, *, https: bool) -> Response:
+    """Write the headers of an HTML answer."""
+    ancestors = response.headers.pop(_POLICY, "")
+    response.headers["Content-Security-Policy"] = "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'nonce-{request.nonce}'",
+            "style-src 'self'",
+            "img-src 'self'",
+            "connect-src 'self'",
+            "form-action 'self'",
+            "base-uri 'none'",
+            f"frame-ancestors {ancestors or chr(39) + 'none' + chr(39)}",
+        )
+    )
+    if not ancestors:
+        response.headers["X-Frame-Options"] = "DENY"
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    response.headers.setdefault("Cache-Control", "no-store")
+    return plain(response, request, https=https)
+
+
+def plain(response: Response, request: HubRequest, *, https: bool) -> Response:
+    """Write the headers that every answer has, HTML or not."""
+    response.headers["X-Request-Id"] = request.request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin-allow-popups"
+    if https:
+        response.headers["Strict-Transport-Security"] = "max-age=31536000"
+    return response

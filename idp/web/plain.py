@@ -1,0 +1,109 @@
+"""Views of the plain pages: refused, signed out, session over, problem. They hold no payer data and need no session.
+
+PlainPage     language, nonce, whose name stands on top; the layout is `layout/plain.html`
+Refused       a hand-off that was refused; may be framed by anyone, so it shows a message, a way on and a reference, no more
+SignedOut     the end of a session; leads on to the ReturnUrl when there is one
+SessionOver   a session that ran out, in a frame (asks the parent for a relaunch) or on a full page
+Problem       404, 405, 413, 429, 500, 503
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+from urllib.parse import urlsplit
+
+Mode = Literal["full", "frame"]
+Theme = Literal["auto", "light", "dark"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainPage:
+    """The chrome of a plain page. `parent_origins` are exact origins that may hear our messages; none: nobody hears any."""
+
+    locale: str
+    nonce: str
+    biller_name: str | None = None
+    mode: Mode = "full"
+    parent_origins: tuple[str, ...] = ()
+    theme: Theme = "auto"
+    theme_css: str | None = None
+    zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A refused hand-off. `code` is that of the HubError, `reference` leads to its diagnostics, `back_url` to the partner."""
+
+    template: ClassVar[str] = "refused.html"
+    page: PlainPage
+    code: str
+    reference: str
+    partner_name: str | None = None
+    back_url: str | None = None
+
+    def __post_init__(self) -> None:
+        check_web_address(self.back_url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedOut:
+    """Signed out. With `next_url` (ReturnUrl or setting 3) a link and the script lead on; without one the page stands alone."""
+
+    template: ClassVar[str] = "signed_out.html"
+    page: PlainPage
+    next_url: str | None = None
+    next_name: str | None = None
+
+    def __post_init__(self) -> None:
+        check_web_address(self.next_url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOver:
+    """A session that ran out. `open_url` leads to sign-in in a new window (frame), `back_url` to the partner (full page).
+
+    `again`: the second failure in a row; the page then explains itself and asks the parent for nothing, so there is no loop.
+    """
+
+    template: ClassVar[str] = "session_over.html"
+    page: PlainPage
+    open_url: str | None = None
+    back_url: str | None = None
+    partner_name: str | None = None
+    again: bool = False
+
+    def __post_init__(self) -> None:
+        check_web_address(self.open_url)
+        check_web_address(self.back_url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Anything else that went wrong: HTTP `status`, the `code` of the HubError, the request's `reference`."""
+
+    template: ClassVar[str] = "problem.html"
+    page: PlainPage
+    status: int
+    code: str
+    reference: str
+    home_url: str | None = None
+
+    def __post_init__(self) -> None:
+        check_web_address(self.home_url)
+
+
+def check_web_address(url: str | None) -> None:
+    """An address that a page may link to: http, https, or a path of our own; None passes.
+
+    ValueError for javascript:, data:, //host and the like. Addresses are checked where they come in; this is the last door
+    before they become a link.
+    """
+    if url is None:
+        return
+    if any(ord(character) <= 0x20 or character == "\\" for character in url):
+        raise ValueError("an address with blanks, control characters or backslashes")
+    parts = urlsplit(url)
+    own_path = not parts.scheme and not parts.netloc and url.startswith("/") and not url.startswith("//")
+    if not own_path and not (parts.scheme in {"http", "https"} and parts.netloc):
+        raise ValueError("an address that no page may link to")

@@ -1,0 +1,155 @@
+"""The request as we read it: parsed once, at the door, into plain values.
+
+`HubRequest` is the request class of every Flask application here. What a request learns early sits on it with a type; nobody reads
+`request.form`, `request.args` or `request.json` elsewhere (a ruff rule of the house, kept by review).
+
+    read_json     one JSON object: content type, size, depth, duplicate names, bad UTF-8 and stray NULs are refused here
+    folded        form or query parameters by lower-case name, and which names came twice
+    request_id    UUIDv7, made here, never taken from outside; answered as X-Request-Id
+    nonce         for the CSP of this one answer
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from idp.errors import BodyTooLarge, MalformedRequest, UnsupportedMediaType
+from idp.opaque import new_id, new_secret
+
+MOST_BODY_BYTES = 1024 * 1024
+MOST_JSON_DEPTH = 20
+MOST_PARAMETERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """Parameters by lower-case name (the first value of each), and the names that came more than once."""
+
+    values: Mapping[str, str]
+    twice: frozenset[str]
+
+
+class HubRequest(Request):
+    """A request with an id, a nonce, and one way to read each kind of body."""
+
+    max_content_length = MOST_BODY_BYTES
+    max_form_memory_size = MOST_BODY_BYTES
+    max_form_parts = MOST_PARAMETERS
+
+    @cached_property
+    def request_id(self) -> str:
+        """The id of this request, in log, change log, diagnostics and X-Request-Id."""
+        return str(new_id())
+
+    @cached_property
+    def nonce(self) -> str:
+        """The CSP nonce of this answer."""
+        return new_secret()
+
+    @property
+    def bare_host(self) -> str:
+        """The Host that was asked for, lower-case, with its port."""
+        return self.host.lower()
+
+    @property
+    def fetch_dest(self) -> str:
+        """What the browser says it loads for: document, iframe, ...; "" when it does not say (Fetch Metadata)."""
+        return self.headers.get("Sec-Fetch-Dest", "").lower()
+
+    @property
+    def sender_origin(self) -> str | None:
+        """The origin of the page that sent this: Origin, else that of Referer; None when neither says (RFC 6454 7)."""
+        origin = self.headers.get("Origin")
+        if origin is not None:
+            return origin
+        referrer = self.headers.get("Referer")
+        if not referrer:
+            return None
+        parts = urlsplit(referrer)
+        return f"{parts.scheme}://{parts.netloc}".lower()
+
+    def read_json(self) -> dict[str, Any]:
+        """The body as one JSON object. UnsupportedMediaType, BodyTooLarge, MalformedRequest."""
+        if self.mimetype != "application/json" and not self.mimetype.endswith("+json"):
+            raise UnsupportedMediaType(self.mimetype or "none")
+        raw = self._read_body()
+        try:
+            value = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_refuse_constant)
+        except UnicodeDecodeError:
+            raise MalformedRequest("not UTF-8") from None
+        except RecursionError:
+            raise MalformedRequest("nested too deep") from None
+        except ValueError as fault:
+            raise MalformedRequest(f"not JSON: {fault}") from None
+        if not isinstance(value, dict):
+            raise MalformedRequest("one JSON object is expected")
+        _check_tree(value)
+        return value
+
+    @cached_property
+    def folded(self) -> Folded:
+        """Form parameters of a POST, else query parameters. MalformedRequest, UnsupportedMediaType, BodyTooLarge."""
+        if self.method == "POST":
+            if self.mimetype not in {"application/x-www-form-urlencoded", "multipart/form-data"}:
+                raise UnsupportedMediaType(self.mimetype or "none")
+            try:
+                pairs = list(self.form.items(multi=True))
+            except RequestEntityTooLarge:
+                raise BodyTooLarge("form") from None
+        else:
+            pairs = list(self.args.items(multi=True))
+        if len(pairs) > MOST_PARAMETERS:
+            raise MalformedRequest("too many parameters")
+        values: dict[str, str] = {}
+        twice: set[str] = set()
+        for name, value in pairs:
+            folded = name.lower()
+            if folded in values:
+                twice.add(folded)
+            values.setdefault(folded, value)
+        return Folded(values, frozenset(twice))
+
+    def _read_body(self) -> bytes:
+        if (self.content_length or 0) > MOST_BODY_BYTES:
+            raise BodyTooLarge(f"{self.content_length} bytes")
+        try:
+            return self.get_data(cache=False)
+        except RequestEntityTooLarge:
+            raise BodyTooLarge("body") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name.lower() in seen:
+            raise MalformedRequest(f"a name is given twice (case does not count): {name[:60]!r}")
+        seen.add(name.lower())
+    return dict(pairs)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise MalformedRequest(f"{name} is not JSON (RFC 8259 6)")
+
+
+def _check_tree(value: Any) -> None:
+    """Depth, and texts that no database or page can hold: NUL, lone surrogates."""
+    waiting: list[tuple[Any, int]] = [(value, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > MOST_JSON_DEPTH:
+            raise MalformedRequest("nested too deep")
+        if isinstance(node, str):
+            if "\x00" in node or any("\ud800" <= character <= "\udfff" for character in node):
+                raise MalformedRequest("a text with NUL or a lone surrogate")
+        elif isinstance(node, dict):
+            waiting += [(child, depth + 1) for child in node.values()] + [(name, depth) for name in node]
+        elif isinstance(node, list):
+            waiting += [(child, depth + 1) for child in node]

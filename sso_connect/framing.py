@@ -1,0 +1,65 @@
+"""Carriers: how a browser brings its session back, and which of its cookies counts where.
+
+    full page, new tab    `__Host-hub`     Secure; HttpOnly; SameSite=Lax
+    frame                 `__Host-hub_f`   Secure; HttpOnly; SameSite=None; Partitioned
+
+`__Host-` keeps siblings from setting them (RFC 6265bis 4.1.3.2). The browser's word (`Sec-Fetch-Dest`) decides which cookie is
+looked at; where a browser says nothing, the full-page cookie comes first. A session that was opened for a frame is never accepted
+from the full-page cookie, nor the other way round: a frame page may be framed by the partner, a full page by nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_FRAME_DESTINATIONS = frozenset({"iframe", "frame", "embed", "object", "fencedframe"})
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """One cookie. `framed`: it belongs to frames."""
+
+    name: str
+    framed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A bearer secret that a request brought, and the carrier it came by."""
+
+    secret: str
+    framed: bool
+
+
+class Carriers:
+    """The cookies of one installation. Where billers share an origin, the name holds the slug: one cookie jar, many billers."""
+
+    def __init__(self, *, shared_origin: bool) -> None:
+        self._shared = shared_origin
+
+    def carrier(self, slug: str, *, framed: bool) -> Carrier:
+        """The cookie for a page of this kind."""
+        name = "__Host-hub_f" if framed else "__Host-hub"
+        return Carrier(f"{name}-{slug}" if self._shared else name, framed)
+
+    def presented(self, slug: str, fetch_dest: str, cookies: Mapping[str, str]) -> Presented | None:
+        """The secret that counts for this request."""
+        kinds = (True,) if is_frame(fetch_dest) else (False,) if fetch_dest == "document" else (False, True)
+        for framed in kinds:
+            secret = cookies.get(self.carrier(slug, framed=framed).name)
+            if secret:
+                return Presented(secret, framed)
+        return None
+
+
+def is_frame(fetch_dest: str) -> bool:
+    """Whether the browser loads into a frame."""
+    return fetch_dest in _FRAME_DESTINATIONS
+
+
+def disagrees(view_mode: int, fetch_dest: str) -> bool:
+    """Whether the browser's word and ViewMode contradict each other. A browser that says nothing contradicts nothing."""
+    if not fetch_dest or fetch_dest == "empty":
+        return False
+    return is_frame(fetch_dest) != (view_mode == 1)

@@ -1,0 +1,11 @@
+"""Files that billers send: what is in them, row by row, and what becomes of it.
+
+    bif_columns   which column of a Biller Invoice File holds what: the map of a biller
+    bif_rows      bytes to rows, within limits, in the right order
+    bif_values    one cell to one value, or the reason why not
+    bif_records   what a file holds, as values
+    bif           rows to invoices: the two passes `check` and `groups`
+    runs          one import: who sent what, what became of it, the report
+
+The parsers are pure: a file and a map in, frozen values out. They know no store, no clock and no biller's row.
+"""

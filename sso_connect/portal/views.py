@@ -1,0 +1,373 @@
+"""What the portal's pages show, as plain frozen data: no Flask, no stores, no formatting.
+
+    Page            what every page needs: whose, which language, frame or full, how links travel, the chrome around it
+    AccountChoice   one of the payer's accounts, in the switcher and under Manage Accounts
+    NavItem, SignOut
+    Due, Bill, BillLine
+    BillsView ...   one view per destination, named in the class's `template`
+    OffView         a destination that is switched off, or that the payer's rights do not allow
+    NoAccountView   a payer without any account
+
+Money is integer minor units of the view's `currency`; days are dates in the biller's zone; URLs are ready to use. Templates
+render them (idp.web.templating), and the words come from the catalogue (idp.texts).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from types import MappingProxyType
+from typing import ClassVar, Literal
+
+from idp.web.plain import Mode, Theme
+
+Carrier = Literal["cookie", "token"]
+BillKind = Literal["bill", "donation", "prepaid"]
+Group = Literal["bills", "settings", "people"]
+Slug = Literal[
+    "bills",
+    "paperless",
+    "autopay",
+    "profile",
+    "methods",
+    "pay",
+    "history",
+    "scheduled",
+    "accounts",
+    "users",
+    "text",
+]
+
+_GROUPS: Mapping[Slug, Group] = MappingProxyType(
+    {
+        "bills": "bills",
+        "pay": "bills",
+        "history": "bills",
+        "scheduled": "bills",
+        "methods": "settings",
+        "autopay": "settings",
+        "paperless": "settings",
+        "text": "settings",
+        "profile": "people",
+        "accounts": "people",
+        "users": "people",
+    }
+)
+_LOGIN_TYPES = {1: "full", 2: "full", 3: "oversight", 4: "guest"}
+_SWITCHER_LENGTH = 6
+
+
+def role_key(login_type: int, *, pending: bool = False) -> str:
+    """The catalogue key (under `roles.`) of a login type, 1-4: Owner and Co-owner are one word to payers. KeyError otherwise."""
+    role = _LOGIN_TYPES[login_type]
+    return "guest_pending" if pending and role == "guest" else role
+
+
+# --- around every page ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountChoice:
+    """One account of the payer. `number` as displayed; `url` opens it (the switcher: on the same page as now)."""
+
+    number: str
+    holder: str
+    url: str
+    login_type: int
+    address: str = ""
+    pending: bool = False
+    current: bool = False
+    is_default: bool = False
+
+    @property
+    def role(self) -> str:
+        """Catalogue key of the role word, under `roles.`."""
+        return role_key(self.login_type, pending=self.pending)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NavItem:
+    """A destination in the sidebar. `label`: the biller's own name for it, else the catalogue's."""
+
+    slug: Slug
+    url: str
+    label: str | None = None
+
+    @property
+    def group(self) -> Group:
+        """Which part of the sidebar it stands in."""
+        return _GROUPS[self.slug]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignOut:
+    """The sign-out form. `return_name`: the site that the payer returns to; None when there is no ReturnUrl."""
+
+    action: str
+    return_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What every portal page needs, whatever it shows.
+
+    `url` is the page's own address; the language form (POST to `language_url`: locale, back, csrf_token) leads back to it.
+    `carrier` and `carry` decide how links travel: by cookie they are links, by token they are POST buttons with `carry` as hidden
+    fields. `accounts` holds all accounts of the payer, the one in play included; `account` is that one.
+    `expires_in`: seconds until the session is over when nothing happens, for the message to the parent.
+    """
+
+    slug: Slug
+    url: str
+    biller_name: str
+    locale: str
+    zone: str
+    mode: Mode
+    user_label: str
+    csrf_token: str
+    nonce: str
+    title: str | None = None
+    redirect_id: int | None = None
+    carrier: Carrier = "cookie"
+    carry: tuple[tuple[str, str], ...] = ()
+    account: AccountChoice | None = None
+    accounts: tuple[AccountChoice, ...] = ()
+    accounts_url: str | None = None
+    nav: tuple[NavItem, ...] = ()
+    sign_out: SignOut | None = None
+    language_url: str | None = None
+    parent_origins: tuple[str, ...] = ()
+    expires_in: int | None = None
+    theme: Theme = "auto"
+    theme_css: str | None = None
+
+    @property
+    def title_key(self) -> str:
+        """Catalogue key of the title, for billers that have not renamed the destination."""
+        return f"destinations.{self.slug}"
+
+    @property
+    def switcher(self) -> tuple[AccountChoice, ...]:
+        """The accounts to change to, at most six: a landlord's forty stand under Manage Accounts."""
+        others = tuple(choice for choice in self.accounts if not choice.current)
+        return others[:_SWITCHER_LENGTH]
+
+
+# --- bills ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """What is to be paid on the account today. A negative total is a credit. `as_of` is the date of the bill it comes from."""
+
+    total: int
+    today: date
+    past_due: int = 0
+    due_on: date | None = None
+    as_of: date | None = None
+
+    @property
+    def days_left(self) -> int | None:
+        """Days until the due date, negative when it is over; None without a due date."""
+        return None if self.due_on is None else (self.due_on - self.today).days
+
+    @property
+    def overdue(self) -> bool:
+        """Something is to be paid and its day is over."""
+        return self.total > 0 and self.days_left is not None and self.days_left < 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillLine:
+    """One line of a bill as the biller sent it."""
+
+    description: str
+    amount: int
+    quantity: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """One bill: what it asks for (`amount`, of which `past_due` is from earlier ones) and its lines."""
+
+    number: str
+    issued_on: date
+    due_on: date
+    amount: int
+    past_due: int = 0
+    kind: BillKind = "bill"
+    lines: tuple[BillLine, ...] = ()
+
+    @property
+    def shows_quantities(self) -> bool:
+        """Whether any line counts more or less than one of something; a column of ones says nothing."""
+        return any(line.quantity is not None and line.quantity != 1 for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillsView:
+    """RedirectID 1. Bills newest first; `due` None before the first bill.
+
+    `pay_url` only where Make a Payment is open; `older_url` when there are more bills, `newest_url` on all pages but the first.
+    """
+
+    template: ClassVar[str] = "portal/bills.html"
+    page: Page
+    currency: str
+    due: Due | None
+    bills: tuple[Bill, ...]
+    pay_url: str | None = None
+    older_url: str | None = None
+    newest_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayView:
+    """RedirectID 6. What is due and what to have ready; the payment itself comes later."""
+
+    template: ClassVar[str] = "portal/pay.html"
+    page: Page
+    currency: str
+    due: Due | None
+    bill_number: str | None = None
+    bills_url: str | None = None
+
+
+# --- the payer and the account -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileView:
+    """RedirectID 4. What the hub knows of the payer; empty text where it knows nothing."""
+
+    template: ClassVar[str] = "portal/profile.html"
+    page: Page
+    name: str
+    email: str
+    user_name: str
+    phone: str
+    users_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountsView:
+    """RedirectID 9. All accounts of the payer; here each `url` opens the bills of that account."""
+
+    template: ClassVar[str] = "portal/accounts.html"
+    page: Page
+    accounts: tuple[AccountChoice, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountUser:
+    """One person with access to the account. `holds_seat`: the Owner, whom only the biller can change."""
+
+    name: str
+    user_name: str
+    login_type: int
+    pending: bool = False
+    is_you: bool = False
+
+    @property
+    def role(self) -> str:
+        """Catalogue key of the role word, under `roles.`."""
+        return role_key(self.login_type, pending=self.pending)
+
+    @property
+    def holds_seat(self) -> bool:
+        """Whether this is the Owner; payers read "ask {biller}", never the word."""
+        return self.login_type == 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsersView:
+    """RedirectID 10. Only for payers with full access; everybody else gets OffView(reason="rights")."""
+
+    template: ClassVar[str] = "portal/users.html"
+    page: Page
+    users: tuple[AccountUser, ...]
+
+
+# --- destinations whose product comes later ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperlessView:
+    """RedirectID 2, before the biller has switched paperless bills on."""
+
+    template: ClassVar[str] = "portal/paperless.html"
+    page: Page
+    bills_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutopayView:
+    """RedirectID 3, before the biller has switched AutoPay on."""
+
+    template: ClassVar[str] = "portal/autopay.html"
+    page: Page
+    bills_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodsView:
+    """RedirectID 5, without any stored method."""
+
+    template: ClassVar[str] = "portal/methods.html"
+    page: Page
+    bills_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryView:
+    """RedirectID 7, without any payment."""
+
+    template: ClassVar[str] = "portal/history.html"
+    page: Page
+    bills_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduledView:
+    """RedirectID 8, without any planned payment."""
+
+    template: ClassVar[str] = "portal/scheduled.html"
+    page: Page
+    bills_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextView:
+    """RedirectID 11, before the biller has switched pay by text on."""
+
+    template: ClassVar[str] = "portal/text.html"
+    page: Page
+    bills_url: str | None = None
+
+
+# --- no page to show -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OffView:
+    """A destination that is switched off for the biller ("off") or closed to the payer's role ("rights").
+
+    The way back leads to `back_url`, named by the biller's title for it or the catalogue's name of `back_slug`.
+    """
+
+    template: ClassVar[str] = "portal/destination_off.html"
+    page: Page
+    reason: Literal["off", "rights"]
+    back_url: str | None = None
+    back_slug: Slug = "bills"
+    back_title: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoAccountView:
+    """A payer without any account: still signed in, and told where to add one. `page.account` is None."""
+
+    template: ClassVar[str] = "portal/no_account.html"
+    page: Page

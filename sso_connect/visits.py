@@ -1,0 +1,88 @@
+"""Visits: a page request of somebody who is signed in.
+
+The session says who; what it rests on is looked at again on EVERY request, by stamps that came along with the session: the biller
+in service, the key live, the user enabled, nothing revoked. So whatever ends a session ends it everywhere with the next click.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from idp.directory.api_keys import ApiKey, ApiKeys
+from idp.directory.billers import Biller, Billers
+from idp.directory.payers import PayerRecord, Payers
+from idp.login.sessions import Session, Sessions
+from idp.versions import Cached, biller_stamp
+from sso_connect.framing import Presented
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A signed-in payer at a biller, by a partner's key."""
+
+    biller: Biller
+    session: Session
+    key: ApiKey
+    payer: PayerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One check of a visit: what must hold."""
+
+    name: str
+    holds: Callable[[Visit], bool]
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("the session is of this biller", lambda visit: visit.session.token.bid == visit.biller.bid),
+    Rule("the biller is in service", lambda visit: not visit.biller.disabled),
+    Rule("the API key and its partner are live", lambda visit: visit.key.live),
+    Rule("the user is enabled", lambda visit: not visit.payer.user.disabled),
+    Rule("nothing of the user was revoked since", lambda visit: visit.session.token.generation == visit.payer.user.generation),
+)
+"""Everything that a live session must still stand up to, in order."""
+
+
+class Visits:
+    """Finds the visit behind a request."""
+
+    def __init__(self, billers: Billers, sessions: Sessions, api_keys: ApiKeys, payers: Payers) -> None:
+        self._billers = billers
+        self._sessions = sessions
+        self._api_keys = api_keys
+        self._payers = payers
+
+    def find(self, host: str, slug: str, presented: Presented | None) -> Visit | None:
+        """The visit, or None when there is no session, or one that does not stand up to RULES any more."""
+        if presented is None:
+            return None
+        session = self._sessions.find(presented.secret)
+        if session is None or session.facts.framed != presented.framed:
+            return None
+        visit = self.of_session(host, slug, session)
+        return visit if visit is not None and all(rule.holds(visit) for rule in RULES) else None
+
+    def of_session(self, host: str, slug: str, session: Session) -> Visit | None:
+        """Who and what a session rests on, as of its stamps; RULES not asked."""
+        biller = self.biller_as_of(host, slug, session.stamps)
+        token = session.token
+        if biller is None or biller.bid != token.bid:
+            return None
+        key = self._api_keys.cached(token.bid, token.key_id, session.stamps)
+        payer = self._payers.as_of(token.bid, token.user_id, session.stamps)
+        return None if key is None or payer is None else Visit(biller, session, key, payer)
+
+    def biller_as_of(self, host: str, slug: str, stamps: Mapping[str, str]) -> Biller | None:
+        """The biller of host and slug, no older than the stamps."""
+        entry = self._billers.cached_on_host(host, slug)
+        if entry is not None and _is_behind(entry, stamps):
+            self._billers.forget(host, slug)
+            entry = self._billers.cached_on_host(host, slug)
+        return None if entry is None else entry.value
+
+
+def _is_behind(entry: Cached[Biller], stamps: Mapping[str, str]) -> bool:
+    name = biller_stamp(entry.value.bid)
+    return name in stamps and stamps[name] != entry.stamps.get(name)
