@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,8 +11,12 @@ from admin.access import Permission, check_may
 from idp.actor import Staff
 from idp.directory.api_keys import DEFAULT_OVERLAP, ApiKey, ApiKeys, ApiKeySecret, IssuedKey, KeyPolicies, PlaceKind
 from idp.directory.billers import Billers
+from idp.directory.hosts import parse_place
 from idp.directory.partners import Partner, Partners
-from idp.errors import ApiKeyNotFound
+from idp.errors import ApiKeyNotFound, FieldError, InvalidFields
+
+NamedPlace = tuple[PlaceKind, str]
+"""A place as somebody typed it, and what it is for."""
 
 
 class PartnerAdmin:
@@ -40,9 +44,10 @@ class PartnerAdmin:
 class KeyAdmin:
     """Issues, changes, rotates, revokes and shows the API keys of a biller."""
 
-    def __init__(self, keys: ApiKeys, billers: Billers) -> None:
+    def __init__(self, keys: ApiKeys, billers: Billers, *, allow_loopback_origins: bool) -> None:
         self._keys = keys
         self._billers = billers
+        self._allow_loopback = allow_loopback_origins
 
     def issue(
         self,
@@ -90,15 +95,24 @@ class KeyAdmin:
         check_may(staff, Permission.BILLER_KEYS_REVOKE, bid)
         return self._keys.revoke(staff, request_id, bid, key_id)
 
-    def add_place(self, staff: Staff, request_id: str, bid: int, key_id: UUID, kind: PlaceKind, text: str) -> ApiKey:
-        """Register an origin that may frame us, or a place where sign-out may return to. ApiKeyNotFound, InvalidFields."""
-        check_may(staff, Permission.BILLER_ORIGINS_CREATE, bid)
-        return self._keys.add_place(staff, request_id, bid, key_id, kind, text)
+    def add_places(self, staff: Staff, request_id: str, bid: int, key_id: UUID, places: Sequence[NamedPlace]) -> ApiKey:
+        """Register origins that may frame us, and places where sign-out may return to: all or none. Twice is once.
 
-    def remove_place(self, staff: Staff, request_id: str, bid: int, key_id: UUID, kind: PlaceKind, text: str) -> ApiKey:
-        """Take an origin or place off the list. ApiKeyNotFound, InvalidFields."""
+        ApiKeyNotFound, InvalidFields.
+        """
+        check_may(staff, Permission.BILLER_ORIGINS_CREATE, bid)
+        self._check(places)
+        for kind, text in places:
+            self._keys.add_place(staff, request_id, bid, key_id, kind, text)
+        return self._get(bid, key_id)
+
+    def remove_places(self, staff: Staff, request_id: str, bid: int, key_id: UUID, places: Sequence[NamedPlace]) -> ApiKey:
+        """Take origins and places off the list, all or none; what is not on it is passed over. ApiKeyNotFound, InvalidFields."""
         check_may(staff, Permission.BILLER_ORIGINS_REMOVE, bid)
-        return self._keys.remove_place(staff, request_id, bid, key_id, kind, text)
+        self._check(places)
+        for kind, text in places:
+            self._keys.remove_place(staff, request_id, bid, key_id, kind, text)
+        return self._get(bid, key_id)
 
     def get(self, staff: Staff, request_id: str, bid: int, key_id: UUID) -> ApiKey:  # noqa: ARG002
         """By id within the biller. ApiKeyNotFound."""
@@ -116,6 +130,21 @@ class KeyAdmin:
         check_may(staff, Permission.BILLER_KEYS_READ, bid)
         self._billers.get(bid)
         return self._keys.list_all(bid)
+
+    def _check(self, places: Sequence[NamedPlace]) -> None:
+        """The service takes one place at a time; so that none is written when a later one is refused, all are read first."""
+        faults: list[FieldError] = []
+        for kind, text in places:
+            field = "FrameOrigin" if kind == "frame" else "ReturnUrl"
+            try:
+                place = parse_place(text, allow_loopback=self._allow_loopback)
+            except ValueError as fault:
+                faults.append(FieldError(field, f"{text}: {fault}"))
+            else:
+                if kind == "frame" and place.path_prefix:
+                    faults.append(FieldError(field, f"{text}: an origin has no path"))
+        if faults:
+            raise InvalidFields(fields=faults)
 
     def _get(self, bid: int, key_id: UUID) -> ApiKey:
         for key in self._keys.list_all(bid):

@@ -162,6 +162,14 @@ class InvalidApiKey(Unauthenticated):
     fix = "Send a live key in the X-Api-Key header; keys end when they are revoked or their rotation overlap is over."
 
 
+class CredentialsRefused(Unauthenticated):
+    """A key whose policy is `authenticate = password`, and no right password of the payer: one answer for every cause."""
+
+    code = "CredentialsRefused"
+    public = "The sign-in was refused."
+    fix = "Keys with the policy authenticate=password must send the payer's password; trusted keys need none (Ping tells)."
+
+
 class SessionRequired(Unauthenticated):
     """A portal page without a live session."""
 
@@ -505,6 +513,14 @@ class StoreUnavailable(Unavailable):
     code = "StoreUnavailable"
     public = "We cannot answer right now. Please try again in a moment."
     fix = "Try again with a short delay; /readyz names the part that is missing."
+
+
+class Unreachable(Unavailable):
+    """A URL that somebody else wrote could not be fetched, whatever the cause: `detail` has it, a biller never sees it."""
+
+    code = "Unreachable"
+    public = "The address could not be reached."
+    fix = "Check the URL: https on port 443, a public host, a valid certificate, no redirect. Operators: the log has the cause."
 
 
 class Internal(HubError):

@@ -8,7 +8,7 @@ purged with the others.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 from uuid import UUID
@@ -17,6 +17,7 @@ from idp.clock import Clock
 from idp.transaction import Begin
 
 SCHEMA_VERSION = 1
+KEPT_FOR = timedelta(days=30)
 
 
 class EventType(StrEnum):
@@ -79,3 +80,8 @@ class Relay:
         """Handle up to `limit` waiting events. How many."""
         with self._begin() as stores:
             return stores.outbox.claim_unrouted(limit)
+
+    def purge(self, limit: int = 1000) -> int:
+        """Remove closed events that are past their time. How many."""
+        with self._begin() as stores:
+            return stores.outbox.purge(self._clock.now() - KEPT_FOR, limit)

@@ -11,6 +11,7 @@ import base64
 import binascii
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -59,6 +60,7 @@ class Settings(BaseSettings):
     trusted_proxies: tuple[Network, ...] = Field(
         (), description="Networks whose X-Forwarded-For/-Proto/-Host count, comma-separated"
     )
+    fetch_private_hosts: tuple[str, ...] = Field((), description="Exact host:port that may be private, comma-separated")
     allow_loopback_origins: bool = Field(False, description="Partners may register http origins on loopback names (demo, tests)")
 
     listen: str = Field("127.0.0.1:8080", description="Address and port to listen on")
@@ -81,6 +83,21 @@ class Settings(BaseSettings):
     def _split_networks(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("fetch_private_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("fetch_private_hosts")
+    @classmethod
+    def _check_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for item in value:
+            if not is_exact_host(item):
+                raise ValueError(f"{item!r} is not an exact host:port, lower case, an IPv6 address in brackets and short form")
         return value
 
     @field_validator("portal_domain")
@@ -151,6 +168,19 @@ def is_loopback_name(host: str) -> bool:
         return True
     try:
         return ipaddress.ip_address(bare).is_loopback
+    except ValueError:
+        return False
+
+
+def is_exact_host(text: str) -> bool:
+    """`host:port` in the one form that idp.fetch compares: lower-case ASCII, no wildcard, IPv6 in brackets and short form."""
+    host, _, port = text.rpartition(":")
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", port) or int(port) > 65535:
+        return False
+    if not host.startswith("["):
+        return re.fullmatch(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*", host) is not None
+    try:
+        return host == f"[{ipaddress.IPv6Address(host[1:-1])}]"
     except ValueError:
         return False
 

@@ -99,7 +99,7 @@ class Refused:
     reference: str
     partner_name: str
     back_url: str
-    biller: Biller | None
+    biller: Biller
 
 
 @dataclass(frozen=True, slots=True)

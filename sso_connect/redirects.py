@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from idp.actor import Actor, Payer
 from idp.changelog import Action, Change, WithChangeLog
@@ -18,13 +18,16 @@ from idp.kv import KeyValue, Stamps
 from idp.transaction import Begin
 from idp.versions import VersionedCache, biller_stamp
 
+Slug = Literal["bills", "paperless", "autopay", "profile", "methods", "pay", "history", "scheduled", "accounts", "users", "text"]
+"""The last part of a page's path."""
+
 
 @dataclass(frozen=True, slots=True)
 class Destination:
     """A page: its number, its place in the path, the right that it needs, and the key of its title in the catalogue."""
 
     redirect_id: int
-    slug: str
+    slug: Slug
     needs: AccountAction
 
     @property

@@ -22,8 +22,10 @@ from idp import actor as actors
 from idp.changelog import Action, Change, WithChangeLog
 from idp.clock import Clock
 from idp.directory.api_keys import ApiKey, ApiKeys, HeldKey, Scope
+from idp.directory.billers import Biller
 from idp.directory.payers import PayerRecord, Payers, UserNames
 from idp.errors import (
+    CustomerNotFound,
     HubError,
     InvalidApiKey,
     RateLimited,
@@ -50,9 +52,13 @@ _TRIES = 4
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """What a partner states about the sign-in that it made. `auth_time` is its instant; methods are RFC 8176 values."""
+    """What a partner states about the sign-in that it made. `auth_time` is its instant; methods are RFC 8176 values.
+
+    `account_number`: the account that the payer asked for, if any; it must be one of the user's.
+    """
 
     names: UserNames
+    account_number: str | None = None
     session_reference: str = ""
     auth_time: datetime | None = None
     auth_methods: tuple[str, ...] = ()
@@ -65,8 +71,22 @@ class Issued:
     token: str
     expires_at: datetime
     key: ApiKey
+    biller: Biller
     payer: PayerRecord
     allowance: Allowance
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A key that may go on, its biller, and what is left of its rate."""
+
+    key: ApiKey
+    biller: Biller
+    allowance: Allowance
+
+
+Noted = Callable[[ApiKey, Allowance], None]
+"""Hears what is left of a key's rate as soon as it is known, so that a refusal can tell it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +123,11 @@ class Tokens:
         self._clock = clock
         self._exhausted: dict[UUID, datetime] = {}
 
-    def issue(self, secret: str, assertion: Assertion, request_id: str) -> Issued:
+    def issue(self, secret: str, assertion: Assertion, request_id: str, noted: Noted | None = None) -> Issued:
         """A token for the one user that the names fit.
 
-        InvalidApiKey, ScopeMissing, RateLimited, InvalidFields, UserNotFound, AmbiguousUser, UserDisabled, StoreUnavailable.
+        InvalidApiKey, ScopeMissing, RateLimited, InvalidFields, UserNotFound, AmbiguousUser, UserDisabled, CustomerNotFound (an
+        account that is not the user's, whether it exists or not), StoreUnavailable.
         """
         held = self._api_keys.held(secret)
         audited: UUID | None = None
@@ -121,9 +142,12 @@ class Tokens:
                     entry = self._payers.reload(key.bid, entry.value.user.id) or entry
                 if entry.value.user.disabled:
                     raise UserDisabled(str(entry.value.user.id))
+                number = assertion.account_number
+                if number is not None and entry.value.account_numbered(held.value.biller, number) is None:
+                    raise CustomerNotFound("not an account of the user")
             except HubError as refusal:
                 if fresh or isinstance(refusal, StoreUnavailable):
-                    self._count(held.value.key)
+                    self._count(held.value.key, noted)
                     raise
                 held = self._api_keys.reload_held(secret)
                 continue
@@ -137,15 +161,18 @@ class Tokens:
             )
             match outcome.stop:
                 case None:
-                    return _issued(token, key, entry.value, outcome)
+                    issued = _issued(token, held.value, entry.value, outcome)
+                    if noted is not None:
+                        noted(key, issued.allowance)
+                    return issued
                 case Stale():
                     held = self._api_keys.reload_held(secret)
                 case stop:
                     self._audit(Action.TOKEN_REFUSE, key, user_id, request_id)
-                    raise self._limited(key, stop)
+                    raise self._limited(key, stop, noted)
         raise StoreUnavailable("key or user keep changing under our feet")
 
-    def admit(self, secret: str, scope: Scope | None) -> tuple[ApiKey, Allowance]:
+    def admit(self, secret: str, scope: Scope | None, noted: Noted | None = None) -> Admitted:
         """The key of a call that is not `issue`: limited and checked in one key-value transaction. Errors as issue's."""
         held = self._api_keys.held(secret)
         for _ in range(_TRIES):
@@ -154,15 +181,16 @@ class Tokens:
             outcome = self._kv.transact(_limit(held.value.key), Expect(held.stamps))
             match outcome.stop:
                 case None:
-                    key = self._checked_key(held.value, scope)
                     allowance = outcome.results[0]
                     if not isinstance(allowance, Allowance):
                         raise StoreUnavailable("the key-value store answered out of turn")
-                    return key, allowance
+                    if noted is not None:
+                        noted(held.value.key, allowance)
+                    return Admitted(self._checked_key(held.value, scope), held.value.biller, allowance)
                 case Stale():
                     held = self._api_keys.reload_held(secret)
                 case stop:
-                    raise self._limited(held.value.key, stop)
+                    raise self._limited(held.value.key, stop, noted)
         raise StoreUnavailable("the key keeps changing under our feet")
 
     def redeem(self, token: str, opening: Callable[[], Opening]) -> Redeemed | Rejected:
@@ -223,15 +251,19 @@ class Tokens:
             raise RateLimited("the key is over its rate", retry_after=until - now)
         return held.key
 
-    def _count(self, key: ApiKey) -> None:
+    def _count(self, key: ApiKey, noted: Noted | None) -> None:
         """A refused call counts too."""
-        stop = self._kv.transact(_limit(key)).stop
-        if stop is not None:
-            raise self._limited(key, stop)
+        outcome = self._kv.transact(_limit(key))
+        if outcome.stop is not None:
+            raise self._limited(key, outcome.stop, noted)
+        if noted is not None and isinstance(outcome.results[0], Allowance):
+            noted(key, outcome.results[0])
 
-    def _limited(self, key: ApiKey, stop: object) -> HubError:
+    def _limited(self, key: ApiKey, stop: object, noted: Noted | None) -> HubError:
         if not isinstance(stop, Limited):
             return StoreUnavailable("the key-value store answered out of turn")
+        if noted is not None:
+            noted(key, Allowance(0, stop.retry_after))
         self._exhausted[key.id] = self._clock.now() + stop.retry_after
         return RateLimited("the key is over its rate", retry_after=stop.retry_after)
 
@@ -269,11 +301,11 @@ def _put(token: str, key: ApiKey, entry: Cached[PayerRecord], assertion: Asserti
     )
 
 
-def _issued(token: str, key: ApiKey, payer: PayerRecord, outcome: Outcome) -> Issued:
+def _issued(token: str, held: HeldKey, payer: PayerRecord, outcome: Outcome) -> Issued:
     allowance, _, written = outcome.results
     if not isinstance(allowance, Allowance) or not isinstance(written, Written):
         raise StoreUnavailable("the key-value store answered out of turn")
-    return Issued(token, written.expires_at, key, payer, allowance)
+    return Issued(token, written.expires_at, held.key, held.biller, payer, allowance)
 
 
 def _looks_like_a_token(token: str) -> bool:

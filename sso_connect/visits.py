@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
+from idp import actor as actors
+from idp.changelog import Action, Change, WithChangeLog
 from idp.directory.api_keys import ApiKey, ApiKeys
 from idp.directory.billers import Biller, Billers
 from idp.directory.payers import PayerRecord, Payers
 from idp.login.sessions import Session, Sessions
+from idp.transaction import Begin
 from idp.versions import Cached, biller_stamp
 from sso_connect.framing import Presented
+from sso_connect.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +50,24 @@ RULES: tuple[Rule, ...] = (
 """Everything that a live session must still stand up to, in order."""
 
 
+class VisitStores(WithChangeLog, Protocol):
+    """The slice of stores that this service works with."""
+
+
 class Visits:
     """Finds the visit behind a request."""
 
-    def __init__(self, billers: Billers, sessions: Sessions, api_keys: ApiKeys, payers: Payers) -> None:
+    def __init__(
+        self,
+        append: Begin[VisitStores],
+        billers: Billers,
+        sessions: Sessions,
+        tokens: Tokens,
+        api_keys: ApiKeys,
+        payers: Payers,
+    ) -> None:
+        self._append = append
+        self._tokens = tokens
         self._billers = billers
         self._sessions = sessions
         self._api_keys = api_keys
@@ -63,6 +82,17 @@ class Visits:
             return None
         visit = self.of_session(host, slug, session)
         return visit if visit is not None and all(rule.holds(visit) for rule in RULES) else None
+
+    def end(self, visit: Visit, request_id: str) -> None:
+        """Sign out: the family ends everywhere, and with a ReturnUrl the partner's token too (else the partner owns it)."""
+        self._sessions.end(visit.session)
+        if visit.session.facts.return_url:
+            self._tokens.end(visit.session.token)
+        user_id = visit.payer.user.id
+        with self._append() as stores:
+            stores.changelog.append(
+                Change(visit.biller.bid, Action.SESSION_END, actors.Payer(user_id), request_id, user_id=user_id)
+            )
 
     def of_session(self, host: str, slug: str, session: Session) -> Visit | None:
         """Who and what a session rests on, as of its stamps; RULES not asked."""

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 from idp.web.plain import Mode, PlainPage, Problem, Refused, SessionOver, SignedOut
 from idp.web.templating import StaticFiles, Templates, View
 from sso_connect.portal import views
-from sso_connect.portal.views import AccountChoice, AccountUser, Bill, BillLine, Due, NavItem, Page, SignOut, Slug
+from sso_connect.portal.views import AccountChoice, AccountUser, Bill, BillLine, Due, NavItem, Page, SignOut
+from sso_connect.redirects import Slug
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Route

@@ -13,8 +13,9 @@
 -- First every step is decided against the store AND what the steps before it staged; then all is written, or, when a step said
 -- no, only what is staged as `sure`: used-up limits, counts, and stamps that somebody has now seen.
 --
--- Keys behind the prefix: r: record, m: mark, s: stamp, l: limit (the bucket's full time, microseconds), c: counter.
--- Record: msgpack {value, created_ms, idle_ms, last_ms, parent, {unless}, {watch}, spent}; its end is the key's own.
+-- Keys behind the prefix: r: record, m: mark (its end), s: stamp, l: limit (the bucket's full time, microseconds), c: counter.
+-- Record: msgpack {value, created_ms, idle_ms, last_ms, parent, {unless}, {watch}, spent, expires_ms}. It says its end itself,
+-- because PTTL counts from another moment than TIME and would be a millisecond off.
 -- Stamp: ten digits of the second it was written, then the version; held: "~" and the ends of all holds, in milliseconds.
 
 local call, sub = redis.call, string.sub
@@ -29,24 +30,19 @@ local now = math.floor(now_us / 1000)
 local STAMP_MS, STAMP_REFRESH_S = 86400000, 43200
 
 -- Redis writes numbers that are arguments with 17 digits, so whole ones arrive whole; `..` and tostring would cut them to 14.
--- Staged writes: value (false: remove), end in ms, written even when a later step stops, only the end changes.
-local staged, ends, sure, moved, order = {}, {}, {}, {}, {}
+-- Staged writes: value (false: remove), end in ms, written even when a later step stops.
+local staged, ends, sure, order = {}, {}, {}, {}
 
-local function stage(key, value, expires, always, only_end)
+local function stage(key, value, expires, always)
   if staged[key] == nil then order[#order + 1] = key end
   staged[key] = expires > now and value
-  ends[key], sure[key], moved[key] = expires, always, only_end
+  ends[key], sure[key] = expires, always
 end
 
 local function fetch(key)
   local value = staged[key]
   if value == nil then return call('GET', key) end
   return value
-end
-
-local function end_of(key)
-  if staged[key] ~= nil then return staged[key] and ends[key] or 0 end
-  return now + call('PTTL', key)
 end
 
 local chance = 0
@@ -126,11 +122,11 @@ local function alive(key)
   local record = cmsgpack.unpack(raw)
   local mark = ended_by(record[6])
   if record[8] or mark then return nil, { 0, record[8] and 1 or 0, mark, record[1], record[5] } end
-  return record, nil, raw
+  return record
 end
 
-local function told(record, expires)
-  local out = { 1, record[1], expires, record[2], record[5] }
+local function told(record)
+  local out = { 1, record[1], record[9], record[2], record[5] }
   local watch = record[7]
   local now_at = versions(watch)
   for i = 1, #watch do
@@ -210,7 +206,7 @@ while at <= #ARGV do
     if not stop then
       local last = now + (absolute >= 0 and absolute or idle)
       local expires = math.min(now + idle, last)
-      stage(key, cmsgpack.pack({ value, now, idle, last, origin, unless, watch, false }), expires)
+      stage(key, cmsgpack.pack({ value, now, idle, last, origin, unless, watch, false, expires }), expires)
       result = expires
     end
 
@@ -218,20 +214,15 @@ while at <= #ARGV do
     key = prefix .. 'r:' .. key
     local slide, optional = ARGV[at + 2] == '1', ARGV[at + 3] == '1'
     at = at + 4
-    local record, gone, raw = alive(key)
+    local record, gone = alive(key)
     if record then
-      local created, idle, last = record[2], record[3], record[4]
-      local expires = last
-      if created + idle < last then
-        if slide then
-          expires = math.min(now + idle, last)
-          stage(key, raw, expires, false, moved[key] or staged[key] == nil)
-        else
-          expires = end_of(key)
-        end
+      local expires = math.min(now + record[3], record[4])
+      if slide and expires > record[9] then
+        record[9] = expires
+        stage(key, cmsgpack.pack(record), expires)
       end
       parents[index] = record
-      result = told(record, expires)
+      result = told(record)
     elseif optional then
       parents[index] = { gone = gone }
       result = gone
@@ -245,10 +236,8 @@ while at <= #ARGV do
     at = at + 3
     local record, gone = alive(key)
     if record then
-      local expires = record[4]
-      if record[2] + record[3] < expires then expires = end_of(key) end
       parents[index] = record
-      result = told(record, expires)
+      result = told(record)
       record[8] = true
       stage(key, cmsgpack.pack(record), now + tombstone)
     else
@@ -257,7 +246,9 @@ while at <= #ARGV do
 
   elseif op == 'M' then
     key = prefix .. 'm:' .. key
-    stage(key, '1', math.max(now + tonumber(ARGV[at + 2]), end_of(key)))
+    local expires = now + tonumber(ARGV[at + 2])
+    local known = tonumber(fetch(key) or 0)
+    stage(key, math.max(expires, known), math.max(expires, known))
     at = at + 3
     result = 1
 
@@ -298,8 +289,6 @@ for i = 1, #order do
   if not stop or sure[key] then
     if not staged[key] then
       call('DEL', key)
-    elseif moved[key] then
-      call('PEXPIREAT', key, ends[key])
     else
       call('SET', key, staged[key], 'PXAT', ends[key])
     end

@@ -337,8 +337,10 @@ class _Transaction:
             if step.optional:
                 return record
             raise _StoppedError(record)
-        if step.slide:
-            self._stage(key, record.body(), min(self._now + record.idle, record.last))
+        known = self._fetch(key)
+        expires = min(self._now + record.idle, record.last)
+        if step.slide and known and expires > known.expires:
+            self._stage(key, record.body(), expires)
         return self._told(key, record)
 
     def _take(self, index: int, step: Take) -> Record:

@@ -28,6 +28,7 @@ from hub.storage.sql.registrations import SqlRegistrationStore
 from hub.storage.sql.role_codes import SqlRoleCodeStore
 from hub.storage.sql.seals import SqlSealStore
 from hub.storage.sql.signing_keys import SqlSigningKeyStore
+from hub.storage.sql.start import SqlStartStore
 from hub.storage.sql.users import SqlPartnerUserStore, SqlUserStore
 from hub.storage.work import Work
 
@@ -129,3 +130,7 @@ class Stores:
     @cached_property
     def import_runs(self) -> SqlImportRunStore:
         return SqlImportRunStore(self._work)
+
+    @cached_property
+    def start(self) -> SqlStartStore:
+        return SqlStartStore(self._work)

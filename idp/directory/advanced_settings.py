@@ -111,7 +111,7 @@ class AdvancedSettings:
         _check(number, value)
         secret = _is_secret(number)
         with self._begin() as stores:
-            biller = stores.billers.find_biller(bid)
+            biller = stores.billers.find_biller(bid, lock=True)
             if biller is None:
                 raise BillerNotFound(f"BID {bid}")
             before = {each.number: each.value for each in stores.settings.list_settings(bid)}.get(number, "")

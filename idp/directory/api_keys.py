@@ -17,7 +17,7 @@ from uuid import UUID
 from idp.actor import Actor
 from idp.changelog import Action, Change, WithChangeLog
 from idp.clock import Clock
-from idp.directory.billers import BillerStore
+from idp.directory.billers import Biller, BillerStore
 from idp.directory.hosts import Place, parse_place
 from idp.directory.partners import Partner, PartnerStore
 from idp.errors import ApiKeyNotFound, BillerNotFound, FieldError, InvalidFields, PartnerNotFound
@@ -112,16 +112,16 @@ class ApiKeySecret:
 
 @dataclass(frozen=True, slots=True)
 class HeldKey:
-    """A key as found by the digest of one of its secrets, with the state of its biller."""
+    """A key as found by the digest of one of its secrets, with its biller."""
 
     key: ApiKey
     secret: ApiKeySecret
-    biller_disabled: bool
+    biller: Biller
 
     def usable(self, now: datetime) -> bool:
         """Live, not past the overlap of a rotation, and its biller in service."""
         over = self.secret.expires_at is not None and self.secret.expires_at <= now
-        return self.key.live and not over and not self.biller_disabled
+        return self.key.live and not over and not self.biller.disabled
 
 
 PlaceKind = Literal["frame", "return"]
@@ -134,8 +134,8 @@ class ApiKeyStore(Protocol):
         """By the digest of a secret: RETURNS the biller. One constant statement: this is a hot path."""
         ...
 
-    def find_key(self, bid: int, key_id: UUID) -> ApiKey | None:
-        """By id within a biller."""
+    def find_key(self, bid: int, key_id: UUID, *, lock: bool = False) -> ApiKey | None:
+        """By id within a biller; `lock` keeps the row for this transaction, for whoever writes back what it read."""
         ...
 
     def list_keys(self, bid: int) -> list[ApiKey]:
@@ -415,7 +415,7 @@ def key_values(key: ApiKey) -> dict[str, Any]:
 
 
 def _get_key(stores: ApiKeyStores, bid: int, key_id: UUID) -> ApiKey:
-    found = stores.api_keys.find_key(bid, key_id)
+    found = stores.api_keys.find_key(bid, key_id, lock=True)
     if found is None:
         raise ApiKeyNotFound(str(key_id))
     return found

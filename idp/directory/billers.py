@@ -93,8 +93,8 @@ class Biller:
 class BillerStore(Protocol):
     """Billers in the database. A write renews the biller's stamp."""
 
-    def find_biller(self, bid: int) -> Biller | None:
-        """By BID."""
+    def find_biller(self, bid: int, *, lock: bool = False) -> Biller | None:
+        """By BID; `lock` keeps the row for this transaction, for whoever writes back what it read."""
         ...
 
     def find_biller_by(self, *, host: str | None = None, slug: str | None = None, guid: UUID | None = None) -> Biller | None:
@@ -187,7 +187,7 @@ class Billers:
         `policies` names only those that change. A host that was published as issuer stays the issuer.
         """
         with self._begin() as stores:
-            before = stores.billers.find_biller(bid)
+            before = stores.billers.find_biller(bid, lock=True)
             if before is None:
                 raise BillerNotFound(f"BID {bid}")
             if "host" in changes:

@@ -1,7 +1,7 @@
 """Customers: a biller's utility accounts. The account number is unique within the biller, in its canonical form.
 
 Customs that were set by API live here and win over those of the newest invoice (idp.billing.invoices). The role-code field is
-never stored here: it goes to `role_codes` as digests.
+never stored here: it goes to `role_codes` as digests. A new account with an e-mail address has a ghost until somebody registers.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ from idp.actor import Actor
 from idp.changelog import Action, Change, WithChangeLog
 from idp.clock import Clock
 from idp.directory.billers import Biller
-from idp.directory.names import account_key, normal_email
+from idp.directory.ghosts import Ghost, GhostStore
+from idp.directory.names import account_key, email_key, normal_email
+from idp.directory.role_codes import ParsedCode, RoleCodeStore, parse_codes, stored_code
 from idp.errors import CustomerExists, CustomerNotFound, FieldError, InvalidFields
 from idp.opaque import new_id
+from idp.secrets import Secrets
 from idp.transaction import Begin
 
 Commodity = Literal["water", "electric", "gas", "sewer", "other"]
@@ -74,8 +77,8 @@ CHANGEABLE = frozenset(
 class CustomerStore(Protocol):
     """Customers in the database. A write renews the stamps of the users that are registered on the customer."""
 
-    def find_customer(self, bid: int, customer_id: UUID) -> Customer | None:
-        """By id."""
+    def find_customer(self, bid: int, customer_id: UUID, *, lock: bool = False) -> Customer | None:
+        """By id; `lock` keeps the row for this transaction, for whoever writes back what it read."""
         ...
 
     def find_by_accounts(self, bid: int, keys: Iterable[str], *, lock: bool = False) -> dict[str, Customer]:
@@ -109,16 +112,26 @@ class CustomerStores(WithChangeLog, Protocol):
     @property
     def customers(self) -> CustomerStore: ...
 
+    @property
+    def role_codes(self) -> RoleCodeStore: ...
+
+    @property
+    def ghosts(self) -> GhostStore: ...
+
 
 class Customers:
     """Create, change and find customers."""
 
-    def __init__(self, begin: Begin[CustomerStores], clock: Clock) -> None:
+    def __init__(self, begin: Begin[CustomerStores], clock: Clock, secrets: Secrets) -> None:
         self._begin = begin
         self._clock = clock
+        self._secrets = secrets
 
     def create(self, actor: Actor, request_id: str, biller: Biller, account_number: str, **values: Any) -> Customer:
-        """Make a customer from its number and any of CHANGEABLE. InvalidFields, CustomerExists."""
+        """Make a customer from its number and any of CHANGEABLE. InvalidFields, CustomerExists.
+
+        The custom that is the biller's role-code field becomes its role codes (InvalidFields, without the text, when it is none).
+        """
         number = account_number.strip()
         try:
             key = account_key(biller.policies.account_profile, number)
@@ -132,18 +145,25 @@ class Customers:
             created_at=self._clock.now(),
             **({"display_number": number, "name": ""} | _checked(biller, values)),
         )
+        # Before the transaction: the first use of a biller's keys writes them in one of its own.
+        codes = [stored_code(self._secrets, made.bid, made.id, code) for code in _role_codes(biller, values)]
         with self._begin() as stores:
             if stores.customers.find_by_accounts(biller.bid, [key]):
                 raise CustomerExists(key)
             stores.customers.add_customer(made)
             stores.changelog.append(customer_change(Action.CUSTOMER_CREATE, actor, request_id, None, made))
+            if codes:
+                stores.role_codes.set_codes(made.bid, made.id, codes)
+            if made.email:
+                stores.ghosts.put_ghost(_ghost_of(made))
+                stores.changelog.append(_ghost_change(actor, request_id, made))
         return made
 
     def change(self, actor: Actor, request_id: str, biller: Biller, customer_id: UUID, **values: Any) -> Customer:
         """Set any of CHANGEABLE. CustomerNotFound, InvalidFields."""
         checked = _checked(biller, values)
         with self._begin() as stores:
-            before = stores.customers.find_customer(biller.bid, customer_id)
+            before = stores.customers.find_customer(biller.bid, customer_id, lock=True)
             if before is None:
                 raise CustomerNotFound(str(customer_id))
             after = replace(before, **checked)
@@ -213,6 +233,35 @@ def customer_change(action: Action, actor: Actor, request_id: str, before: Custo
         before=None if before is None else {name: old[name] for name in differing},
         after={name: new[name] for name in differing},
     )
+
+
+def _role_codes(biller: Biller, values: Mapping[str, Any]) -> list[ParsedCode]:
+    code_field = biller.policies.role_code_field
+    text = values.get("customs", {}).get(code_field, "")
+    if biller.policies.role_codes == "off":
+        return []
+    try:
+        return parse_codes(biller.policies, text)
+    except ValueError as fault:
+        raise InvalidFields(fields=[FieldError(f"Custom{code_field}", str(fault))]) from None
+
+
+def _ghost_of(made: Customer) -> Ghost:
+    return Ghost(
+        bid=made.bid,
+        customer_id=made.id,
+        name=made.name,
+        email=made.email,
+        email_key=email_key(made.email),
+        phone=made.phone,
+        email_since=made.created_at,
+        created_at=made.created_at,
+    )
+
+
+def _ghost_change(actor: Actor, request_id: str, made: Customer) -> Change:
+    known = {"name": made.name, "email": made.email, "phone": made.phone}
+    return Change(made.bid, Action.GHOST_CHANGE, actor, request_id, customer_id=made.id, after=known)
 
 
 def _checked(biller: Biller, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,8 +35,8 @@ class PartnerStore(Protocol):
         """By id."""
         ...
 
-    def find_partner_by_slug(self, slug: str) -> Partner | None:
-        """By slug."""
+    def find_partner_by_slug(self, slug: str, *, lock: bool = False) -> Partner | None:
+        """By slug; `lock` keeps the row for this transaction, for whoever writes back what it read."""
         ...
 
     def list_partners(self) -> list[Partner]:
@@ -80,7 +80,7 @@ class Partners:
     def change(self, actor: Actor, request_id: str, slug: str, **changes: Any) -> Partner:
         """Change name, url or disabled. PartnerNotFound, InvalidFields."""
         with self._begin() as stores:
-            before = stores.partners.find_partner_by_slug(slug)
+            before = stores.partners.find_partner_by_slug(slug, lock=True)
             if before is None:
                 raise PartnerNotFound(slug)
             after = replace(before, **changes)

@@ -18,10 +18,12 @@ from idp.directory.billers import Biller
 from idp.directory.names import account_key, email_key, user_name_key
 from idp.directory.rights import LoginType
 from idp.directory.users import User
-from idp.errors import AmbiguousUser, FieldError, InvalidFields, UserNotFound
+from idp.errors import AmbiguousUser, FieldError, InvalidFields, StoreUnavailable, UserNotFound
 from idp.kv import KeyValue, Stamps
 from idp.transaction import Begin
 from idp.versions import Cached, VersionedCache, directory_stamp, user_stamp
+
+_TRIES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +156,20 @@ class Payers:
             raise AmbiguousUser(f"{len(fits)} users fit")
         return fits[0]
 
+    def get_named(self, key: ApiKey, names: UserNames) -> PayerRecord:
+        """As named, and checked: for calls that make no key-value transaction of their own. Errors as named's, StoreUnavailable."""
+        for _ in range(_TRIES):
+            entry = self.named(key, names)
+            if self._by_id.is_current(entry):
+                return entry.value
+            self.reload(key.bid, entry.value.user.id)
+        raise StoreUnavailable("the user keeps changing under our feet")
+
     def named_all(self, key: ApiKey, names: UserNames) -> list[Cached[PayerRecord]]:
         """All payers that every given name fits and the key may speak for (at most 20)."""
         if not names.given():
             raise InvalidFields(fields=[FieldError("LoginGUID", "name a user: LoginGUID, PartnerUserID, UserName or EmailAddress")])
-        wanted = _canonical(names)
+        wanted = canonical_names(names)
         ids = self._candidates(key, wanted)
         # A stale record may only ever say yes (the caller's Expect finds that out); a no is said from a fresh one.
         for read in (self.cached, self.reload):
@@ -210,7 +221,16 @@ def may_speak_for(key: ApiKey, payer: PayerRecord) -> bool:
     return key.policies.users == "all" or key.partner.id in payer.partner_user_ids
 
 
-def _canonical(names: UserNames) -> UserNames:
+def selects_by_email(key: ApiKey, user: User, email: str) -> bool:
+    """Whether a canonical address selects this user for the key.
+
+    An address that nobody has confirmed must not select a user for a key that speaks for its own users only.
+    """
+    return user.email_key == email and (key.policies.users == "all" or user.email_verified)
+
+
+def canonical_names(names: UserNames) -> UserNames:
+    """The names in the form that is compared. InvalidFields."""
     faults: list[FieldError] = []
 
     def canonical(field: str, value: str | None, form: Callable[[str], str]) -> str | None:
@@ -233,8 +253,7 @@ def _fits(payer: PayerRecord, key: ApiKey, names: UserNames) -> bool:
         (names.login_guid is None or user.id == names.login_guid)
         and (names.user_name is None or user.user_name_key == names.user_name)
         and (names.partner_user_id is None or payer.partner_user_ids.get(key.partner.id) == names.partner_user_id)
-        # An address that nobody has confirmed must not select a user for a key that speaks for its own users only.
-        and (names.email is None or (user.email_key == names.email and (key.policies.users == "all" or user.email_verified)))
+        and (names.email is None or selects_by_email(key, user, names.email))
     )
 
 

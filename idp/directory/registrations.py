@@ -47,7 +47,7 @@ class RegistrationStore(Protocol):
         ...
 
     def put_registration(self, registration: Registration) -> None:
-        """Update login type, pending and end."""
+        """Update login type, pending and end. Raced as in add_registration."""
         ...
 
 

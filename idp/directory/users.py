@@ -59,10 +59,10 @@ class PartnerUser:
 
 
 class UserStore(Protocol):
-    """Users in the database. A write renews the stamps of the user and of the names that it had and has."""
+    """Users in the database. A write renews the stamp of the user."""
 
-    def find_user(self, bid: int, user_id: UUID) -> User | None:
-        """By id."""
+    def find_user(self, bid: int, user_id: UUID, *, lock: bool = False) -> User | None:
+        """By id; `lock` keeps the row for this transaction, for whoever writes back what it read."""
         ...
 
     def find_by_user_name(self, bid: int, key: str) -> User | None:
@@ -86,7 +86,7 @@ class UserStore(Protocol):
         ...
 
     def put_user(self, user: User) -> None:
-        """Update every column. UserNameTaken."""
+        """Update every column, but a generation never goes back: nothing that was ended revives. UserNameTaken."""
         ...
 
 
@@ -101,8 +101,12 @@ class PartnerUserStore(Protocol):
         """Whether the partner may speak for the user."""
         ...
 
+    def list_own(self, bid: int, partner_id: UUID, user_ids: Iterable[UUID]) -> set[UUID]:
+        """Those of the users that the partner may speak for."""
+        ...
+
     def add_partner_user(self, row: PartnerUser) -> None:
-        """Insert, or complete the row with a PartnerUserID. Conflict when the id names another user of the partner."""
+        """Insert, or give the row its PartnerUserID where it has none. PartnerUserIdTaken when that names another user."""
         ...
 
 
@@ -136,7 +140,7 @@ class Users:
         """
         canonical = _canonical(changes)
         with self._begin() as stores:
-            before = _get(stores, bid, user_id)
+            before = _get(stores, bid, user_id, lock=True)
             after = replace(before, **canonical)
             if after.disabled and not before.disabled:
                 after = replace(after, generation=before.generation + 1)
@@ -153,13 +157,13 @@ class Users:
     def revoke(self, actor: Actor, request_id: str, bid: int, user_id: UUID) -> None:
         """End every token and session of the user, everywhere. UserNotFound."""
         with self._begin() as stores:
-            before = _get(stores, bid, user_id)
+            before = _get(stores, bid, user_id, lock=True)
             stores.users.put_user(replace(before, generation=before.generation + 1))
             stores.changelog.append(Change(bid, Action.USER_REVOKE, actor, request_id, user_id=user_id))
 
 
-def _get(stores: UserStores, bid: int, user_id: UUID) -> User:
-    found = stores.users.find_user(bid, user_id)
+def _get(stores: UserStores, bid: int, user_id: UUID, *, lock: bool = False) -> User:
+    found = stores.users.find_user(bid, user_id, lock=lock)
     if found is None:
         raise UserNotFound(str(user_id))
     return found

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Literal
@@ -98,7 +98,7 @@ class Texts:
     def date(self, value: date | datetime, length: Length = "medium") -> str:
         """A day: Nov 18, 2026, or (long) November 18, 2026. An instant is dated in the biller's zone; it must be aware."""
         day = self._local(value).date() if isinstance(value, datetime) else value
-        return format_date(day, format=length, locale=self._formats)
+        return _day(day, length, self._formats)
 
     def moment(self, value: datetime) -> str:
         """An aware instant, to the minute, in the biller's zone: Nov 18, 2026, 3:05 PM."""
@@ -161,6 +161,17 @@ def _flatten(tree: Mapping[str, object], prefix: str) -> Iterator[tuple[str, Mes
             yield from _flatten(node, f"{key}.")
         else:
             raise UnknownMessage(f"{key!r} is neither text nor a mapping; quote it")
+
+
+# One amount stands on a page up to three times and formatting is most of a page's cost: pure, so a bounded memo is safe.
+@lru_cache(maxsize=4096)
+def _money(minor: int, currency: str, formats: Locale) -> str:
+    return format_currency(Decimal(minor).scaleb(-get_currency_precision(currency)), currency, locale=formats)
+
+
+@lru_cache(maxsize=4096)
+def _day(day: date, length: Length, formats: Locale) -> str:
+    return format_date(day, format=length, locale=formats)
 
 
 @cache

@@ -32,6 +32,7 @@ MAX_CHARACTERS: Final[Mapping[str, int]] = MappingProxyType(
         "State": 50,
         "Zip": 20,
         "Phone": 32,
+        "EmailAddress": 254,
         "Custom": 500,
         "Meters": 4000,
         "Description": 200,
@@ -132,7 +133,7 @@ def flag(text: str) -> bool:
 def email(text: str) -> str:
     """One address, in the form in which the directory keeps it. Whether it takes mail is not known here."""
     try:
-        return normal_email(text)
+        return normal_email(text_of("EmailAddress")(text))
     except ValueError:
         raise Unreadable("is no e-mail address") from None
 

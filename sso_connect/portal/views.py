@@ -22,23 +22,11 @@ from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from idp.web.plain import Mode, Theme
+from sso_connect.redirects import Slug
 
 Carrier = Literal["cookie", "token"]
 BillKind = Literal["bill", "donation", "prepaid"]
 Group = Literal["bills", "settings", "people"]
-Slug = Literal[
-    "bills",
-    "paperless",
-    "autopay",
-    "profile",
-    "methods",
-    "pay",
-    "history",
-    "scheduled",
-    "accounts",
-    "users",
-    "text",
-]
 
 _GROUPS: Mapping[Slug, Group] = MappingProxyType(
     {

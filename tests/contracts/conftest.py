@@ -1,4 +1,4 @@
-"""The stores that the key-value suites run on."""
+"""The stores that the suites run on: key-value here, the directory in sql_stores.py."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from idp.clock import FixedClock, SystemClock
 from tests.contracts.kv_stores import Case, Place
+from tests.contracts.sql_stores import directory, postgres_only  # noqa: F401  (fixtures)
 
 
 @pytest.fixture(params=["sqlite", "redis"])

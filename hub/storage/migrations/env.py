@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from alembic import context
 
-from hub.storage.tables import metadata
-
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+# No target_metadata: its naming convention would rename what the steps name in full.
+context.configure(connection=context.config.attributes["connection"])
 context.run_migrations()

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, bindparam, insert, or_, select, update
 
+from hub.storage.sql.billers import read_biller
 from hub.storage.sql.conflicts import Upsert
 from hub.storage.sql.rows import columns, values
 from hub.storage.tables.directory import billers
@@ -21,14 +22,17 @@ from idp.versions import key_stamp
 
 _PARTNER = [column.label(f"partner_{column.name}") for column in partners.c]
 _SECRET = [column.label(f"secret_{column.name}") for column in api_key_secrets.c]
+_BILLER = [column.label(f"biller_{column.name}") for column in billers.c]
 
 _KEYS = select(*(column for column in api_keys.c if column.name != "partner_id"), *_PARTNER).select_from(
     api_keys.join(partners, partners.c.id == api_keys.c.partner_id)
 )
 _BY_ID = _KEYS.where(api_keys.c.bid == bindparam("bid"), api_keys.c.id == bindparam("key_id"))
+_BY_ID_LOCKED = _BY_ID.with_for_update(key_share=True)
+"""Keeps its partner's row too, as `put_key` does anyway."""
 _OF_BILLER = _KEYS.where(api_keys.c.bid == bindparam("bid")).order_by(api_keys.c.created_at, api_keys.c.id)
 _HELD = (
-    _KEYS.add_columns(*_SECRET, billers.c.disabled.label("biller_disabled"))
+    _KEYS.add_columns(*_SECRET, *_BILLER)
     .join(
         api_key_secrets,
         (api_key_secrets.c.bid == api_keys.c.bid) & (api_key_secrets.c.key_id == api_keys.c.id),
@@ -67,11 +71,12 @@ class SqlApiKeyStore:
         return HeldKey(
             _key(row),
             ApiKeySecret(**{column.name: stored[f"secret_{column.name}"] for column in api_key_secrets.c}),
-            biller_disabled=stored["biller_disabled"],
+            read_biller({column.name: stored[f"biller_{column.name}"] for column in billers.c}),
         )
 
-    def find_key(self, bid: int, key_id: UUID) -> ApiKey | None:
-        row = self._work.connection.execute(_BY_ID, {"bid": bid, "key_id": key_id}).one_or_none()
+    def find_key(self, bid: int, key_id: UUID, *, lock: bool = False) -> ApiKey | None:
+        statement = _BY_ID_LOCKED if lock else _BY_ID
+        row = self._work.connection.execute(statement, {"bid": bid, "key_id": key_id}).one_or_none()
         return None if row is None else _key(row)
 
     def list_keys(self, bid: int) -> list[ApiKey]:

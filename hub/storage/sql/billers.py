@@ -17,6 +17,7 @@ from idp.versions import biller_stamp
 
 _SELECT = select(*columns(Biller, billers))
 _BY_BID = _SELECT.where(billers.c.bid == bindparam("bid"))
+_BY_BID_LOCKED = _BY_BID.with_for_update(key_share=True)
 _BY_SLUG = _SELECT.where(billers.c.slug == bindparam("slug"))
 _BY_GUID = _SELECT.where(billers.c.guid == bindparam("guid"))
 _BY_HOST = _SELECT.where(billers.c.origin.in_([bindparam("https"), bindparam("http")])).order_by(billers.c.bid).limit(2)
@@ -38,8 +39,9 @@ class SqlBillerStore:
     def __init__(self, work: Work) -> None:
         self._work = work
 
-    def find_biller(self, bid: int) -> Biller | None:
-        row = self._work.connection.execute(_BY_BID, {"bid": bid}).one_or_none()
+    def find_biller(self, bid: int, *, lock: bool = False) -> Biller | None:
+        statement = _BY_BID_LOCKED if lock else _BY_BID
+        row = self._work.connection.execute(statement, {"bid": bid}).one_or_none()
         return None if row is None else _biller(row)
 
     def find_biller_by(self, *, host: str | None = None, slug: str | None = None, guid: UUID | None = None) -> Biller | None:
@@ -87,5 +89,9 @@ def _values(biller: Biller) -> dict[str, Any]:
 
 
 def _biller(row: Row[Any]) -> Biller:
-    stored = row._asdict()
+    return read_biller(row._asdict())
+
+
+def read_biller(stored: dict[str, Any]) -> Biller:
+    """A biller from its columns by name; also for a row that holds a biller beside something else."""
     return Biller(**{**stored, "policies": Policies.model_validate(stored["policies"])})

@@ -17,8 +17,9 @@ from idp.errors import CustomerExists
 
 _SELECT = select(*columns(Customer, customers)).where(customers.c.bid == bindparam("bid"))
 _BY_ID = _SELECT.where(customers.c.id == bindparam("customer_id"))
-_BY_ACCOUNTS = _SELECT.where(customers.c.account_key.in_(bindparam("keys", expanding=True))).order_by(customers.c.account_key)
 # Not FOR UPDATE, which would hold up every row elsewhere that refers to the customer.
+_BY_ID_LOCKED = _BY_ID.with_for_update(key_share=True)
+_BY_ACCOUNTS = _SELECT.where(customers.c.account_key.in_(bindparam("keys", expanding=True))).order_by(customers.c.account_key)
 _BY_ACCOUNTS_LOCKED = _BY_ACCOUNTS.with_for_update(key_share=True)
 _PAGE = _SELECT.where(customers.c.account_key > bindparam("after")).order_by(customers.c.account_key).limit(bindparam("most"))
 _INSERT = insert(customers)
@@ -41,8 +42,9 @@ class SqlCustomerStore:
     def __init__(self, work: Work) -> None:
         self._work = work
 
-    def find_customer(self, bid: int, customer_id: UUID) -> Customer | None:
-        row = self._work.connection.execute(_BY_ID, {"bid": bid, "customer_id": customer_id}).one_or_none()
+    def find_customer(self, bid: int, customer_id: UUID, *, lock: bool = False) -> Customer | None:
+        statement = _BY_ID_LOCKED if lock else _BY_ID
+        row = self._work.connection.execute(statement, {"bid": bid, "customer_id": customer_id}).one_or_none()
         return None if row is None else _customer(row)
 
     def find_by_accounts(self, bid: int, keys: Iterable[str], *, lock: bool = False) -> dict[str, Customer]:

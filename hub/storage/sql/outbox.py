@@ -19,6 +19,7 @@ from idp.outbox import SCHEMA_VERSION, Event
 _APPEND = insert(outbox).inline()
 
 # A CTE is run once; a subquery with LIMIT in the WHERE of an UPDATE may be run again by PostgreSQL and then take other rows.
+# Counted by RETURNING, because sqlite3 has no row count for a statement that begins with WITH.
 _waiting = (
     select(outbox.c.position)
     .where(outbox.c.state == literal("waiting", literal_execute=True))
@@ -31,6 +32,7 @@ _CLOSE_UNROUTED = (
     update(outbox)
     .where(outbox.c.position.in_(select(_waiting.c.position)))
     .values(state="unrouted", closed_at=bindparam("closing"))
+    .returning(outbox.c.position)
 )
 
 _closed = (
@@ -41,7 +43,7 @@ _closed = (
     .with_for_update(skip_locked=True)
     .cte("picked")
 )
-_PURGE = delete(outbox).where(outbox.c.position.in_(select(_closed.c.position)))
+_PURGE = delete(outbox).where(outbox.c.position.in_(select(_closed.c.position))).returning(outbox.c.position)
 
 
 class SqlOutboxStore:
@@ -58,8 +60,8 @@ class SqlOutboxStore:
 
     def claim_unrouted(self, limit: int) -> int:
         """Close waiting events of billers without a sink, which is every biller until there are sinks. How many."""
-        return self._work.connection.execute(_CLOSE_UNROUTED, {"limit": limit, "closing": self._work.now}).rowcount
+        return len(self._work.connection.execute(_CLOSE_UNROUTED, {"limit": limit, "closing": self._work.now}).all())
 
     def purge(self, before: datetime, limit: int) -> int:
         """Remove events that were closed before `before`, the oldest first. How many."""
-        return self._work.connection.execute(_PURGE, {"before_time": before, "limit": limit}).rowcount
+        return len(self._work.connection.execute(_PURGE, {"before_time": before, "limit": limit}).all())

@@ -17,6 +17,7 @@ from idp.versions import key_stamp
 _SELECT = select(*columns(Partner, partners))
 _BY_ID = _SELECT.where(partners.c.id == bindparam("partner_id"))
 _BY_SLUG = _SELECT.where(partners.c.slug == bindparam("slug"))
+_BY_SLUG_LOCKED = _BY_SLUG.with_for_update(key_share=True)
 _ALL = _SELECT.order_by(partners.c.slug)
 _INSERT = insert(partners)
 _UPDATE = update(partners).where(partners.c.id == bindparam("partner_id")).values(given(partners, "name", "url", "disabled"))
@@ -34,8 +35,9 @@ class SqlPartnerStore:
         row = self._work.connection.execute(_BY_ID, {"partner_id": partner_id}).one_or_none()
         return None if row is None else Partner(*row)
 
-    def find_partner_by_slug(self, slug: str) -> Partner | None:
-        row = self._work.connection.execute(_BY_SLUG, {"slug": slug}).one_or_none()
+    def find_partner_by_slug(self, slug: str, *, lock: bool = False) -> Partner | None:
+        statement = _BY_SLUG_LOCKED if lock else _BY_SLUG
+        row = self._work.connection.execute(statement, {"slug": slug}).one_or_none()
         return None if row is None else Partner(*row)
 
     def list_partners(self) -> list[Partner]:

@@ -43,7 +43,8 @@ _over = (
     .with_for_update(skip_locked=True)
     .cte("picked")
 )
-_PURGE = delete(refusals).where(refusals.c.reference.in_(select(_over.c.reference)))
+# Counted by RETURNING, because sqlite3 has no row count for a statement that begins with WITH.
+_PURGE = delete(refusals).where(refusals.c.reference.in_(select(_over.c.reference))).returning(refusals.c.reference)
 
 
 class SqlRefusalStore:
@@ -81,7 +82,7 @@ class SqlRefusalStore:
 
     def purge_refusals(self, before: datetime, limit: int) -> int:
         """Remove those older than `before`, the oldest first. How many."""
-        return self._work.connection.execute(_PURGE, {"before_time": before, "limit": limit}).rowcount
+        return len(self._work.connection.execute(_PURGE, {"before_time": before, "limit": limit}).all())
 
 
 def _refusal(row: Sequence[Any]) -> Refusal:

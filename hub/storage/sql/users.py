@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, case, func, insert, select, update
 
 from hub.storage.sql.conflicts import Upsert, broken_means, unique_rule
 from hub.storage.sql.rows import batches, columns, given, values
@@ -17,6 +17,7 @@ from idp.errors import PartnerUserIdTaken, Raced, UserNameTaken
 
 _SELECT = select(*columns(User, users)).where(users.c.bid == bindparam("bid"))
 _BY_ID = _SELECT.where(users.c.id == bindparam("user_id"))
+_BY_ID_LOCKED = _BY_ID.with_for_update(key_share=True)
 _BY_USER_NAME = _SELECT.where(users.c.user_name_key == bindparam("key"))
 _BY_EMAIL = _SELECT.where(users.c.email_key == bindparam("key")).order_by(users.c.created_at, users.c.id).limit(bindparam("most"))
 _PAGE = _SELECT.where(users.c.user_name_key > bindparam("after")).order_by(users.c.user_name_key).limit(bindparam("most"))
@@ -25,7 +26,10 @@ _INSERT = insert(users)
 _UPDATE = (
     update(users)
     .where(users.c.bid == bindparam("this_bid"), users.c.id == bindparam("this_id"))
-    .values(given(users, *(column.name for column in users.c if column.name not in {"bid", "id"})))
+    .values(
+        given(users, *(column.name for column in users.c if column.name not in {"bid", "id"}))
+        | {"generation": case((users.c.generation > bindparam("generation"), users.c.generation), else_=bindparam("generation"))}
+    )
 )
 _USER_NAME = unique_rule(users, "bid", "user_name_key")
 
@@ -34,6 +38,7 @@ _PARTNER_USERS = select(*columns(PartnerUser, partner_users)).where(
 )
 _BY_PARTNER_USER_ID = _PARTNER_USERS.where(partner_users.c.partner_user_id == bindparam("partner_user_id"))
 _BY_USER = _PARTNER_USERS.where(partner_users.c.user_id == bindparam("user_id"))
+_OWN = _PARTNER_USERS.where(partner_users.c.user_id.in_(bindparam("ids", expanding=True)))
 _ADD_PARTNER_USER = Upsert(
     partner_users,
     key=("bid", "user_id", "partner_id"),
@@ -47,8 +52,9 @@ class SqlUserStore:
     def __init__(self, work: Work) -> None:
         self._work = work
 
-    def find_user(self, bid: int, user_id: UUID) -> User | None:
-        row = self._work.connection.execute(_BY_ID, {"bid": bid, "user_id": user_id}).one_or_none()
+    def find_user(self, bid: int, user_id: UUID, *, lock: bool = False) -> User | None:
+        statement = _BY_ID_LOCKED if lock else _BY_ID
+        row = self._work.connection.execute(statement, {"bid": bid, "user_id": user_id}).one_or_none()
         return None if row is None else User(*row)
 
     def find_by_user_name(self, bid: int, key: str) -> User | None:
@@ -96,6 +102,13 @@ class SqlPartnerUserStore:
         wanted = {"bid": bid, "partner_id": partner_id, "user_id": user_id}
         row = self._work.connection.execute(_BY_USER, wanted).one_or_none()
         return None if row is None else PartnerUser(*row)
+
+    def list_own(self, bid: int, partner_id: UUID, user_ids: Iterable[UUID]) -> set[UUID]:
+        found: set[UUID] = set()
+        for batch in batches(user_ids):
+            rows = self._work.connection.execute(_OWN, {"bid": bid, "partner_id": partner_id, "ids": batch})
+            found.update(row.user_id for row in rows)
+        return found
 
     def add_partner_user(self, row: PartnerUser) -> None:
         self._work.touch_users(row.bid, [row.user_id])

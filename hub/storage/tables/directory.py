@@ -109,7 +109,7 @@ users = Table(
     Column("disabled", Boolean, nullable=False),
     Column("password_partner", Uuid, ForeignKey("partners.id")),
     Column("default_customer_id", Uuid),
-    Column("valid_from", UtcTime),
+    Column("generation", Integer, nullable=False),
     UniqueConstraint("bid", "user_name_key"),
     Index(None, "bid", "email_key"),
     ForeignKeyConstraint(["default_customer_id", "bid"], ["customers.id", "customers.bid"]),

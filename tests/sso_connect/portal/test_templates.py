@@ -20,7 +20,8 @@ from jinja2 import UndefinedError
 from idp.texts import LOCALES, Texts
 from idp.web.plain import Mode, PlainPage, Refused, SessionOver
 from idp.web.templating import Templates, View
-from sso_connect.portal.views import Bill, BillsView, Due, OffView, PaperlessView, SignOut, Slug, UsersView
+from sso_connect.portal.views import Bill, BillsView, Due, OffView, PaperlessView, SignOut, UsersView
+from sso_connect.redirects import Slug
 from tools.preview import list_samples, sample_page, sample_templates
 
 TEMPLATES, STATICS = sample_templates()
@@ -167,7 +168,8 @@ def test_no_form_is_dead_and_every_post_carries_its_proof(view: View) -> None:
         assert form.attributes["method"] == "post"
         assert form.attributes["action"]
         assert form.all("button", type="submit")
-        names = {each.attributes["name"] for each in form.all("input")}
+        names = [each.attributes["name"] for each in form.all("input")]
+        assert len(names) == len(set(names)), "a field given twice is refused"
         assert "csrf_token" in names or "frame_token" in names
 
 
@@ -278,6 +280,14 @@ def test_sign_out_names_the_site_to_return_to_in_its_tooltip() -> None:
 def test_a_frame_without_return_url_has_no_sign_out() -> None:
     page = replace(sample_page("bills", "frame"), sign_out=None)
     assert "Sign out" not in read(bills(page=page)).text
+
+
+def test_a_form_sends_the_csrf_token_once_though_the_links_carry_it_too() -> None:
+    carrying = replace(sample_page("bills"), carry=(("csrf_token", "made-up-csrf"), ("frame_token", "t")))
+    page = read(bills(page=carrying))
+    for action in ("/b/riverbend/sign-out", "/b/riverbend/language"):
+        names = [each.attributes["name"] for each in page.one("form", action=action).all("input")]
+        assert (names.count("csrf_token"), names.count("frame_token")) == (1, 1)
 
 
 def test_the_language_form_leads_back_to_this_page() -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from idp.texts import Texts
 from idp.web.plain import PlainPage, Refused, SessionOver, SignedOut
-from sso_connect.portal.views import AccountUser, Bill, BillLine, Due, NavItem, Slug, role_key
+from sso_connect.portal.views import AccountUser, Bill, BillLine, Due, NavItem, role_key
+from sso_connect.redirects import Slug
 from tools.preview import sample_page
 
 TODAY = date(2026, 11, 21)

@@ -180,7 +180,7 @@ def _create_accounts() -> None:
         sa.Column("disabled", sa.Boolean(), nullable=False),
         sa.Column("password_partner", sa.Uuid()),
         sa.Column("default_customer_id", sa.Uuid()),
-        sa.Column("valid_from", TIME),
+        sa.Column("generation", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["bid"], ["billers.bid"], name="fk_users_bid"),
         sa.ForeignKeyConstraint(
             ["default_customer_id", "bid"], ["customers.id", "customers.bid"], name="fk_users_default_customer_id"

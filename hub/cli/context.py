@@ -1,0 +1,120 @@
+"""What a command works with: who runs it, the settings, the wired hub, the admin services. Each is made when first asked for, so
+that `idhub --help` needs no settings and `idhub new-master-key` no database."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from idp.actor import Staff
+from idp.opaque import new_id
+from idp.settings import Settings, load
+
+if TYPE_CHECKING:
+    from admin.billers import BillerAdmin
+    from admin.destinations import DestinationAdmin
+    from admin.history import HistoryAdmin, RefusalAdmin
+    from admin.partners import KeyAdmin, PartnerAdmin
+    from admin.people import CustomerAdmin, UserAdmin
+    from hub.wiring import Hub
+
+
+class Operator:
+    """An operator on the machine. Whoever can run this with the settings can read the master key: the role is `operator`."""
+
+    def __init__(self, settings_file: Path | None = None) -> None:
+        self.settings_file = settings_file
+        self.request_id = str(new_id())
+        """Of this run: what it changes is found in the change log by it."""
+
+    @cached_property
+    def staff(self) -> Staff:
+        """Who runs the command: the login name, for the change log."""
+        try:
+            return Staff(getpass.getuser(), "operator")
+        except (OSError, KeyError):
+            return Staff(f"uid {os.getuid()}", "operator")
+
+    @cached_property
+    def settings(self) -> Settings:
+        """From the environment and the file. SettingsError with every fault."""
+        named = {} if self.settings_file is None else {"IDHUB_SETTINGS": str(self.settings_file)}
+        return load(dict(os.environ) | named)
+
+    @cached_property
+    def hub(self) -> Hub:
+        """Everything wired. SettingsError; StoreUnavailable when a part does not answer."""
+        from hub.wiring import wire
+
+        return wire(self.settings)
+
+    def close(self) -> None:
+        """Give connections back, where any were opened."""
+        if "hub" in self.__dict__:
+            self.hub.close()
+
+    @cached_property
+    def billers(self) -> BillerAdmin:
+        """Billers and their advanced settings."""
+        from admin.billers import BillerAdmin
+
+        return BillerAdmin(self.hub.billers, self.hub.advanced_settings)
+
+    @cached_property
+    def partners(self) -> PartnerAdmin:
+        """Partners."""
+        from admin.partners import PartnerAdmin
+
+        return PartnerAdmin(self.hub.partners)
+
+    @cached_property
+    def keys(self) -> KeyAdmin:
+        """API keys of a biller."""
+        from admin.partners import KeyAdmin
+
+        loopback = self.settings.allow_loopback_origins
+        return KeyAdmin(self.hub.api_keys, self.hub.billers, allow_loopback_origins=loopback)
+
+    @cached_property
+    def destinations(self) -> DestinationAdmin:
+        """The RedirectID table of a biller."""
+        from admin.destinations import DestinationAdmin
+
+        return DestinationAdmin(self.hub.destinations, self.hub.billers)
+
+    @cached_property
+    def customers(self) -> CustomerAdmin:
+        """Accounts of a biller."""
+        from admin.people import CustomerAdmin
+
+        return CustomerAdmin(self.hub.customers, self.hub.billers)
+
+    @cached_property
+    def users(self) -> UserAdmin:
+        """Users of a biller."""
+        from admin.people import UserAdmin
+
+        return UserAdmin(self.hub.users, self.hub.register, self.hub.billers, self.hub.database.read)
+
+    @cached_property
+    def history(self) -> HistoryAdmin:
+        """The change log."""
+        from admin.history import HistoryAdmin
+
+        signing = self.hub.signing_keys
+        return HistoryAdmin(self.hub.database.read, self.hub.sealer, lambda token: signing.check("checkpoint", token))
+
+    @cached_property
+    def refusals(self) -> RefusalAdmin:
+        """What was refused."""
+        from admin.history import RefusalAdmin
+
+        return RefusalAdmin(self.hub.diagnostics)
+
+
+pass_operator = click.make_pass_decorator(Operator)

@@ -1,0 +1,107 @@
+"""`idhub demo`: the whole hub on this machine, with two utilities, a partner portal and payers.
+
+`--check` proves the main flows without a browser (demo_check).
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import tempfile
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from hub.cli.demo_check import run_checks
+from hub.cli.demo_site import PAYERS, DemoFailedError, DemoSite, Prepared
+
+
+@click.command("demo")
+@click.option("--check", is_flag=True, help="Run the main flows against a fresh instance, print each step, and exit.")
+@click.option("--port", default=8080, show_default=True, envvar="IDHUB_DEMO_PORT", help="Port of the hub.")
+@click.option(
+    "--partner-port", default=8090, show_default=True, envvar="IDHUB_DEMO_PARTNER_PORT", help="Port of the partner portal."
+)
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("var/demo"),
+    show_default=True,
+    help="Where its data goes; emptied first.",
+)
+def command(check: bool, port: int, partner_port: int, folder: Path) -> None:
+    """Run the hub with sample data, a worker and an example partner portal on this machine, until Ctrl-C."""
+    console = Console(highlight=False)
+    try:
+        if check:
+            raise SystemExit(_check(console))
+        _serve(console, folder, port, partner_port)
+    except DemoFailedError as fault:
+        raise click.ClickException(str(fault)) from None
+
+
+def _check(console: Console) -> int:
+    with tempfile.TemporaryDirectory(prefix="idhub-demo-") as folder, DemoSite(Path(folder), _free_port(), _free_port()) as site:
+        prepared = site.prepare()
+        site.start_all()
+        return 0 if run_checks(site, prepared, console.print) else 1
+
+
+def _serve(console: Console, folder: Path, port: int, partner_port: int) -> None:
+    for number, option in ((port, "--port"), (partner_port, "--partner-port")):
+        if not _is_free(number):
+            raise click.ClickException(f"port {number} is in use: choose another with {option}")
+    if folder.exists() and not (folder / "master.key").exists() and any(folder.iterdir()):
+        raise click.ClickException(f"{folder} holds something else than an earlier demo: choose another with --dir")
+    shutil.rmtree(folder, ignore_errors=True)
+    with DemoSite(folder.resolve(), port, partner_port) as site:
+        console.print("Setting up: two utilities from their invoice files, a partner with a key for each, six payers ...")
+        prepared = site.prepare()
+        console.print("Starting: hub, worker, partner portal ...")
+        site.start_all()
+        _tell(console, site, prepared)
+        try:
+            while not site.dead():
+                time.sleep(0.5)
+        except KeyboardInterrupt:
+            console.print("\nStopping ...")
+            return
+        raise DemoFailedError(f"a process ended by itself; see the logs in {site.folder}")
+
+
+def _tell(console: Console, site: DemoSite, prepared: Prepared) -> None:
+    console.print()
+    console.print(f"[bold]Open {site.partner_origin}/[/bold] and pick a payer: the partner portal signs in with one click.")
+    console.print()
+    payers = Table("payer", "user name", "utility", "accounts", box=None, pad_edge=False, header_style="dim")
+    for payer in PAYERS:
+        payers.add_row(payer.name, payer.user_name, prepared.billers[payer.slug].dba, ", ".join(payer.accounts))
+    console.print(payers)
+    console.print()
+    for slug, biller in prepared.billers.items():
+        console.print(f"{biller.dba} (BID {biller.bid}): {biller.base_url}")
+        console.print(f"  API key of Harborlight: {prepared.secrets[slug]}", soft_wrap=True)
+    console.print(f"API: {site.api}/api/v1  (readable: {site.api}/api/v1/docs)")
+    console.print(f"Data, logs and mails: {site.folder}")
+    console.print("Ctrl-C stops everything.")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True

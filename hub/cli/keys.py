@@ -1,0 +1,23 @@
+"""`idhub signing-keys`: the keys that the hub signs with."""
+
+from __future__ import annotations
+
+import click
+
+from hub.cli.context import Operator, pass_operator
+from hub.cli.output import json_option, print_rows
+
+
+@click.group()
+def group() -> None:
+    """Signing keys of this installation. Only public halves are ever shown."""
+
+
+@group.command("list")
+@json_option
+@pass_operator
+def list_(operator: Operator, as_json: bool) -> None:
+    """List the public keys, oldest first; --json prints a JWK each (RFC 7517). The first signature makes the first key."""
+    keys = operator.hub.signing_keys.public_keys("checkpoint")
+    columns = {"kid": "Key id", "kty": "Type", "crv": "Curve", "alg": "Algorithm", "use": "Use"}
+    print_rows(keys, columns, as_json=as_json)

@@ -1,0 +1,170 @@
+"""`idhub users`: the payers' logins at a biller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from hub.cli.arguments import biller_option, confirmed, limit_option
+from hub.cli.context import Operator, pass_operator
+from hub.cli.faults import Refusal
+from hub.cli.output import json_option, note, print_json, print_record, print_rows
+from idp.accounts.register import AccountWanted, Item, Wanted
+from idp.directory.payers import Account
+from idp.directory.rights import LoginType
+from idp.directory.users import user_values
+
+_STANDS = frozenset({"Registered", "AlreadyRegistered"})
+_COLUMNS = {"account_number": "Account", "status": "Status", "login_type": "Login type", "pending": "Pending", "note": "Note"}
+_user = click.argument("user")
+
+
+class _Account(click.ParamType[AccountWanted]):
+    """`NUMBER` or `NUMBER:LOGINTYPE` with 1 to 4, or a word of the glossary."""
+
+    name = "number[:logintype]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> AccountWanted:
+        """Split at the last colon, where a login type stands behind it."""
+        if isinstance(value, AccountWanted):
+            return value
+        number, colon, word = str(value).rpartition(":")
+        if not colon:
+            return AccountWanted(str(value))
+        for each in LoginType:
+            if word.strip().lower() in (str(each.value), each.wire.lower()):
+                return AccountWanted(number, each)
+        return self.fail(f"{word!r} is no login type: 1 Owner, 2 Co-owner, 3 Oversight, 4 Guest", param, ctx)
+
+
+@click.group()
+def group() -> None:
+    """Users: payers' logins at a biller, tied to accounts. USER is a LoginGUID or a user name."""
+
+
+@group.command()
+@biller_option
+@click.argument("user_name")
+@click.option("--email", required=True, help="E-mail address; several users may share one.")
+@click.option(
+    "--account", "accounts", type=_Account(), multiple=True, required=True,
+    help="An account to register, several times; with :1 Owner (default), :2 Co-owner, :3 Oversight or :4 Guest.",
+)  # fmt: skip
+@click.option("--first-name", default="", help="First name.")
+@click.option("--last-name", default="", help="Last name.")
+@click.option("--phone", default="", help="Telephone.")
+@click.option("--email-verified", is_flag=True, help="You have checked that the address is the user's.")
+@json_option
+@pass_operator
+def create(
+    operator: Operator, /, bid: int, user_name: str, email: str, accounts: tuple[AccountWanted, ...], as_json: bool, **given: Any
+) -> None:
+    """Register USER_NAME on accounts, making the user when nobody has the name yet. No proof is asked of staff.
+
+    Each account says what became of it. Exit code 1 when one of them was refused; the others stand.
+    """
+    wanted = Wanted(user_name=user_name, email=email, accounts=accounts, **given)
+    registered = operator.users.create(operator.staff, operator.request_id, bid, wanted)
+    rows = [_item(each) for each in registered.items]
+    if as_json:
+        print_json({"user": None if registered.user is None else user_values(registered.user), "accounts": rows})
+    else:
+        if registered.user is not None:
+            print_record(user_values(registered.user), as_json=False)
+        columns = {
+            "account_number": "Account",
+            "status": "Status",
+            "login_type": "Login type",
+            "pending": "Pending",
+            "note": "Note",
+        }
+        print_rows(rows, columns, as_json=False)
+    refused = [each for each in registered.items if each.status not in _STANDS]
+    if refused:
+        raise Refusal(*(f"{each.account_number}: {each.status}" for each in refused))
+
+
+@group.command("list")
+@biller_option
+@click.option("--after", default="", metavar="USER_NAME", help="From the user after this one.")
+@limit_option
+@json_option
+@pass_operator
+def list_(operator: Operator, bid: int, after: str, limit: int, as_json: bool) -> None:
+    """List users by name."""
+    found = operator.users.list_page(operator.staff, operator.request_id, bid, after, limit)
+    columns = {"user_name": "User name", "email": "E-mail", "login_guid": "LoginGUID", "disabled": "Disabled"}
+    print_rows([user_values(each) for each in found], columns, as_json=as_json)
+    if len(found) == limit:
+        note(f"there may be more: --after {found[-1].user_name}")
+
+
+@group.command()
+@biller_option
+@_user
+@json_option
+@pass_operator
+def show(operator: Operator, bid: int, user: str, as_json: bool) -> None:
+    """Show one user with its accounts."""
+    found = operator.users.get(operator.staff, operator.request_id, bid, user)
+    rows = [_account(each) for each in found.accounts]
+    if as_json:
+        print_json(user_values(found.user) | {"accounts": rows})
+        return
+    print_record(user_values(found.user), as_json=False)
+    columns = {"account_number": "Account", "name": "Name", "login_type": "Login type", "pending": "Pending", "since": "Since"}
+    print_rows(rows, columns, as_json=False)
+
+
+@group.command()
+@biller_option
+@_user
+@click.option("--user-name", help="Another user name.")
+@click.option("--email", help="E-mail address.")
+@click.option("--email-verified/--email-unverified", "email_verified", default=None, help="Whether the address is proved.")
+@click.option("--first-name", help="First name.")
+@click.option("--last-name", help="Last name.")
+@click.option("--phone", help="Telephone.")
+@click.option("--locale", type=click.Choice(["en", "es", ""]), help="Language of pages and mails; empty: the biller's.")
+@click.option("--disable/--enable", "disabled", default=None, help="Disabling ends every token and session of the user.")
+@json_option
+@pass_operator
+def change(operator: Operator, /, bid: int, user: str, as_json: bool, **given: Any) -> None:
+    """Change what is named, and leave the rest."""
+    changes = {name: value for name, value in given.items() if value is not None}
+    print_record(user_values(operator.users.change(operator.staff, operator.request_id, bid, user, **changes)), as_json=as_json)
+
+
+@group.command()
+@biller_option
+@_user
+@confirmed("This signs the user out everywhere and voids every token. Go on?")
+@json_option
+@pass_operator
+def revoke(operator: Operator, bid: int, user: str, as_json: bool) -> None:
+    """End every token and session of a user, everywhere. The user may sign in again."""
+    user_id = operator.users.revoke(operator.staff, operator.request_id, bid, user)
+    print_record({"login_guid": str(user_id), "revoked": True}, as_json=as_json)
+
+
+def _item(item: Item) -> dict[str, Any]:
+    return {
+        "account_number": item.account_number,
+        "status": item.status,
+        "customer_guid": None if item.customer_id is None else str(item.customer_id),
+        "login_type": None if item.login_type is None else item.login_type.wire,
+        "pending": item.pending,
+        "note": item.note,
+    }
+
+
+def _account(account: Account) -> dict[str, Any]:
+    return {
+        "account_number": account.account_number,
+        "customer_guid": str(account.customer_id),
+        "name": account.customer_name,
+        "login_type": account.login_type.wire,
+        "pending": account.pending,
+        "since": account.registered_at,
+    }

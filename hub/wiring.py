@@ -1,0 +1,178 @@
+"""From settings to services: the one place where everything is put together, by hand, in order.
+
+Reads top to bottom: stores -> secrets -> directory -> verbs -> hand-off -> worker. Nothing is looked up anywhere else; a service has
+what its constructor was given. One Hub per process; a forked process wires its own.
+"""
+
+from __future__ import annotations
+
+import secrets as chance
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from hub.storage.database import Database
+from hub.storage.kv_redis import RedisKeyValue
+from hub.storage.kv_sqlite import SqliteKeyValue
+from idp.accounts.members import Members
+from idp.accounts.register import Register
+from idp.billing.invoices import Invoices
+from idp.changelog import Sealer
+from idp.clock import Clock, SystemClock
+from idp.directory.advanced_settings import AdvancedSettings
+from idp.directory.api_keys import ApiKeys
+from idp.directory.billers import Billers
+from idp.directory.customers import Customers
+from idp.directory.partners import Partners
+from idp.directory.payers import Payers
+from idp.directory.users import Users
+from idp.jobs import Recurring, Worker
+from idp.keys import SigningKeys
+from idp.kv import KeyValue
+from idp.login.sessions import Sessions
+from idp.messages.mail import SEND_MAIL, MailboxSender, Mails, Sender, SmtpSender
+from idp.outbox import Relay
+from idp.secrets import Secrets
+from idp.settings import Settings, SettingsError, is_loopback_name
+from idp.web.csrf import Csrf
+from sso_connect.account_handles import AccountHandles
+from sso_connect.diagnostics import Diagnostics
+from sso_connect.framing import Carriers
+from sso_connect.handoff import Handoff
+from sso_connect.imports.runner import InvoiceFileImport
+from sso_connect.redirects import Destinations
+from sso_connect.tokens import Tokens
+from sso_connect.visits import Visits
+
+_PURGE_BATCH = 1000
+_SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """Every service of one process."""
+
+    settings: Settings
+    clock: Clock
+    kv: KeyValue
+    database: Database
+    secrets: Secrets
+    signing_keys: SigningKeys
+    sealer: Sealer
+    relay: Relay
+    mails: Mails
+    billers: Billers
+    partners: Partners
+    api_keys: ApiKeys
+    advanced_settings: AdvancedSettings
+    customers: Customers
+    users: Users
+    payers: Payers
+    members: Members
+    register: Register
+    invoices: Invoices
+    destinations: Destinations
+    diagnostics: Diagnostics
+    invoice_import: InvoiceFileImport
+    tokens: Tokens
+    sessions: Sessions
+    visits: Visits
+    handoff: Handoff
+    carriers: Carriers
+    handles: AccountHandles
+    csrf: Csrf
+
+    def worker(self) -> Worker:
+        """What `idhub worker` runs."""
+        return Worker(
+            self.database.begin,
+            self.clock,
+            handlers={SEND_MAIL: self.mails.send},
+            recurring=(
+                Recurring("seal", timedelta(seconds=2), self.sealer.run),
+                Recurring("relay", timedelta(seconds=2), self.relay.run),
+                Recurring("purge-refusals", timedelta(minutes=10), self.diagnostics.purge),
+                Recurring("purge-events", timedelta(minutes=10), self.relay.purge),
+                Recurring("purge-key-value", timedelta(minutes=1), lambda: self.kv.purge(_PURGE_BATCH)),
+            ),
+            jitter=chance.SystemRandom().random,
+        )
+
+    def close(self) -> None:
+        """Give connections back."""
+        self.database.close()
+        self.kv.close()
+
+
+def wire(settings: Settings, clock: Clock | None = None) -> Hub:
+    """Put a hub together. SettingsError when the settings cannot be used; connects to nothing yet."""
+    time = clock or SystemClock()
+    kv = _key_value(settings, time)
+    database = Database(settings.database_url, kv, time, pool=settings.database_pool)
+    begin, read = database.begin, database.read
+    secrets = Secrets(settings.master_keys(), database.data_keys)
+    signing_keys = SigningKeys(begin, time, secrets)
+
+    billers = Billers(
+        begin,
+        kv,
+        time,
+        scheme=settings.public_scheme,
+        portal_domain=settings.portal_domain,
+        share_origins=settings.shared_origin == "accepted",
+    )
+    api_keys = ApiKeys(begin, kv, time, allow_loopback_origins=settings.allow_loopback_origins)
+    payers = Payers(read, kv)
+
+    sessions = Sessions(kv)
+    tokens = Tokens(read, kv, api_keys, payers, time)
+    visits = Visits(read, billers, sessions, tokens, api_keys, payers)
+    diagnostics = Diagnostics(begin, time)
+    return Hub(
+        settings=settings,
+        clock=time,
+        kv=kv,
+        database=database,
+        secrets=secrets,
+        signing_keys=signing_keys,
+        sealer=Sealer(begin, time, lambda claims: signing_keys.sign("checkpoint", claims)),
+        relay=Relay(begin, time),
+        mails=Mails(begin, time, secrets, _sender(settings)),
+        billers=billers,
+        partners=Partners(begin, time),
+        api_keys=api_keys,
+        advanced_settings=AdvancedSettings(begin, secrets),
+        customers=Customers(begin, time),
+        users=Users(begin),
+        payers=payers,
+        members=Members(begin),
+        register=Register(begin, time),
+        invoices=Invoices(read),
+        destinations=Destinations(begin, kv),
+        diagnostics=diagnostics,
+        invoice_import=InvoiceFileImport(begin, time, secrets),
+        tokens=tokens,
+        sessions=sessions,
+        visits=visits,
+        handoff=Handoff(read, time, tokens, api_keys, sessions, visits, diagnostics),
+        carriers=Carriers(shared_origin=settings.shared_origin == "accepted"),
+        handles=AccountHandles(secrets),
+        csrf=Csrf(secrets),
+    )
+
+
+def _key_value(settings: Settings, clock: Clock) -> KeyValue:
+    url = settings.keyvalue_url
+    if url.startswith(_SQLITE):
+        return SqliteKeyValue(Path(url.removeprefix(_SQLITE)), clock=clock)
+    if urlsplit(url).scheme in {"redis", "rediss", "unix"}:
+        return RedisKeyValue(url, max_connections=settings.threads + 2)
+    raise SettingsError("IDHUB_KEYVALUE_URL: sqlite:///PATH, redis://..., rediss://... or unix://PATH")
+
+
+def _sender(settings: Settings) -> Sender:
+    if settings.smtp_url is None:
+        return MailboxSender(settings.mailbox_dir, settings.mail_from)
+    url = settings.smtp_url.get_secret_value()
+    return SmtpSender(url, settings.mail_from, loopback=is_loopback_name(urlsplit(url).hostname or ""))

@@ -1,0 +1,162 @@
+"""Look up: what a partner may know of accounts and of who is registered on them (Retrieve Users).
+
+    by number    an answer per number, in the order asked: unknown, foreign and closed ones are "not there", all the same
+    by user      every account of the users that the name fits and the key may speak for; none fits: no accounts, not an error
+
+What a key sees of the people on an account: a key with `users = all` sees everybody. A key with `users = own` sees that somebody
+is there (id and login type), and user name and address only of users that it may speak for: else anybody with a key and a list of
+account numbers could collect the payers of another portal. For the same reason a name fits only users that the key may speak for.
+A ghost is no registration and is not seen here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from idp.directory.api_keys import ApiKey
+from idp.directory.billers import Biller
+from idp.directory.customers import CustomerStore
+from idp.directory.names import account_key
+from idp.directory.payers import PayerStore, UserNames, canonical_names, may_speak_for, selects_by_email
+from idp.directory.registrations import Registration, RegistrationStore
+from idp.directory.rights import LoginType
+from idp.directory.users import PartnerUserStore, User, UserStore
+from idp.transaction import Begin
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A registered user of an account. Name and address are None when they are not the key's to see."""
+
+    user_id: UUID
+    user_name: str | None
+    email: str | None
+    login_type: LoginType
+    pending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSeen:
+    """One account, under the number that was asked for. `has_named` None: no user was named."""
+
+    account_number: str
+    exists: bool
+    people: tuple[Person, ...] = ()
+    has_named: bool | None = None
+
+
+class LookUpStores(Protocol):
+    """The slice of stores that this service works with."""
+
+    @property
+    def customers(self) -> CustomerStore: ...
+
+    @property
+    def users(self) -> UserStore: ...
+
+    @property
+    def partner_users(self) -> PartnerUserStore: ...
+
+    @property
+    def registrations(self) -> RegistrationStore: ...
+
+    @property
+    def payers(self) -> PayerStore: ...
+
+
+class LookUp:
+    """Finds accounts and the people on them."""
+
+    def __init__(self, read: Begin[LookUpStores]) -> None:
+        self._read = read
+
+    def by_number(self, key: ApiKey, biller: Biller, numbers: Sequence[str], names: UserNames) -> list[AccountSeen]:
+        """An answer per number; `names` (user name and e-mail, or neither) say whom `has_named` is about. InvalidFields."""
+        wanted = canonical_names(names)
+        keys = {number: _key_of(biller, number) for number in numbers}
+        with self._read() as stores:
+            found = stores.customers.find_by_accounts(biller.bid, sorted(set(keys.values()) - {""}))
+            customers = {number: found[of] for number, of in keys.items() if of in found and found[of].closed_at is None}
+            look = _Look(stores, key, biller.bid, wanted)
+            people = look.people({customer.id for customer in customers.values()})
+        return [
+            look.seen(number, people.get(customers[number].id, ())) if number in customers else AccountSeen(number, exists=False)
+            for number in numbers
+        ]
+
+    def by_user(self, key: ApiKey, biller: Biller, names: UserNames) -> list[AccountSeen]:
+        """Every account of the users that the names fit, each once, by the user's order. InvalidFields."""
+        wanted = canonical_names(names)
+        with self._read() as stores:
+            look = _Look(stores, key, biller.bid, wanted)
+            numbers: dict[UUID, str] = {}
+            for user in look.named():
+                payer = stores.payers.find_payer(biller.bid, user.id)
+                if payer is not None and may_speak_for(key, payer):
+                    numbers.update((account.customer_id, account.account_number) for account in payer.accounts)
+            people = look.people(numbers)
+        return [look.seen(number, people.get(customer_id, ())) for customer_id, number in numbers.items()]
+
+
+@dataclass(slots=True)
+class _Look:
+    """One look, inside its transaction."""
+
+    stores: LookUpStores
+    key: ApiKey
+    bid: int
+    wanted: UserNames
+
+    def named(self) -> list[User]:
+        """The users that the names fit, whether or not the key may speak for them."""
+        if self.wanted.user_name is not None:
+            user = self.stores.users.find_by_user_name(self.bid, self.wanted.user_name)
+            candidates = [] if user is None else [user]
+        else:
+            candidates = [] if self.wanted.email is None else self.stores.users.list_by_email(self.bid, self.wanted.email)
+        return [user for user in candidates if self._fits(user)]
+
+    def people(self, customer_ids: Iterable[UUID]) -> Mapping[UUID, tuple[tuple[User, Registration, bool], ...]]:
+        """Per customer its users, their registrations, and whether the key may speak for them."""
+        ties = self.stores.registrations.list_of_customers(self.bid, customer_ids)
+        user_ids = {tie.user_id for each in ties.values() for tie in each}
+        users = self.stores.users.list_by_ids(self.bid, user_ids)
+        everybody = self.key.policies.users == "all"
+        own = user_ids if everybody else self.stores.partner_users.list_own(self.bid, self.key.partner.id, user_ids)
+        return {
+            customer_id: tuple((users[tie.user_id], tie, tie.user_id in own) for tie in each if tie.user_id in users)
+            for customer_id, each in ties.items()
+        }
+
+    def seen(self, account_number: str, people: Iterable[tuple[User, Registration, bool]]) -> AccountSeen:
+        """An account that is there, with its people as the key may see them."""
+        listed = list(people)
+        return AccountSeen(
+            account_number,
+            exists=True,
+            people=tuple(
+                Person(
+                    user.id,
+                    user.user_name if is_own else None,
+                    user.email if is_own else None,
+                    registration.login_type,
+                    registration.pending,
+                )
+                for user, registration, is_own in listed
+            ),
+            has_named=any(is_own and self._fits(user) for user, _, is_own in listed) if self.wanted.given() else None,
+        )
+
+    def _fits(self, user: User) -> bool:
+        name, email = self.wanted.user_name, self.wanted.email
+        return (name is None or user.user_name_key == name) and (email is None or selects_by_email(self.key, user, email))
+
+
+def _key_of(biller: Biller, account_number: str) -> str:
+    try:
+        return account_key(biller.policies.account_profile, account_number)
+    except ValueError:
+        return ""

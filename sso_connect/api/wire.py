@@ -1,0 +1,156 @@
+"""How JSON becomes a model, and how a fault is told. The rules that hold for every body of the partner API:
+
+names     match without regard to case, nested ones too; answers use the one spelling of the document
+types     are strict: a number is no text, "1" is no number, 1 is no flag. GUIDs come as text
+texts     are bounded, are not blank, and hold no control characters; "" is allowed only where it can mean "nothing known"
+unknown   fields are refused by name
+faults    one FieldError each, under the wire path (`Accounts.0.AccountNumber`), in plain words, never with what was sent
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from types import MappingProxyType
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError, WithJsonSchema
+from pydantic import model_validator as _model_validator
+from pydantic_core import ErrorDetails
+
+from idp.errors import FieldError, InvalidFields
+
+MOST_FAULTS = 50
+"""So many faults are listed; the first are enough to go on with."""
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_WHOLE_WORDS = MappingProxyType({"id": "ID", "guid": "GUID", "bid": "BID", "cc": "CC", "ach": "ACH"})
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+_MOST_NAME = 60
+
+M = TypeVar("M", bound="Wire")
+
+
+def wire_name(name: str) -> str:
+    """The wire's spelling of one of our names: `login_type_id` is LoginTypeID."""
+    return "".join(_WHOLE_WORDS.get(word, word.capitalize()) for word in name.split("_"))
+
+
+class Wire(BaseModel):
+    """What travels: our names inside, wire names outside."""
+
+    model_config = ConfigDict(
+        strict=True, frozen=True, alias_generator=wire_name, populate_by_name=False, str_strip_whitespace=False
+    )
+
+    @_model_validator(mode="before")
+    @classmethod
+    def _fold(cls, value: Any) -> Any:
+        """Wire names in any case become wire names. `LogInTypeID` is LoginTypeID by this, too."""
+        if not isinstance(value, dict):
+            return value
+        names = _folded_names(cls)
+        return {names.get(name.lower(), name) if isinstance(name, str) else name: each for name, each in value.items()}
+
+
+def read(model: type[M], body: Mapping[str, Any]) -> M:
+    """The body as a model. InvalidFields."""
+    try:
+        return model.model_validate(body, extra="forbid")
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False)[:MOST_FAULTS]
+    raise InvalidFields(fields=[_told(fault) for fault in faults])
+
+
+@cache
+def _folded_names(model: type[BaseModel]) -> Mapping[str, str]:
+    names = (each.alias or name for name, each in model.model_fields.items())
+    return MappingProxyType({name.lower(): name for name in names})
+
+
+# --- fields --------------------------------------------------------------------------------------------------------------
+
+
+def _not_blank(text: str) -> str:
+    if text and not text.strip():
+        raise ValueError("may not be blank")
+    if _CONTROLS.search(text):
+        raise ValueError("may not hold control characters")
+    return text
+
+
+def _number_or_moment(value: Any) -> datetime:
+    """Seconds since 1970, or RFC 3339."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 0 <= value < 2**33:
+            raise ValueError("seconds since 1970, or RFC 3339, is expected")
+        return datetime.fromtimestamp(value, UTC)
+    if isinstance(value, str) and len(value) <= 40 and _RFC_3339.fullmatch(value):
+        try:
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+    raise ValueError("seconds since 1970, or RFC 3339 with a zone, is expected")
+
+
+Guid = Annotated[UUID, Strict(False)]
+"""A GUID, as text."""
+
+AccountNumber = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_not_blank)]
+Text50 = Annotated[str, Field(max_length=50), AfterValidator(_not_blank)]
+Text100 = Annotated[str, Field(max_length=100), AfterValidator(_not_blank)]
+Text200 = Annotated[str, Field(max_length=200), AfterValidator(_not_blank)]
+Text500 = Annotated[str, Field(max_length=500), AfterValidator(_not_blank)]
+Name50 = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_not_blank)]
+Name100 = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_not_blank)]
+Name200 = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_not_blank)]
+Email = Annotated[str, Field(min_length=3, max_length=254), AfterValidator(_not_blank)]
+OptionalEmail = Annotated[str, Field(max_length=254), AfterValidator(_not_blank)]
+LoginTypeNumber = Annotated[int, Field(ge=1, le=4)]
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_number_or_moment),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "integer", "minimum": 0}]}),
+]
+"""An instant, as RFC 3339 or in seconds since 1970."""
+
+
+# --- faults --------------------------------------------------------------------------------------------------------------
+
+_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "missing": "is required",
+        "extra_forbidden": "is not a field of this operation",
+        "string_type": "a text is expected",
+        "int_type": "a whole number is expected",
+        "int_parsing_size": "a smaller number is expected",
+        "bool_type": "true or false is expected",
+        "list_type": "a list is expected",
+        "model_type": "an object is expected",
+        "model_attributes_type": "an object is expected",
+        "dict_type": "an object is expected",
+        "uuid_type": "a GUID is expected",
+        "uuid_parsing": "a GUID is expected",
+        "string_too_long": "at most {max_length} characters",
+        "too_long": "at most {max_length} items",
+        "greater_than_equal": "at least {ge}",
+        "less_than_equal": "at most {le}",
+        "literal_error": "one of {expected}",
+    }
+)
+
+
+def _told(fault: ErrorDetails) -> FieldError:
+    field = ".".join(str(part)[:_MOST_NAME] for part in fault["loc"])
+    context = fault.get("ctx", {})
+    match fault["type"]:
+        case "value_error":
+            return FieldError(field, str(context.get("error", "not a value of this field")))
+        case "string_too_short" | "too_short":
+            least = context.get("min_length", 1)
+            return FieldError(field, "may not be empty" if least == 1 else f"at least {least} characters")
+        case kind:
+            return FieldError(field, _WORDS.get(kind, "not a value of this field").format_map(context))

@@ -1,0 +1,93 @@
+"""What stands around every portal page: whose account, the switcher, the sidebar, sign-out. Filled from a visit."""
+
+from __future__ import annotations
+
+from idp import actor as actors
+from idp.directory.payers import Account
+from idp.directory.rights import LoginType
+from idp.web.csrf import FIELD, Csrf
+from idp.web.pages import locale_of
+from idp.web.request import HubRequest
+from sso_connect.account_handles import NO_ACCOUNT, AccountHandles
+from sso_connect.portal.views import AccountChoice, NavItem, Page, SignOut
+from sso_connect.redirects import DESTINATIONS, Destination, Destinations, DestinationSetting, is_open
+from sso_connect.visits import Visit
+
+
+class Chrome:
+    """Builds the `Page` of a visit, and the addresses in it."""
+
+    def __init__(self, handles: AccountHandles, destinations: Destinations, csrf: Csrf) -> None:
+        self._handles = handles
+        self._destinations = destinations
+        self._csrf = csrf
+
+    def page(self, request: HubRequest, visit: Visit, destination: Destination, account: Account | None) -> Page:
+        """Everything that every page needs."""
+        biller, session, user = visit.biller, visit.session, visit.payer.user
+        table = self.table(visit)
+        framed = session.facts.framed
+        root = f"/b/{biller.slug}"
+        csrf_token = self._csrf.token(biller.bid, session.secret)
+        choices = tuple(self.choice(visit, each, destination, current=each is account) for each in visit.payer.accounts)
+        return Page(
+            slug=destination.slug,
+            url=self.url(visit, account, destination),
+            biller_name=biller.dba,
+            locale=locale_of(request, user.locale or biller.locale),
+            zone=biller.time_zone,
+            mode="frame" if framed else "full",
+            user_label=user.shown_name,
+            csrf_token=csrf_token,
+            nonce=request.nonce,
+            title=table[destination.redirect_id].title or None,
+            redirect_id=destination.redirect_id,
+            carry=((FIELD, csrf_token),),
+            account=next((choice for choice in choices if choice.current), None),
+            accounts=choices,
+            accounts_url=self.url(visit, account, DESTINATIONS[9]) if not table[9].off else None,
+            nav=tuple(
+                NavItem(slug=each.slug, url=self.url(visit, account, each), label=table[number].title or None)
+                for number, each in DESTINATIONS.items()
+                if account is not None and self.is_open(visit, table[number], account)
+            ),
+            sign_out=self._sign_out(visit, root),
+            language_url=None if framed else f"{root}/language",
+            parent_origins=visit.key.frame_origins if framed else (),
+            expires_in=int((session.idle_until - session.began_at).total_seconds()) if framed else None,
+        )
+
+    def table(self, visit: Visit) -> dict[int, DestinationSetting]:
+        """The biller's destinations."""
+        return self._destinations.as_of(visit.biller.bid, visit.session.stamps)
+
+    def is_open(self, visit: Visit, setting: DestinationSetting, account: Account) -> bool:
+        """Whether a destination is there for this payer on this account."""
+        return is_open(setting, actors.Payer(visit.payer.user.id), LoginType(account.login_type))
+
+    def url(self, visit: Visit, account: Account | None, destination: Destination) -> str:
+        """The address of a page of an account."""
+        user = visit.payer.user
+        handle = NO_ACCOUNT if account is None else self._handles.handle(user.bid, user.id, account.customer_id)
+        return f"/b/{visit.biller.slug}/a/{handle}/{destination.slug}"
+
+    def choice(self, visit: Visit, account: Account, destination: Destination, *, current: bool) -> AccountChoice:
+        """An account as the switcher shows it; its address opens `destination`."""
+        default = visit.payer.default_account
+        return AccountChoice(
+            number=account.display_number,
+            holder=account.customer_name,
+            url=self.url(visit, account, destination),
+            login_type=account.login_type.value,
+            address=account.address,
+            pending=account.pending,
+            current=current,
+            is_default=default is not None and default.customer_id == account.customer_id,
+        )
+
+    def _sign_out(self, visit: Visit, root: str) -> SignOut | None:
+        facts = visit.session.facts
+        if facts.framed and not facts.return_url:
+            return None  # the partner owns the session of its frame
+        name = (facts.return_name or visit.biller.dba) if facts.return_url else None
+        return SignOut(action=f"{root}/sign-out", return_name=name)

@@ -1,0 +1,221 @@
+"""The pages of the portal: from a visit, a destination and an account to a view. One function per destination.
+
+`/b/{slug}/a/{handle}/{page}` answers GET, and POST for browsers whose session travels in forms. The account is looked up among the
+payer's registrations on each request, and the rights table is asked for each page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from typing import Protocol
+
+from flask import Blueprint, Response
+
+from idp.accounts.members import Members
+from idp.billing.invoices import DONATION, PREPAID, Invoice, InvoicePage, Invoices
+from idp.clock import Clock
+from idp.directory.payers import Account
+from idp.errors import PageNotFound, SessionRequired
+from idp.web.csrf import Csrf
+from idp.web.headers import frame_policy
+from idp.web.pages import Pages
+from idp.web.request import HubRequest
+from idp.web.templating import View
+from sso_connect.account_handles import NO_ACCOUNT, AccountHandles
+from sso_connect.framing import Carriers
+from sso_connect.portal import views
+from sso_connect.portal.chrome import Chrome
+from sso_connect.redirects import BY_SLUG, DESTINATIONS, Destination
+from sso_connect.visits import Visit, Visits
+
+_BILLS_A_PAGE = 12
+_KINDS: Mapping[str, views.BillKind] = {DONATION: "donation", PREPAID: "prepaid"}
+_MOST_CURSOR = 200
+
+
+class ShowPage(Protocol):
+    """Answers a page of a visit: what the hand-off needs from the portal."""
+
+    def __call__(self, request: HubRequest, visit: Visit, destination: Destination, account: Account | None) -> Response:
+        """The page."""
+        ...
+
+
+class Portal:
+    """Builds and shows the pages."""
+
+    def __init__(self, chrome: Chrome, pages: Pages, invoices: Invoices, members: Members, clock: Clock) -> None:
+        self._chrome = chrome
+        self._pages = pages
+        self._invoices = invoices
+        self._members = members
+        self._clock = clock
+
+    def show(self, request: HubRequest, visit: Visit, destination: Destination, account: Account | None) -> Response:
+        """The page of a destination, or why it is not there. In a frame only the partner's origins may frame it."""
+        response = self._pages.show(self._view(request, visit, destination, account))
+        return frame_policy(response, visit.key.frame_origins) if visit.session.facts.framed else response
+
+    def _view(self, request: HubRequest, visit: Visit, destination: Destination, account: Account | None) -> View:
+        page = self._chrome.page(request, visit, destination, account)
+        if account is None:
+            return views.NoAccountView(page=page)
+        setting = self._chrome.table(visit)[destination.redirect_id]
+        if not self._chrome.is_open(visit, setting, account):
+            return _off(page, switched_off=setting.off)
+        match destination.slug:
+            case "bills":
+                return self._bills(request, visit, account, page)
+            case "pay":
+                return self._pay(visit, account, page)
+            case "profile":
+                return self._profile(visit, account, page)
+            case "accounts":
+                bills = DESTINATIONS[1]
+                choices = (self._chrome.choice(visit, each, bills, current=each is account) for each in visit.payer.accounts)
+                return views.AccountsView(page=page, accounts=tuple(choices))
+            case "users":
+                return self._users(visit, account, page)
+            case slug:
+                return _LATER[slug](page=page, bills_url=self._url_if_open(visit, account, 1))
+
+    def _bills(self, request: HubRequest, visit: Visit, account: Account, page: views.Page) -> View:
+        cursor = request.folded.values.get("cursor", "")[:_MOST_CURSOR] or None
+        found = self._invoices.list_page(visit.biller.bid, account.customer_id, cursor, _BILLS_A_PAGE)
+        newest = found if cursor is None else self._invoices.list_page(visit.biller.bid, account.customer_id, None, _BILLS_A_PAGE)
+        return views.BillsView(
+            page=page,
+            currency=visit.biller.policies.currency,
+            due=_due(newest, self._today(visit)),
+            bills=tuple(_bill(invoice) for invoice in found.invoices),
+            pay_url=self._url_if_open(visit, account, 6),
+            older_url=None if found.cursor is None else f"{page.url}?cursor={found.cursor}",
+            newest_url=None if cursor is None else page.url,
+        )
+
+    def _pay(self, visit: Visit, account: Account, page: views.Page) -> View:
+        found = self._invoices.list_page(visit.biller.bid, account.customer_id, None, _BILLS_A_PAGE)
+        ordinary = _ordinary(found)
+        return views.PayView(
+            page=page,
+            currency=visit.biller.policies.currency,
+            due=_due(found, self._today(visit)),
+            bill_number=None if ordinary is None else ordinary.number,
+            bills_url=self._url_if_open(visit, account, 1),
+        )
+
+    def _profile(self, visit: Visit, account: Account, page: views.Page) -> View:
+        user = visit.payer.user
+        return views.ProfileView(
+            page=page,
+            name=" ".join(part for part in (user.first_name, user.last_name) if part),
+            email=user.email,
+            user_name=user.user_name,
+            phone=user.phone,
+            users_url=self._url_if_open(visit, account, 10),
+        )
+
+    def _users(self, visit: Visit, account: Account, page: views.Page) -> View:
+        members = self._members.list_of(visit.biller.bid, account.customer_id)
+        people = tuple(
+            views.AccountUser(
+                name=member.user.shown_name,
+                user_name=member.user.user_name,
+                login_type=member.registration.login_type.value,
+                pending=member.registration.pending,
+                is_you=member.user.id == visit.payer.user.id,
+            )
+            for member in members
+        )
+        return views.UsersView(page=page, users=people)
+
+    def _url_if_open(self, visit: Visit, account: Account, redirect_id: int) -> str | None:
+        open_here = self._chrome.is_open(visit, self._chrome.table(visit)[redirect_id], account)
+        return self._chrome.url(visit, account, DESTINATIONS[redirect_id]) if open_here else None
+
+    def _today(self, visit: Visit) -> date:
+        now: datetime = self._clock.now()
+        return now.astimezone(visit.biller.zone).date()
+
+
+class _Later(Protocol):
+    """A view whose product comes later: it has a page and the way to the bills."""
+
+    def __call__(self, *, page: views.Page, bills_url: str | None) -> View: ...
+
+
+_LATER: Mapping[str, _Later] = {
+    "paperless": views.PaperlessView,
+    "autopay": views.AutopayView,
+    "methods": views.MethodsView,
+    "history": views.HistoryView,
+    "scheduled": views.ScheduledView,
+    "text": views.TextView,
+}
+
+
+def blueprint(
+    portal: Portal, visits: Visits, handles: AccountHandles, carriers: Carriers, csrf: Csrf, current: Callable[[], HubRequest]
+) -> Blueprint:
+    """The account pages."""
+    pages = Blueprint("portal", __name__)
+
+    @pages.route("/b/<slug>/a/<handle>/<page>", methods=["GET", "POST"])
+    def account_page(slug: str, handle: str, page: str) -> Response:
+        request = current()
+        destination = BY_SLUG.get(page)
+        if destination is None:
+            raise PageNotFound(page)
+        presented = carriers.presented(slug, request.fetch_dest, request.cookies)
+        visit = visits.find(request.bare_host, slug, presented)
+        if visit is None:
+            raise SessionRequired
+        if request.method == "POST":
+            csrf.check(request, visit.biller.origin, visit.biller.bid, visit.session.secret)
+        account = handles.find(visit.payer, handle)
+        if account is None and (handle != NO_ACCOUNT or visit.payer.accounts):
+            raise PageNotFound("not an account of this payer")
+        return portal.show(request, visit, destination, account)
+
+    return pages
+
+
+def _off(page: views.Page, *, switched_off: bool) -> View:
+    """A destination that is not there, and the way to the first one that is."""
+    back = next((item for item in page.nav if item.slug != page.slug), None)
+    return views.OffView(
+        page=page,
+        reason="off" if switched_off else "rights",
+        back_url=None if back is None else back.url,
+        back_slug="bills" if back is None else back.slug,
+        back_title=None if back is None else back.label,
+    )
+
+
+def _due(found: InvoicePage, today: date) -> views.Due | None:
+    """What the newest ordinary bill asks for: a bill carries what was not paid before (past due) in its total."""
+    newest = _ordinary(found)
+    if newest is None:
+        return None
+    return views.Due(
+        total=newest.total_minor, today=today, past_due=newest.past_due_minor, due_on=newest.due_on, as_of=newest.issued_on
+    )
+
+
+def _ordinary(found: InvoicePage) -> Invoice | None:
+    return next((invoice for invoice in found.invoices if invoice.invoice_type != DONATION), None)
+
+
+def _bill(invoice: Invoice) -> views.Bill:
+    return views.Bill(
+        number=invoice.number,
+        issued_on=invoice.issued_on,
+        due_on=invoice.due_on,
+        amount=invoice.total_minor,
+        past_due=invoice.past_due_minor,
+        kind=_KINDS.get(invoice.invoice_type, "bill"),
+        lines=tuple(
+            views.BillLine(description=line.description, amount=line.amount_minor, quantity=line.quantity) for line in invoice.lines
+        ),
+    )

@@ -1,0 +1,203 @@
+"""The addresses of the hand-off: `/b/{slug}/sso/connect`, sign-out, and the language of a full page.
+
+`POST /b/{slug}/sso/connect` (preferred) and `GET` (what partners send today) are public and cross-site by design. In a frame, a
+POST answers the page itself; everything else answers 303 to a page whose address holds no secret. A refusal answers a static page,
+which anybody may frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Blueprint, Response
+
+from idp.directory.billers import Biller, Billers
+from idp.errors import MalformedRequest, PageNotFound, SessionRequired, UnsupportedMediaType
+from idp.login.sessions import Session
+from idp.texts import LOCALES
+from idp.web.csrf import Csrf, check_origin
+from idp.web.headers import ANYBODY, frame_policy, referrer
+from idp.web.pages import Pages, locale_of, remember_locale
+from idp.web.plain import PlainPage, SessionOver, SignedOut
+from idp.web.plain import Refused as RefusedView
+from idp.web.request import Folded, HubRequest
+from sso_connect.framing import Carriers, is_frame
+from sso_connect.handoff import Arrival, Handoff, Landing, Refused
+from sso_connect.portal.chrome import Chrome
+from sso_connect.portal.pages import ShowPage
+from sso_connect.visits import Visit, Visits
+
+
+class Doors:
+    """Answers hand-offs, sign-outs and ended sessions."""
+
+    def __init__(self, billers: Billers, handoff: Handoff, visits: Visits, carriers: Carriers, pages: Pages, csrf: Csrf) -> None:
+        self._billers = billers
+        self._handoff = handoff
+        self._visits = visits
+        self._carriers = carriers
+        self._pages = pages
+        self._csrf = csrf
+
+    def connect(self, request: HubRequest, slug: str, chrome: Chrome, show: ShowPage) -> Response:
+        """Take a redirect."""
+        biller = self._biller(request, slug)
+        params = _params(request)
+        arrival = Arrival(
+            host=request.bare_host,
+            slug=slug,
+            method=request.method,
+            fetch_dest=request.fetch_dest,
+            request_id=request.request_id,
+            values=params.values,
+            twice=params.twice,
+        )
+        match self._handoff.connect(arrival, biller):
+            case Refused() as refused:
+                return self._refused(request, refused)
+            case Landing(visit=visit, destination=destination, account=account):
+                if visit.session.facts.framed and request.method == "POST":
+                    response = show(request, visit, destination, account)
+                else:
+                    response = _redirect(chrome.url(visit, account, destination))
+                    referrer(response, "no-referrer")
+                self._set_cookie(response, visit)
+                return response
+
+    def sign_out(self, request: HubRequest, slug: str) -> Response:
+        """End the session family, and lead on: to the ReturnUrl, else setting 3, else a page that says so."""
+        biller = self._biller(request, slug)
+        check_origin(request, biller.origin)
+        visit = self._visit(request, slug)
+        if visit is None:
+            page = PlainPage(locale=locale_of(request, biller.locale), nonce=request.nonce, biller_name=biller.dba)
+            return self._pages.show(SignedOut(page=page, next_url=biller.sso_login_url or None))
+        self._csrf.check(request, biller.origin, biller.bid, visit.session.secret)
+        self._visits.end(visit, request.request_id)
+        facts = visit.session.facts
+        page = PlainPage(
+            locale=locale_of(request, visit.payer.user.locale or biller.locale),
+            nonce=request.nonce,
+            biller_name=biller.dba,
+            mode="frame" if facts.framed else "full",
+            parent_origins=visit.key.frame_origins if facts.framed else (),
+        )
+        name = (facts.return_name or biller.dba) if facts.return_url else None
+        view = SignedOut(page=page, next_url=facts.return_url or biller.sso_login_url or None, next_name=name)
+        response = self._pages.show(view)
+        if facts.framed:
+            frame_policy(response, visit.key.frame_origins)
+        self._clear_cookie(response, slug, visit.session)
+        return response
+
+    def language(self, request: HubRequest, slug: str) -> Response:
+        """Keep the language that was picked on a full page, and go back to it."""
+        visit = self._visit(request, slug)
+        if visit is None:
+            raise SessionRequired
+        self._csrf.check(request, visit.biller.origin, visit.biller.bid, visit.session.secret)
+        values = request.folded.values
+        back = values.get("back", "")
+        if values.get("locale") not in LOCALES or not back.startswith(f"/b/{slug}/") or "\\" in back:
+            raise MalformedRequest("a language of ours, and a page of this portal")
+        response = _redirect(back)
+        remember_locale(response, values["locale"])
+        return response
+
+    def session_over(self, request: HubRequest, slug: str) -> Response:
+        """A page without a live session: what to do next. Static, without data, so a frame may show it."""
+        entry = self._billers.cached_on_host(request.bare_host, slug)
+        framed = is_frame(request.fetch_dest)
+        way_on = entry.value.sso_login_url or None if entry is not None else None
+        page = PlainPage(
+            locale=locale_of(request, entry.value.locale if entry is not None else None),
+            nonce=request.nonce,
+            biller_name=entry.value.dba if entry is not None else None,
+            mode="frame" if framed else "full",
+        )
+        view = SessionOver(page=page, open_url=way_on if framed else None, back_url=None if framed else way_on)
+        response = self._pages.show(view, SessionRequired.http)
+        return frame_policy(response, ANYBODY) if framed else response
+
+    def _refused(self, request: HubRequest, refused: Refused) -> Response:
+        biller = refused.biller
+        page = PlainPage(
+            locale=locale_of(request, biller.locale),
+            nonce=request.nonce,
+            biller_name=biller.dba,
+            mode="frame" if is_frame(request.fetch_dest) else "full",
+        )
+        view = RefusedView(
+            page=page,
+            code=refused.error.code,
+            reference=refused.reference,
+            partner_name=refused.partner_name or None,
+            back_url=refused.back_url or None,
+        )
+        status = refused.error.http if refused.error.http in {400, 401, 403, 410} else 403
+        return referrer(frame_policy(self._pages.show(view, status), ANYBODY), "no-referrer")
+
+    def _biller(self, request: HubRequest, slug: str) -> Biller:
+        entry = self._billers.cached_on_host(request.bare_host, slug)
+        if entry is None:
+            raise PageNotFound("host and path name no biller, or two")
+        return entry.value
+
+    def _visit(self, request: HubRequest, slug: str) -> Visit | None:
+        presented = self._carriers.presented(slug, request.fetch_dest, request.cookies)
+        return self._visits.find(request.bare_host, slug, presented)
+
+    def _set_cookie(self, response: Response, visit: Visit) -> None:
+        framed = visit.session.facts.framed
+        response.set_cookie(
+            self._carriers.carrier(visit.biller.slug, framed=framed).name,
+            visit.session.secret,
+            secure=True,
+            httponly=True,
+            path="/",
+            samesite="None" if framed else "Lax",
+            partitioned=framed,
+        )
+
+    def _clear_cookie(self, response: Response, slug: str, session: Session) -> None:
+        framed = session.facts.framed
+        response.delete_cookie(
+            self._carriers.carrier(slug, framed=framed).name,
+            secure=True,
+            httponly=True,
+            path="/",
+            samesite="None" if framed else "Lax",
+            partitioned=framed,
+        )
+
+
+def blueprint(doors: Doors, chrome: Chrome, show: ShowPage, current: Callable[[], HubRequest]) -> Blueprint:
+    """The routes."""
+    routes = Blueprint("connect", __name__)
+
+    @routes.route("/b/<slug>/sso/connect", methods=["GET", "POST"])
+    def connect(slug: str) -> Response:
+        return doors.connect(current(), slug, chrome, show)
+
+    @routes.post("/b/<slug>/sign-out")
+    def sign_out(slug: str) -> Response:
+        return doors.sign_out(current(), slug)
+
+    @routes.post("/b/<slug>/language")
+    def language(slug: str) -> Response:
+        return doors.language(current(), slug)
+
+    return routes
+
+
+def _params(request: HubRequest) -> Folded:
+    """A body that is no form has no parameters: the refusal then says which ones are missing."""
+    try:
+        return request.folded
+    except UnsupportedMediaType:
+        return Folded({}, frozenset())
+
+
+def _redirect(location: str) -> Response:
+    """303: whatever the method was, the next request is a GET (RFC 9110 15.4.4)."""
+    return Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
