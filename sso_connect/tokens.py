@@ -25,6 +25,7 @@ from idp.directory.api_keys import ApiKey, ApiKeys, HeldKey, Scope
 from idp.directory.billers import Biller
 from idp.directory.payers import PayerRecord, Payers, UserNames
 from idp.errors import (
+    CredentialsRefused,
     CustomerNotFound,
     HubError,
     InvalidApiKey,
@@ -126,8 +127,8 @@ class Tokens:
     def issue(self, secret: str, assertion: Assertion, request_id: str, noted: Noted | None = None) -> Issued:
         """A token for the one user that the names fit.
 
-        InvalidApiKey, ScopeMissing, RateLimited, InvalidFields, UserNotFound, AmbiguousUser, UserDisabled, CustomerNotFound (an
-        account that is not the user's, whether it exists or not), StoreUnavailable.
+        InvalidApiKey, ScopeMissing, RateLimited, CredentialsRefused, InvalidFields, UserNotFound, AmbiguousUser, UserDisabled,
+        CustomerNotFound (an account that is not the user's, whether it exists or not), StoreUnavailable.
         """
         held = self._api_keys.held(secret)
         audited: UUID | None = None
@@ -137,6 +138,8 @@ class Tokens:
                 raise InvalidApiKey("unknown")
             try:
                 key = self._checked_key(held.value)
+                if key.policies.authenticate != "trusted":
+                    raise CredentialsRefused("the key must present the payer's password")
                 entry = self._payers.named(key, assertion.names)
                 if fresh:
                     entry = self._payers.reload(key.bid, entry.value.user.id) or entry

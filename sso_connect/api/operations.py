@@ -13,6 +13,7 @@ from idp.directory.api_keys import Scope
 from idp.errors import (
     AmbiguousUser,
     BodyTooLarge,
+    CredentialsRefused,
     CustomerExists,
     CustomerNotFound,
     HubError,
@@ -138,7 +139,7 @@ OPERATIONS: tuple[Operation, ...] = (
         scope=Scope.SSO,
         request=models.RemoteAuthentication,
         answer=models.RemoteAuthenticationAnswer,
-        refusals=(UserNotFound, CustomerNotFound, AmbiguousUser, UserDisabled),
+        refusals=(CredentialsRefused, UserNotFound, CustomerNotFound, AmbiguousUser, UserDisabled),
     ),
     Operation(
         name="RetrieveUserAccounts",

@@ -29,7 +29,7 @@ def stored(directory: DirectoryCase, user: User) -> User | None:
     return directory.get(lambda stores: stores.users.find_user(user.bid, user.id))
 
 
-# --- users ---------------------------------------------------------------------------------------------------------------------
+# --- users --------------------------------------------------------------------------------------------------------------
 
 
 def test_a_user_comes_back_as_it_was_stored(directory: DirectoryCase) -> None:
@@ -104,7 +104,7 @@ def test_no_row_points_to_a_row_of_another_biller(directory: DirectoryCase) -> N
         directory.add(PartnerUser(BIRCHWOOD, directory.partner.id, ann.id, None, later(0)))
 
 
-# --- partners of users ------------------------------------------------------------------------------------------------------------
+# --- partners of users --------------------------------------------------------------------------------------------------
 
 
 def test_a_partner_speaks_for_a_user_at_one_biller(directory: DirectoryCase) -> None:
@@ -142,7 +142,7 @@ def test_a_partners_own_id_names_one_user_of_a_biller(directory: DirectoryCase) 
         directory.add(PartnerUser(OAKDALE, directory.partner.id, bea.id, "p-1", later(1)))
 
 
-# --- registrations ------------------------------------------------------------------------------------------------------------------
+# --- registrations ------------------------------------------------------------------------------------------------------
 
 
 def test_active_registrations_are_listed_oldest_first_at_their_biller(directory: DirectoryCase) -> None:
@@ -200,7 +200,7 @@ def test_a_user_has_one_active_registration_per_customer(directory: DirectoryCas
     directory.add(sample_registration(ann, home, LoginType.CO_OWNER))
 
 
-# --- payers ---------------------------------------------------------------------------------------------------------------------------
+# --- payers -------------------------------------------------------------------------------------------------------------
 
 
 def test_a_payer_is_the_user_with_its_active_accounts_and_its_partners(directory: DirectoryCase) -> None:

@@ -25,7 +25,7 @@ from tests.contracts.sql_stores import (
     stranger,
 )
 
-# --- billers -------------------------------------------------------------------------------------------------------------
+# --- billers ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_biller_comes_back_as_it_was_stored(directory: DirectoryCase) -> None:
@@ -84,7 +84,7 @@ def test_a_host_that_two_billers_share_names_neither(directory: DirectoryCase) -
     assert directory.get(lambda stores: stores.billers.find_biller_by(host="oakdale.portal.example.com")) is None
 
 
-# --- settings and destinations -----------------------------------------------------------------------------------------------
+# --- settings and destinations ------------------------------------------------------------------------------------------
 
 
 def test_settings_are_those_of_their_biller(directory: DirectoryCase) -> None:
@@ -114,7 +114,7 @@ def test_destinations_are_those_of_their_biller(directory: DirectoryCase) -> Non
     assert directory.get(lambda stores: stores.destinations.list_destinations(BIRCHWOOD)) == {3: theirs}
 
 
-# --- customers ---------------------------------------------------------------------------------------------------------------
+# --- customers ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_customer_comes_back_as_it_was_stored(directory: DirectoryCase) -> None:
@@ -168,7 +168,7 @@ def test_many_accounts_are_found_at_once(directory: DirectoryCase) -> None:
     assert found == {each.account_key: each for each in made}
 
 
-# --- role codes and ghosts -----------------------------------------------------------------------------------------------------
+# --- role codes and ghosts ----------------------------------------------------------------------------------------------
 
 
 def code(bid: int, customer_id: object, text: str, **changes: object) -> RoleCode:

@@ -92,6 +92,8 @@ class Server:
         """The SNI of each TLS connection."""
         self.connections = 0
         self.script: Script = answer(b"", "text/plain")
+        self.greeting = b""
+        """What it says before it is asked."""
         self._secure = secure
         if secure is not None:
             secure.sni_callback = lambda _socket, name, _context: self.names.append(name)
@@ -122,6 +124,7 @@ class Server:
         try:
             if self._secure is not None:
                 opened = self._secure.wrap_socket(opened, server_side=True)
+            opened.sendall(self.greeting)
             self.requests.append(_read_request(opened))
             self.script(opened)
             if isinstance(opened, ssl.SSLSocket):

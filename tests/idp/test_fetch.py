@@ -1,4 +1,4 @@
-"""SSRF (spec 9, row 22) and everything else that a foreign server may try on the one HTTP client, against real TLS servers."""
+"""SSRF and everything else that a foreign server may try on the one HTTP client, against real TLS servers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gzip
 import logging
 import socket
 import ssl
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -30,9 +31,11 @@ class Names:
     def __init__(self, *answers: Sequence[str]) -> None:
         self._answers = answers or (("127.0.0.1",),)
         self.asked: list[tuple[str, int]] = []
+        self.seconds: list[float] = []
 
     def addresses(self, host: str, port: int, seconds: float) -> Sequence[str]:
         self.asked.append((host, port))
+        self.seconds.append(seconds)
         return self._answers[min(len(self.asked), len(self._answers)) - 1]
 
 
@@ -83,7 +86,7 @@ def _get(fetcher: Fetcher, url: str, *, accept: Sequence[str] = (JSON,), most_by
     return fetcher.get(url, accept=accept, most_bytes=most_bytes, deadline=LONG)
 
 
-# --- what works ----------------------------------------------------------------------------------------------------------------
+# --- what works --------------------------------------------------------------------------------------------------------------
 
 
 def test_an_answer_comes_back_with_status_media_type_and_body(fetcher: Fetcher, server: Server) -> None:
@@ -185,7 +188,10 @@ def test_an_international_name_is_asked_for_and_checked_in_its_ascii_form(open_s
 def test_an_address_in_the_url_is_checked_against_the_certificate_and_never_resolved(
     open_server: Open, authority: Authority, address: str, host: str
 ) -> None:
-    server = open_server(address, address=address)
+    try:
+        server = open_server(address, address=address)
+    except OSError:
+        pytest.skip(f"this machine has no {address}")
     server.script = answer(b"{}", JSON)
     names = Names(())
     fetcher = Fetcher(names, private_hosts=[f"{host}:{server.port}"], trust=authority.trust())
@@ -213,7 +219,7 @@ def test_the_next_address_is_tried_when_one_does_not_answer(server: Server, auth
     assert _get(fetcher, _url(server)).status == 200
 
 
-# --- where it may not go ---------------------------------------------------------------------------------------------------------
+# --- where it may not go -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -309,27 +315,27 @@ def test_an_odd_url_reaches_nobody_and_is_not_resolved(url: str, authority: Auth
     assert names.asked == []
 
 
-# --- whom it believes ------------------------------------------------------------------------------------------------------------
+# --- whom it believes --------------------------------------------------------------------------------------------------------
 
 
 def test_a_certificate_for_another_name_is_refused_and_nothing_is_sent(open_server: Open, authority: Authority) -> None:
     server = open_server("usage.example.com", "127.0.0.1")
     fetcher = Fetcher(Names(), private_hosts=[f"{NAME}:{server.port}"], trust=authority.trust())
-    with pytest.raises(Unreachable, match="CertificateVerif"):
+    with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED"):
         _get(fetcher, _url(server))
     assert server.requests == []
 
 
 def test_a_certificate_of_an_unknown_authority_is_refused(server: Server, tmp_path: Path) -> None:
     for trust in (Authority(tmp_path).trust(), None):
-        with pytest.raises(Unreachable, match="CertificateVerif"):
+        with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED"):
             _get(Fetcher(Names(), private_hosts=[f"{NAME}:{server.port}"], trust=trust), _url(server))
     assert server.requests == []
 
 
 def test_a_server_that_does_not_speak_tls_is_refused(open_server: Open, authority: Authority) -> None:
     server = open_server(secure=False)
-    server.script = answer(b"{}", JSON)
+    server.greeting = b"220 mail.example.com ready\r\n"
     with pytest.raises(Unreachable, match="SSL"):
         _get(Fetcher(Names(), private_hosts=[f"{NAME}:{server.port}"], trust=authority.trust()), _url(server))
 
@@ -344,15 +350,11 @@ def test_a_client_that_would_not_check_certificates_cannot_be_made() -> None:
         Fetcher(Names(), trust=lax)
 
 
-# --- how much and how long ---------------------------------------------------------------------------------------------------------
+# --- how much and how long ---------------------------------------------------------------------------------------------------
 
 
-def _bomb() -> bytes:
-    """500 KB that unpack to 500 MB."""
-    packer = zlib.compressobj(9, wbits=31)
-    return b"".join(packer.compress(bytes(1_000_000)) for _ in range(500)) + packer.flush()
-
-
+BOMB = gzip.compress(bytes(800_000))
+"""Packed it is within the limit of these tests (1,000 bytes)."""
 CHUNKED = "Transfer-Encoding: chunked"
 GZIP = "Content-Encoding: gzip"
 
@@ -365,11 +367,8 @@ OVERSIZE: dict[str, tuple[Script, str]] = {
     "a chunk size without an end": (drip(head(JSON, CHUNKED), b"0" * 1000), "."),
     "a chunk extension without an end": (drip(head(JSON, CHUNKED) + b"1;", b"x" * 1000), "."),
     "trailers without an end": (drip(head(JSON, CHUNKED) + b"1\r\nx\r\n0\r\n", b"A: b\r\n" * 100), "more bytes than allowed"),
-    "a gzip bomb": (raw(head(JSON, GZIP) + _bomb()), "more than 1000"),
-    "a gzip bomb in chunks": (
-        raw(head(JSON, GZIP, CHUNKED) + b"%x\r\n" % len(_bomb()) + _bomb() + b"\r\n0\r\n\r\n"),
-        "more than 1000",
-    ),
+    "a gzip bomb": (answer(BOMB, JSON, GZIP), "more than 1000"),
+    "a gzip bomb in chunks": (raw(head(JSON, GZIP, CHUNKED) + b"%x\r\n%b\r\n0\r\n\r\n" % (len(BOMB), BOMB)), "more than 1000"),
     "gzip one byte over": (answer(gzip.compress(b"x" * 1001), JSON, GZIP), "more than 1000"),
     "gzip of nothing without an end": (drip(head(JSON, GZIP), gzip.compress(b"")), "more than 1000"),
     "a header line without an end": (drip(b"HTTP/1.1 200 OK\r\nX: ", b"x" * 1000), "more bytes than allowed"),
@@ -385,6 +384,20 @@ def test_more_than_the_limit_is_refused(fetcher: Fetcher, server: Server, case: 
     server.script, cause = OVERSIZE[case]
     with pytest.raises(Unreachable, match=cause):
         _get(fetcher, _url(server))
+
+
+def test_a_bomb_costs_no_more_memory_than_the_limit(fetcher: Fetcher, server: Server) -> None:
+    assert len(BOMB) < 1000
+    packed = gzip.compress(bytes(64_000_000))
+    server.script = answer(packed, JSON, GZIP)
+    tracemalloc.start()
+    try:
+        with pytest.raises(Unreachable, match="more than 100000"):
+            _get(fetcher, _url(server), most_bytes=100_000)
+        _now, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 4_000_000
 
 
 NONSENSE: dict[str, Script] = {
@@ -486,23 +499,22 @@ def test_a_server_that_does_not_read_meets_the_deadline(authority: Authority, op
 
 
 def test_the_deadline_begins_before_the_name_is_resolved(authority: Authority) -> None:
-    seconds: list[float] = []
     clock = Ticks()
 
     class Slow(Names):
-        def addresses(self, host: str, port: int, seconds_left: float) -> Sequence[str]:
-            seconds.append(seconds_left)
-            clock.now += seconds_left
-            return ("8.8.8.8",)
+        def addresses(self, host: str, port: int, seconds: float) -> Sequence[str]:
+            clock.now += seconds
+            return super().addresses(host, port, seconds)
 
+    names = Slow(["8.8.8.8"])
     with pytest.raises(Unreachable, match="deadline"):
-        Fetcher(Slow(), trust=authority.trust(), monotonic=clock).get(
+        Fetcher(names, trust=authority.trust(), monotonic=clock).get(
             f"https://{NAME}/", accept=[JSON], most_bytes=1, deadline=timedelta(seconds=9)
         )
-    assert seconds == [8.0]
+    assert names.seconds == [8.0]
 
 
-# --- what it says ------------------------------------------------------------------------------------------------------------------
+# --- what it says ------------------------------------------------------------------------------------------------------------
 
 
 def test_operators_read_the_cause_and_everybody_else_reads_unreachable(fetcher: Fetcher, server: Server) -> None:
@@ -517,10 +529,8 @@ def test_operators_read_the_cause_and_everybody_else_reads_unreachable(fetcher: 
 def test_a_broken_header_logs_nothing_of_path_or_query(fetcher: Fetcher, server: Server, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     server.script = raw(head(JSON, "Content-Length: 2", "no colon here") + b"{}")
-    try:
-        _get(fetcher, _url(server, "/path-secret?key=query-secret"))
-    except Unreachable as refused:
-        assert "secret" not in refused.detail
+    _get(fetcher, _url(server, "/path-secret?key=query-secret"))
+    assert "Failed to parse headers" in caplog.text
     assert server.requests[0].startswith(b"GET /path-secret?key=query-secret ")
     assert "secret" not in caplog.text
 
@@ -532,8 +542,11 @@ def test_the_repr_of_an_answer_shows_no_body_and_no_url(fetcher: Fetcher, server
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Host": "x"}, {"cookie": "a=b"}, {"Content-Length": "1"}, {"Transfer-Encoding": "chunked"}, {"Connection": "keep-alive"}]
-    + [{"Proxy-Authorization": "x"}, {"X y": "1"}, {"X": "a\r\nY: b"}, {"X": "a\nb"}, {"X": ""}, {"X": "ñ"}, {"X:": "a"}, {"": "a"}],
+    [
+        {"Host": "x"}, {"cookie": "a=b"}, {"Content-Length": "1"}, {"Transfer-Encoding": "chunked"}, {"Connection": "keep-alive"},
+        {"Proxy-Authorization": "x"}, {"X y": "1"}, {"X": "a\r\nY: b"}, {"X": "a\nb"}, {"X": ""}, {"X": "ñ"}, {"X:": "a"},
+        {"": "a"},
+    ],
 )  # fmt: skip
 def test_a_header_that_would_change_the_request_is_a_fault_of_ours(
     fetcher: Fetcher, server: Server, headers: dict[str, str]

@@ -1,0 +1,141 @@
+"""Reasons about billers, partners, keys, customers, users, registrations and what is imported."""
+
+from __future__ import annotations
+
+from idp.errors.tree import Conflict, Denied, Invalid, NotFound
+
+
+class InvalidFile(Invalid):
+    """An import file is refused whole; `detail` gives line and reason."""
+
+    code = "InvalidFile"
+    public = "The file was refused and nothing of it was taken over."
+    fix = "Correct the line that the report names and send the whole file again."
+
+
+class AccountAlreadyRegistered(Denied):
+    """The biller allows one registered user per account, and there is one."""
+
+    code = "AccountAlreadyRegistered"
+    public = "This account already has a user."
+    fix = "The biller's policy multi_user is off: the account's user must be unregistered first."
+
+
+class BillerNotFound(NotFound):
+    """No biller with that id."""
+
+    code = "BillerNotFound"
+    public = "There is no such biller."
+    fix = "List the billers and use the BID, slug or GUID of one of them."
+
+
+class PartnerNotFound(NotFound):
+    """No partner with that id."""
+
+    code = "PartnerNotFound"
+    public = "There is no such partner."
+    fix = "List the partners and use the id or slug of one of them."
+
+
+class ApiKeyNotFound(NotFound):
+    """No API key with that id at this biller."""
+
+    code = "ApiKeyNotFound"
+    public = "There is no such API key."
+    fix = "List the keys of the biller and use the id of one of them (never the secret)."
+
+
+class CustomerNotFound(NotFound):
+    """No customer with that GUID or account number at this biller."""
+
+    code = "CustomerNotFound"
+    public = "There is no such account."
+    fix = "Check the account number or CustomerGUID; a key sees the accounts of its own biller only."
+
+
+class UserNotFound(NotFound):
+    """No user that this key may speak for."""
+
+    code = "UserNotFound"
+    public = "There is no such user."
+    fix = "Register the user first, or name it by something that it was registered with."
+
+
+class ImportRunNotFound(NotFound):
+    """No import run with that id at this biller."""
+
+    code = "ImportRunNotFound"
+    public = "There is no such import run."
+    fix = "Use the id that the import printed, with the BID of its biller."
+
+
+class ReferenceNotFound(NotFound):
+    """No stored refusal with that reference, or it is older than its retention."""
+
+    code = "ReferenceNotFound"
+    public = "There is nothing under this reference."
+    fix = "References are kept for 30 days; copy them from data-reference or X-Request-Id."
+
+
+class CustomerExists(Conflict):
+    """An account number that the biller has already."""
+
+    code = "CustomerExists"
+    public = "An account with this number exists already."
+    fix = "Use the existing record, or update it."
+
+
+class UserNameTaken(Conflict):
+    """The user name belongs to another user of the biller."""
+
+    code = "UserNameTaken"
+    public = "This user name is taken."
+    fix = "Choose another user name, or send the LoginGUID or PartnerUserID of the user that has it."
+
+
+class AmbiguousUser(Conflict):
+    """What was sent names several users."""
+
+    code = "AmbiguousUser"
+    public = "This names more than one user."
+    fix = "Name the user by LoginGUID, PartnerUserID or UserName; an e-mail address may be shared."
+
+
+class Raced(Conflict):
+    """Another request took the same seat or name in the same moment. The verb begins again; a caller sees this if that fails."""
+
+    code = "Raced"
+    public = "Somebody else changed this in the same moment."
+    fix = "Send the request again."
+
+
+class ImportRunning(Conflict):
+    """Another import of the biller is at work, or one died a moment ago and still holds its lease."""
+
+    code = "ImportRunning"
+    public = "Another import for this biller is running."
+    fix = "Wait until it is done; after an import that broke off, a few minutes. Then send the file again: nothing is taken twice."
+
+
+class PartnerUserIdTaken(Conflict):
+    """The partner's own id already names another of its users."""
+
+    code = "PartnerUserIdTaken"
+    public = "This PartnerUserID belongs to another user."
+    fix = "Send the PartnerUserID that the user was registered with, or none."
+
+
+class AlreadyExists(Conflict):
+    """A name that must be unique is in use: BID, slug, host, partner."""
+
+    code = "AlreadyExists"
+    public = "This name is in use already."
+    fix = "Choose another name, or change the existing record."
+
+
+class SharedOriginRefused(Conflict):
+    """Two billers would share one origin."""
+
+    code = "SharedOriginRefused"
+    public = "Each biller needs a host of its own."
+    fix = "Give the biller a host, or accept the loss of isolation with IDHUB_SHARED_ORIGIN=accepted."

@@ -1,0 +1,121 @@
+"""What is wrong with a request, or with us: reasons that any address can answer."""
+
+from __future__ import annotations
+
+from idp.errors.tree import Denied, Internal, Invalid, NotFound, Throttled, Unavailable
+
+
+class MalformedRequest(Invalid):
+    """The body or a parameter cannot be parsed at all: bad JSON, bad UTF-8, a name given twice."""
+
+    code = "MalformedRequest"
+    http = 400
+    public = "The request could not be read."
+    fix = "Send one well-formed JSON object in UTF-8, each name once, nested at most 20 deep."
+
+
+class UnsupportedMediaType(Invalid):
+    """The content type is not the one that the operation takes."""
+
+    code = "UnsupportedMediaType"
+    http = 415
+    public = "This content type is not accepted here."
+    fix = "Send Content-Type: application/json (the hand-off: application/x-www-form-urlencoded)."
+
+
+class BodyTooLarge(Invalid):
+    """The body is over the limit of the operation."""
+
+    code = "BodyTooLarge"
+    http = 413
+    public = "The request is too large."
+    fix = "Send less at once; API calls take at most 1 MiB, batches at most 100 accounts."
+
+
+class InvalidFields(Invalid):
+    """The request was read, and some of its fields are wrong; `fields` names each."""
+
+    code = "InvalidFields"
+    public = "Some fields are missing or wrong."
+    fix = "Correct the fields that Errors names; the OpenAPI document gives types, lengths and allowed values."
+
+
+class PageNotFound(NotFound):
+    """No such route, or a host and a path that name different billers."""
+
+    code = "PageNotFound"
+    public = "There is no such page."
+    fix = "Check the address; the biller's pages live on the biller's own host."
+
+
+class MethodNotAllowed(NotFound):
+    """The route exists, for another HTTP method."""
+
+    code = "MethodNotAllowed"
+    http = 405
+    public = "This address does not take that method."
+    fix = "See the Allow header and the OpenAPI document."
+
+
+class OriginRefused(Denied):
+    """A form came from a page that may not send it: another site, a sibling host, or `Origin: null`."""
+
+    code = "OriginRefused"
+    public = "This form was sent from a page that may not send it."
+    fix = "Open the page again and send the form from there; a partner's origins are registered with its API key."
+
+
+class CsrfRefused(Denied):
+    """The one-time field of a form is missing or not that of this session."""
+
+    code = "CsrfRefused"
+    public = "This form is no longer good."
+    fix = "Reload the page and send the form again."
+
+
+class PermissionMissing(Denied):
+    """A member of staff without the permission for the action."""
+
+    code = "PermissionMissing"
+    public = "You may not do that."
+    fix = "Ask an administrator of the biller for a role that may."
+
+
+class RateLimited(Throttled):
+    """The key is over its rate."""
+
+    code = "RateLimited"
+    public = "Too many requests."
+    fix = "Wait for Retry-After seconds; RateLimit-* headers tell what is left. A higher rate is a setting of the key."
+
+
+class StoreUnavailable(Unavailable):
+    """The database or the key-value store does not answer, or has lost its data and a new epoch begins."""
+
+    code = "StoreUnavailable"
+    public = "We cannot answer right now. Please try again in a moment."
+    fix = "Try again with a short delay; /readyz names the part that is missing."
+
+
+class Unreachable(Unavailable):
+    """A URL that somebody else wrote could not be fetched, whatever the cause: `detail` has it, a biller never sees it."""
+
+    code = "Unreachable"
+    public = "The address could not be reached."
+    fix = "Check the URL: https on port 443, a public host, a valid certificate, no redirect. Operators: the log has the cause."
+
+
+class UnexpectedError(Internal):
+    """Anything that nobody foresaw."""
+
+    code = "UnexpectedError"
+    public = "Something went wrong on our side."
+    fix = "Give the reference to the operator: it stands in the log beside the cause."
+
+
+class DamagedCiphertext(Internal):
+    """A value at rest does not open with the keys that we have: wrong master key, or moved between rows."""
+
+    code = "DamagedCiphertext"
+    public = "Something went wrong on our side."
+    fix = "Operators: start with the master key that the database was written with."

@@ -1,0 +1,79 @@
+"""Remote Authentication, which is measured: body -> assertion -> `Tokens.issue` -> answer, with nothing in between.
+
+The key is checked, limited and spent on in the one key-value transaction that writes the token. So the body is read first; but a
+key that is no good is told before a body that is no good, by asking for the key alone when the body was refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from idp.clock import Clock
+from idp.directory.api_keys import Scope
+from idp.directory.payers import UserNames
+from idp.errors import FieldError, HubError, InvalidFields
+from sso_connect.api.calls import CONNECT_PATH, accounts_of
+from sso_connect.api.models import RemoteAuthentication
+from sso_connect.api.names import NameUser, names_in
+from sso_connect.api.request import ApiRequest
+from sso_connect.api.wire import read
+from sso_connect.tokens import Assertion, Issued, Tokens
+
+OLDEST_SIGN_IN = timedelta(hours=24)
+CLOCKS_MAY_DIFFER = timedelta(seconds=60)
+
+
+class Authenticate:
+    """Answers Remote Authentication."""
+
+    def __init__(self, tokens: Tokens, name_user: NameUser, clock: Clock) -> None:
+        self._tokens = tokens
+        self._name_user = name_user
+        self._clock = clock
+
+    def answer(self, request: ApiRequest) -> dict[str, Any]:
+        """A fresh token. Errors as Tokens.issue's and HubRequest.read_json's."""
+        secret = request.key_secret()
+        try:
+            body = self._read(request.read_json())
+        except HubError:
+            self._tokens.admit(secret, Scope.SSO, request.note)
+            raise
+        names = names_in(body)
+        if body.remote_authentication_token is not None:
+            admitted = self._tokens.admit(secret, Scope.SSO, request.note)
+            names = UserNames(login_guid=self._name_user.get(admitted.key, body).user.id)
+        assertion = Assertion(
+            names, body.account_number, body.session_reference or "", body.auth_time, tuple(body.auth_methods or ())
+        )
+        return _answer(self._tokens.issue(secret, assertion, request.request_id, request.note))
+
+    def _read(self, sent: Mapping[str, Any]) -> RemoteAuthentication:
+        body = read(RemoteAuthentication, sent)
+        if body.auth_time is not None:
+            age = self._clock.now() - body.auth_time
+            if age > OLDEST_SIGN_IN:
+                raise InvalidFields(fields=[FieldError("AuthTime", "more than 24 hours ago: let the payer sign in again")])
+            if age < -CLOCKS_MAY_DIFFER:
+                raise InvalidFields(fields=[FieldError("AuthTime", "in the future")])
+        if not self._name_user.is_named(body):
+            raise InvalidFields(fields=[FieldError("LoginGUID", "name a user, by any of its names")])
+        return body
+
+
+def _answer(issued: Issued) -> dict[str, Any]:
+    payer = issued.payer
+    return {
+        "RemoteAuthenticationToken": issued.token,
+        "ExpiresAt": _instant(issued.expires_at),
+        "ConnectUrl": f"{issued.biller.base_url}{CONNECT_PATH}",
+        "LoginGUID": str(payer.user.id),
+        "Accounts": accounts_of(payer),
+    }
+
+
+def _instant(at: datetime) -> str:
+    """RFC 3339, UTC, whole seconds."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

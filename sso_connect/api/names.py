@@ -1,0 +1,61 @@
+"""Whom a body names: LoginGUID, PartnerUserID, UserName, EmailAddress, or a live token of the same partner.
+
+Unknown, of another biller, and not this key's to speak for are one answer: UserNotFound. Another partner's token is unknown here.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from idp.directory.api_keys import ApiKey
+from idp.directory.payers import PayerRecord, Payers, UserNames
+from idp.errors import UserNotFound
+from idp.login.sessions import TokenFacts
+from sso_connect.api.models import NamedUser
+from sso_connect.tokens import Tokens
+
+
+class NameUser:
+    """Finds the one user that a body names and the key may speak for."""
+
+    def __init__(self, payers: Payers, tokens: Tokens) -> None:
+        self._payers = payers
+        self._tokens = tokens
+
+    def get(self, key: ApiKey, body: NamedUser) -> PayerRecord:
+        """The user, fresh. InvalidFields (no name, or not one), UserNotFound, AmbiguousUser."""
+        token = body.remote_authentication_token
+        if token is None:
+            return self._payers.get_named(key, names_in(body))
+        facts = self._own(key, token)
+        if body.login_guid not in (None, facts.user_id):
+            raise UserNotFound("the token is of another user than the LoginGUID")
+        payer = self._payers.get_named(key, names_in(body, facts.user_id))
+        if payer.user.generation != facts.generation:
+            raise UserNotFound("the token was ended with everything of its user")
+        return payer
+
+    def get_by_id(self, key: ApiKey, user_id: UUID) -> PayerRecord:
+        """By id, fresh. UserNotFound."""
+        return self._payers.get_named(key, UserNames(login_guid=user_id))
+
+    @staticmethod
+    def is_named(body: NamedUser) -> bool:
+        """Whether the body names a user at all."""
+        return body.remote_authentication_token is not None or names_in(body).given()
+
+    @staticmethod
+    def is_named_otherwise(body: NamedUser) -> bool:
+        """Whether the body names a user by something else than a token."""
+        return names_in(body).given()
+
+    def _own(self, key: ApiKey, token: str) -> TokenFacts:
+        found = self._tokens.find(token)
+        if found is None or (found[0].bid, found[0].partner_id) != (key.bid, key.partner.id):
+            raise UserNotFound("no live token of this partner at this biller")
+        return found[0]
+
+
+def names_in(body: NamedUser, login_guid: UUID | None = None) -> UserNames:
+    """The names that stand in a body; `login_guid`, when given, goes before its own."""
+    return UserNames(login_guid or body.login_guid, body.partner_user_id, body.user_name, body.email_address)

@@ -1,0 +1,129 @@
+"""The OpenAPI 3.1 document, made by flask-openapi3 from the operations table and the models that validate.
+
+The library serves nothing here: an application of its own is filled with a stub per operation, asked for the document, and dropped.
+What it cannot say is written in afterwards: the headers that every answer has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flask_openapi3.models.info import Info
+from flask_openapi3.models.server import Server
+from flask_openapi3.models.tag import Tag
+from flask_openapi3.openapi import OpenAPI
+from flask_openapi3.types import ResponseDict
+from pydantic import BaseModel
+
+from idp.errors import HubError
+from sso_connect.api.models import Problem
+from sso_connect.api.operations import OPERATIONS, PREFIX, Operation
+from sso_connect.api.request import KEY_HEADER
+
+VERSION = "1.0.0"
+_SECURITY = "ApiKey"
+_DESCRIPTION = """\
+The partner API of Identity Hub: register payers, authenticate them, and hand them over to the customer portal.
+
+Names match without regard to case; unknown fields are refused. Accounts and users of another biller are unknown: 404.
+Errors are `application/problem+json` (RFC 9457); `Code` is stable and explained at `type`. Every answer carries `X-Request-Id`.
+"""
+_TAGS = {
+    "Key": "What a key is and may do.",
+    "Customers": "Utility accounts.",
+    "Remote authentication": "From a payer at the partner to a token for the customer portal.",
+}
+_HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-Id": {"description": "The id of this request in every log.", "schema": {"type": "string", "format": "uuid"}},
+    "RateLimit-Limit": {"description": "The burst that the key may make.", "schema": {"type": "integer"}},
+    "RateLimit-Remaining": {"description": "How much of it is left.", "schema": {"type": "integer"}},
+    "RateLimit-Reset": {"description": "Seconds until it is whole again.", "schema": {"type": "integer"}},
+}
+_RETRY = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+
+
+def openapi_document(api_origin: str = "") -> dict[str, Any]:
+    """The document. `api_origin` "": servers are relative, for a file that stands anywhere."""
+    app = OpenAPI(
+        __name__,
+        info=Info(title="Identity Hub partner API", version=VERSION, description=_DESCRIPTION),
+        security_schemes={_SECURITY: {"type": "apiKey", "in": "header", "name": KEY_HEADER}},
+        servers=[Server(url=f"{api_origin}{PREFIX}")],
+        doc_ui=False,
+        validation_error_model=Problem,
+    )
+    for operation in OPERATIONS:
+        _add(app, operation)
+    document: dict[str, Any] = app.api_doc
+    for operation in OPERATIONS:
+        answers = document["paths"][operation.path][operation.method.lower()]["responses"]
+        if operation.request is None:
+            del answers["422"]  # the library gives one to everything
+        for status, answer in answers.items():
+            answer["headers"] = _HEADERS | (_RETRY if status in {"429", "503"} else {})
+    return document
+
+
+def _add(app: OpenAPI, operation: Operation) -> None:
+    register = app.get if operation.method == "GET" else app.post
+    register(
+        operation.path,
+        endpoint=operation.name,
+        operation_id=operation.name,
+        tags=[Tag(name=operation.group, description=_TAGS[operation.group])],
+        summary=operation.summary,
+        description=_described(operation),
+        security=[{_SECURITY: []}],
+        responses=_answers(operation),
+    )(_stub(operation.request))
+
+
+def _stub(body: type[BaseModel] | None) -> Callable[..., None]:
+    """What the library reads a request's model from."""
+
+    def stub() -> None: ...
+
+    stub.__annotations__ = {} if body is None else {"body": body}
+    return stub
+
+
+def _described(operation: Operation) -> str:
+    scope = "Any live key." if operation.scope is None else f"Scope: `{operation.scope.value}`."
+    return f"{operation.description}\n\n{scope}"
+
+
+def _answers(operation: Operation) -> ResponseDict:
+    by_status: dict[int, list[type[HubError]]] = {}
+    for reason in operation.all_refusals:
+        by_status.setdefault(reason.http, []).append(reason)
+    answers: ResponseDict = {str(operation.status): operation.answer}
+    for status, reasons in sorted(by_status.items()):
+        answers[str(status)] = _refused(reasons)
+    return answers
+
+
+def _refused(reasons: Sequence[type[HubError]]) -> dict[str, Any]:
+    return {
+        "description": "; ".join(f"{reason.code}: {reason.public}" for reason in reasons),
+        "content": {
+            "application/problem+json": {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "examples": {reason.code: {"value": _example(reason)} for reason in reasons},
+            }
+        },
+    }
+
+
+def _example(reason: type[HubError]) -> dict[str, Any]:
+    example: dict[str, Any] = {
+        "type": f"{PREFIX}/problems/{reason.code}",
+        "title": reason.public,
+        "status": reason.http,
+        "detail": reason.fix,
+        "instance": "urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057",
+        "Code": reason.code,
+    }
+    if reason.http == 422:
+        example["Errors"] = [{"Field": "Accounts.0.AccountNumber", "Message": "is required"}]
+    return example

@@ -1,0 +1,110 @@
+"""`idhub init`, `new-master-key`, `migrate`, and what is said when settings are wrong."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from hub.cli.commands import _SECTIONS, idhub
+from idp.settings import decode_master_key, load
+
+
+def _run(*arguments: object) -> Result:
+    result = CliRunner().invoke(idhub, [str(each) for each in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture(autouse=True)
+def _clean(clean_environment: pytest.MonkeyPatch) -> None:
+    """No settings."""
+
+
+def test_init_makes_what_a_hub_on_one_machine_needs_for_the_owner_alone(tmp_path: Path) -> None:
+    home = tmp_path / "new" / "var"
+    result = _run("init", "--dir", home)
+    assert result.exit_code == 0
+    assert result.stdout == f"{home}/hub.env\n"
+    assert {each.name: stat.S_IMODE(each.stat().st_mode) for each in home.iterdir()} == {"hub.env": 0o600, "master.key": 0o600}
+    settings = load({"IDHUB_SETTINGS": f"{home}/hub.env"})
+    assert settings.embedded
+    assert len(settings.master_keys()[0]) == 32
+    assert _run("--settings", home / "hub.env", "migrate").exit_code == 0
+    made = _run("--settings", home / "hub.env", "billers", "create", 9001, "--slug", "riverbend", "--dba", "Riverbend")
+    assert made.exit_code == 0, made.output
+
+
+def test_init_never_overwrites(tmp_path: Path) -> None:
+    _run("init", "--dir", tmp_path)
+    before = (tmp_path / "master.key").read_bytes()
+    result = _run("init", "--dir", tmp_path)
+    assert result.exit_code == 1
+    assert [line.endswith("is there already: nothing was written") for line in result.stderr.splitlines()] == [True, True]
+    assert (tmp_path / "master.key").read_bytes() == before
+
+
+def test_init_says_where_it_may_not_write(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="ascii")
+    result = _run("init", "--dir", tmp_path / "file" / "var")
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_each_new_master_key_is_another_one() -> None:
+    one, other = _run("new-master-key").stdout, _run("new-master-key").stdout
+    assert len(decode_master_key(one)) == len(decode_master_key(other)) == 32
+    assert one != other
+
+
+def test_wrong_settings_are_told_all_at_once_without_a_value(clean_environment: pytest.MonkeyPatch) -> None:
+    clean_environment.setenv("IDHUB_WORKERS", "many")
+    clean_environment.setenv("IDHUB_SHOE", "1")
+    clean_environment.setenv("IDHUB_MASTER_KEY", "not-a-key-at-all")
+    result = _run("billers", "list")
+    assert result.exit_code == 1
+    assert sorted(line.partition(":")[0] for line in result.stderr.splitlines()) == [
+        "IDHUB_MASTER_KEY",
+        "IDHUB_SHOE",
+        "IDHUB_WORKERS",
+    ]
+    assert "not-a-key-at-all" not in result.stderr
+
+
+def test_without_a_master_key_nothing_runs_and_one_line_says_why(tmp_path: Path, clean_environment: pytest.MonkeyPatch) -> None:
+    clean_environment.setenv("IDHUB_DATABASE_URL", f"sqlite:///{tmp_path}/hub.sqlite3")
+    result = _run("billers", "list")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == ["IDHUB_MASTER_KEY or IDHUB_MASTER_KEY_FILE is needed; `idhub new-master-key` makes one"]
+
+
+def test_a_settings_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    result = _run("--settings", tmp_path / "none.env", "billers", "list")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [f"IDHUB_SETTINGS: cannot read {tmp_path}/none.env"]
+
+
+def test_a_database_that_was_never_migrated_is_one_line(tmp_path: Path) -> None:
+    _run("init", "--dir", tmp_path)
+    for command in ("serve", "worker"):
+        result = _run("--settings", tmp_path / "hub.env", command)
+        assert result.exit_code == 1
+        assert result.stderr.splitlines() == ["database: the database is at revision none: run `idhub migrate`"]
+
+
+def test_help_lists_every_command_in_its_section_and_each_has_words_of_its_own() -> None:
+    shown = _run("--help").stdout
+    for title, section in _SECTIONS.items():
+        assert f"{title}:" in shown
+        for name in section:
+            helped = _run(name, "--help")
+            assert helped.exit_code == 0
+            assert f"\n  {name} " in shown
+
+
+def test_an_unknown_command_is_a_usage_error() -> None:
+    assert _run("shoe").exit_code == 2
+    assert _run("billers", "shoe").exit_code == 2

@@ -1,0 +1,120 @@
+"""What must hold before a process serves (hub.start)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hub.start import check_start, listen_address
+from hub.storage.migrations import migrate
+from hub.wiring import Hub, wire
+from idp.actor import System
+from idp.errors import StoreUnavailable
+from idp.settings import Settings, SettingsError, load
+
+_KEYS = ("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "HxwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgEAHx8=")
+
+
+def _settings(folder: Path, **more: str) -> Settings:
+    given = {
+        "IDHUB_DATABASE_URL": f"sqlite:///{folder}/hub.sqlite3",
+        "IDHUB_KEYVALUE_URL": f"sqlite:///{folder}/keyvalue.sqlite3",
+        "IDHUB_MASTER_KEY": _KEYS[0],
+        "IDHUB_PUBLIC_SCHEME": "http",
+    }
+    return load(given | {f"IDHUB_{name.upper()}": value for name, value in more.items()})
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    """A hub on a migrated SQLite file."""
+    settings = _settings(tmp_path)
+    migrate(settings.database_url)
+    made = wire(settings)
+    yield made
+    made.close()
+
+
+def test_a_hub_that_can_serve_has_no_fault(hub: Hub) -> None:
+    hub.billers.create(System("test"), "request", bid=9001, slug="one", dba="One")
+    hub.billers.create(System("test"), "request", bid=9002, slug="two", dba="Two")
+    assert check_start(hub) == []
+
+
+def test_pending_migrations_are_one_line_and_hide_no_other_fault(tmp_path: Path) -> None:
+    hub = wire(_settings(tmp_path))
+
+    class Silent:
+        """A key-value store that does not answer."""
+
+        def check(self) -> None:
+            raise StoreUnavailable("evicts keys:\nset noeviction")
+
+    try:
+        faults = check_start(replace(hub, kv=Silent()))  # type: ignore[arg-type]
+    finally:
+        hub.close()
+    assert faults == [
+        "database: the database is at revision none: run `idhub migrate`",
+        "key-value store: evicts keys: set noeviction",
+    ]
+
+
+def test_a_database_under_another_master_key_is_told(hub: Hub, tmp_path: Path) -> None:
+    assert check_start(hub) == []
+    other = wire(_settings(tmp_path, master_key=_KEYS[1]))
+    try:
+        (fault,) = check_start(other)
+    finally:
+        other.close()
+    assert fault.startswith("secrets: the database was written under another master key")
+
+
+def test_two_billers_on_one_origin_stop_the_start_unless_that_is_accepted(hub: Hub, tmp_path: Path) -> None:
+    accepted = wire(_settings(tmp_path, shared_origin="accepted"))
+    try:
+        for bid, slug in ((9001, "one"), (9002, "two")):
+            accepted.billers.create(System("test"), "request", bid=bid, slug=slug, dba=slug, host="bills.localhost:8080")
+        assert check_start(accepted) == []
+    finally:
+        accepted.close()
+    (fault,) = check_start(hub)
+    assert fault.startswith("billers: http://bills.localhost:8080 has more than one biller")
+    assert "IDHUB_SHARED_ORIGIN=accepted" in fault
+
+
+def test_one_biller_on_a_host_of_any_name_is_fine(hub: Hub) -> None:
+    hub.billers.create(System("test"), "request", bid=9001, slug="one", dba="One", host="127.0.0.1:8080")
+    assert check_start(hub) == []
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(("workers", "room"), [("4", True), ("200", False)])
+def test_more_connections_than_postgresql_allows_stop_the_start(
+    tmp_path: Path, postgres_url: str, workers: str, room: bool
+) -> None:
+    hub = wire(_settings(tmp_path, database_url=postgres_url, workers=workers, database_pool="10"))
+    try:
+        faults = check_start(hub)
+    finally:
+        hub.close()
+    assert [fault.partition(",")[0] for fault in faults] == (
+        [] if room else ["database: IDHUB_WORKERS x IDHUB_DATABASE_POOL = 2000 connections"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("listen", "address"),
+    [("127.0.0.1:8080", ("127.0.0.1", 8080)), ("0.0.0.0:1", ("0.0.0.0", 1)), ("[::1]:65535", ("::1", 65535))],
+)
+def test_the_address_to_listen_on_is_read(tmp_path: Path, listen: str, address: tuple[str, int]) -> None:
+    assert listen_address(_settings(tmp_path, listen=listen)) == address
+
+
+@pytest.mark.parametrize("listen", ["8080", ":8080", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:http", ""])
+def test_what_is_no_address_to_listen_on_is_one_line(tmp_path: Path, listen: str) -> None:
+    with pytest.raises(SettingsError, match="ADDRESS:PORT"):
+        listen_address(_settings(tmp_path, listen=listen))
