@@ -65,13 +65,14 @@ class BillerAdmin:
         check_may(staff, Permission.PLATFORM_BILLERS_READ)
         return self._billers.list_page(after, limit)
 
-    def show_settings(self, staff: Staff, request_id: str, bid: int) -> dict[int, str]:
+    def show_settings(self, staff: Staff, request_id: str, bid: int) -> dict[int, str]:  # noqa: ARG002
         """All advanced settings by number; a secret shows as `(set)` or "". BillerNotFound."""
         check_may(staff, Permission.BILLER_SETTINGS_READ, bid)
-        self.get(staff, request_id, bid)
+        self._billers.get(bid)
         return self._settings.show(bid)
 
     def put_setting(self, staff: Staff, request_id: str, bid: int, number: int, value: str) -> None:
         """Set one advanced setting; "" puts it back to its default. BillerNotFound, InvalidFields."""
         check_may(staff, Permission.BILLER_SETTINGS_CHANGE, bid)
+        self._billers.get(bid)
         self._settings.put(staff, request_id, bid, number, value)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from hub.storage.database import Database
 from hub.storage.kv_redis import RedisKeyValue
 from hub.storage.kv_sqlite import SqliteKeyValue
+from idp.accounts.look_up import LookUp
 from idp.accounts.members import Members
 from idp.accounts.register import Register
 from idp.billing.invoices import Invoices
@@ -70,6 +71,7 @@ class Hub:
     users: Users
     payers: Payers
     members: Members
+    look_up: LookUp
     register: Register
     invoices: Invoices
     destinations: Destinations
@@ -118,6 +120,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         begin,
         kv,
         time,
+        secrets,
         scheme=settings.public_scheme,
         portal_domain=settings.portal_domain,
         share_origins=settings.shared_origin == "accepted",
@@ -143,10 +146,11 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         partners=Partners(begin, time),
         api_keys=api_keys,
         advanced_settings=AdvancedSettings(begin, secrets),
-        customers=Customers(begin, time),
+        customers=Customers(begin, time, secrets),
         users=Users(begin),
         payers=payers,
         members=Members(begin),
+        look_up=LookUp(read),
         register=Register(begin, time),
         invoices=Invoices(read),
         destinations=Destinations(begin, kv),

@@ -27,6 +27,7 @@ from idp.web.pages import Pages, statics_blueprint
 from idp.web.request import HubRequest
 from idp.web.templating import StaticFiles, Templates
 from sso_connect import web
+from sso_connect.api import routes as api_routes
 from sso_connect.portal import pages as portal_pages
 from sso_connect.portal.chrome import Chrome
 
@@ -88,6 +89,23 @@ def portal_site(hub: Hub) -> Flask:
     https = hub.settings.public_scheme == "https"
     app.after_request(lambda response: secure(response, current_request(), https=https))
     return app
+
+
+def api_site(hub: Hub) -> Flask:
+    """The partner API on its host."""
+    origin = hub.settings.api_origin
+    routes = api_routes.blueprint(
+        tokens=hub.tokens,
+        payers=hub.payers,
+        register=hub.register,
+        customers=hub.customers,
+        users=hub.users,
+        members=hub.members,
+        look_up=hub.look_up,
+        clock=hub.clock,
+        api_origin=origin,
+    )
+    return api_routes.api_app(routes, api_origin=origin)
 
 
 def health_site(hub: Hub) -> Flask:

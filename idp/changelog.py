@@ -219,24 +219,24 @@ class Sealer:
                 seal, link = seal + 1, next_link(link, row)
                 sealed.append((row.id, seal, link))
             stores.seals.put_seals(sealed)
-            if seal // self._every > first // self._every:
-                stores.seals.add_checkpoint(self._checkpoint(seal, link))
+        if seal // self._every > first // self._every:
+            self._keep_checkpoint(seal, link)
         return len(sealed)
 
     def checkpoint(self) -> Checkpoint | None:
         """Sign where the chain stands now; None while nothing is sealed."""
         with self._begin() as stores:
             seal, link = stores.seals.last_sealed()
-            if seal == 0:
-                return None
-            made = self._checkpoint(seal, link)
+        return self._keep_checkpoint(seal, link) if seal else None
+
+    def _keep_checkpoint(self, seal: int, link: str) -> Checkpoint:
+        now = self._clock.now().replace(microsecond=0)
+        # Between transactions: signing reads its key, and makes the first one, in a transaction of its own, which on SQLite
+        # would wait for ours for ever.
+        made = Checkpoint(seal, link, now, self._sign({"seal": seal, "link": link, "iat": int(now.timestamp())}))
+        with self._begin() as stores:
             stores.seals.add_checkpoint(made)
         return made
-
-    def _checkpoint(self, seal: int, link: str) -> Checkpoint:
-        now = self._clock.now().replace(microsecond=0)
-        token = self._sign({"seal": seal, "link": link, "iat": int(now.timestamp())})
-        return Checkpoint(seal, link, now, token)
 
 
 def next_link(link: str, row: ChangeRow) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Event as Signal
@@ -116,9 +117,10 @@ class Worker:
                 worked = 0
             if not worked:
                 stop.wait(pause.total_seconds())
-        for work in self._recurring:
-            with self._begin() as stores:
-                stores.jobs.drop_lease(work.name, self._name)
+        with suppress(StoreUnavailable):  # the leases run out by themselves
+            for work in self._recurring:
+                with self._begin() as stores:
+                    stores.jobs.drop_lease(work.name, self._name)
 
     def step(self, limit: int = 20) -> int:
         """One round: due recurring work, then due jobs. How much was done."""
@@ -130,18 +132,27 @@ class Worker:
             return 0
         with self._begin() as stores:
             mine = stores.jobs.take_lease(work.name, self._name, now, now + LEASE)
-        done = work.run() if mine else 0
+        try:
+            done = work.run() if mine else 0
+        except StoreUnavailable:
+            raise
+        except Exception as fault:  # noqa: BLE001  (the other work goes on, and this one when it is due again)
+            _log.error("recurring work failed", extra={"work": work.name, "cause": type(fault).__name__})
+            done = 0
         if not done:
             self._due[work.name] = now + work.every
         return done
 
     def _run_jobs(self, limit: int) -> int:
-        now = self._clock.now()
-        with self._begin() as stores:
-            jobs = stores.jobs.lease_jobs(self._name, now, now + LEASE, limit)
-        for job in jobs:
-            self._run_job(job)
-        return len(jobs)
+        # Leased one by one: a job that waits here behind a slow one would lose its lease before it begins, and run twice.
+        for done in range(limit):
+            now = self._clock.now()
+            with self._begin() as stores:
+                jobs = stores.jobs.lease_jobs(self._name, now, now + LEASE, 1)
+            if not jobs:
+                return done
+            self._run_job(jobs[0])
+        return limit
 
     def _run_job(self, job: Job) -> None:
         try:

@@ -123,6 +123,10 @@ class Secrets:
         """Open the installation's data key (making it on a new database). DamagedCiphertext: this is another master key."""
         self._data_key(INSTALLATION)
 
+    def prepare(self, bid: int) -> None:
+        """Make the biller's data key now: making one inside a transaction of SQLite would wait for that transaction."""
+        self._data_key(bid)
+
     def rewrap(self) -> int:
         """Put every data key under the present master key. How many were changed."""
         changed = 0

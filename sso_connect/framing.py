@@ -59,7 +59,10 @@ def is_frame(fetch_dest: str) -> bool:
 
 
 def disagrees(view_mode: int, fetch_dest: str) -> bool:
-    """Whether the browser's word and ViewMode contradict each other. A browser that says nothing contradicts nothing."""
+    """Whether the browser's word and ViewMode contradict each other. A browser that says nothing contradicts nothing.
+
+    A picture, script or style that points at us agrees with no ViewMode: it would sign the browser in unseen.
+    """
     if not fetch_dest or fetch_dest == "empty":
         return False
-    return is_frame(fetch_dest) != (view_mode == 1)
+    return not (is_frame(fetch_dest) if view_mode == 1 else fetch_dest == "document")

@@ -12,7 +12,7 @@ import pwd
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,12 +109,13 @@ def open_postgres(run: Run) -> PostgresCluster:
     with run.alone("postgres"):
         if state.exists():
             return PostgresCluster(Path(json.loads(state.read_text(encoding="utf-8"))["socket_folder"]))
-        cluster = _start_postgres(run, require("postgresql"))
+        cluster = start_postgres(run, require("postgresql"))
         state.write_text(json.dumps({"socket_folder": str(cluster.socket_folder)}), encoding="utf-8")
     return cluster
 
 
-def _start_postgres(run: Run, programs: Path) -> PostgresCluster:
+def start_postgres(run: Run, programs: Path, other: Mapping[str, str] | None = None) -> PostgresCluster:
+    """Make and start a cluster in the run's folder. `other`: settings that differ from those of tests (a durable benchmark)."""
     home = run.folder / "pg"
     home.mkdir(mode=0o700)
     user = _postgres_user()
@@ -147,7 +148,7 @@ def _start_postgres(run: Run, programs: Path) -> PostgresCluster:
         # Tables of a test are too small for it, and it would hold the template while it is being copied.
         "autovacuum": "off",
     }
-    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    options = [part for name, value in (settings | dict(other or {})).items() for part in ("-c", f"{name}={value}")]
     server = run.start(
         "postgres",
         [programs / "postgres", "-D", data, *options],

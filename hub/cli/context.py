@@ -47,16 +47,29 @@ class Operator:
         return load(dict(os.environ) | named)
 
     @cached_property
-    def hub(self) -> Hub:
-        """Everything wired. SettingsError; StoreUnavailable when a part does not answer."""
+    def wired(self) -> Hub:
+        """Everything wired, nothing asked yet. SettingsError."""
         from hub.wiring import wire
 
+        self.settings.master_keys()  # what is wrong with the settings is told before what is wrong with the stores
         return wire(self.settings)
+
+    @cached_property
+    def hub(self) -> Hub:
+        """Everything wired, on a migrated database that was written under our master key. StoreUnavailable, DamagedCiphertext.
+
+        The first command on a new database makes the installation's data key, so that every later one with another master key
+        is told at once, and not when it has written half of something.
+        """
+        wired = self.wired
+        wired.database.check()
+        wired.secrets.check()
+        return wired
 
     def close(self) -> None:
         """Give connections back, where any were opened."""
-        if "hub" in self.__dict__:
-            self.hub.close()
+        if "wired" in self.__dict__:
+            self.wired.close()
 
     @cached_property
     def billers(self) -> BillerAdmin:

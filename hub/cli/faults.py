@@ -36,8 +36,9 @@ def refusal_of(fault: HubError | SettingsError) -> Refusal:
         return Refusal(*str(fault).splitlines())
     if fault.fields:
         return Refusal(*(f"{each.field}: {each.message}" if each.field else each.message for each in fault.fields))
-    reason = fault.detail if fault.kind in _OURS and fault.detail else fault.public
-    return Refusal(" ".join(f"{reason.rstrip('.')}. {fault.fix}".split()))
+    if fault.kind in _OURS and fault.detail:
+        return Refusal(" ".join(fault.detail.split()))
+    return Refusal(" ".join(f"{fault.public.rstrip('.')}. {fault.fix}".split()))
 
 
 class PlainGroup(click.Group):

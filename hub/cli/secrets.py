@@ -22,5 +22,4 @@ def rotate(operator: Operator, as_json: bool) -> None:
     How to change the master key: start all processes with the new one as IDHUB_MASTER_KEY (or its file) and the old one in
     IDHUB_PREVIOUS_MASTER_KEYS, run this once, then take the old one away. May be run again; nothing else is rewritten.
     """
-    operator.hub.secrets.check()
     print_record({"rewrapped": operator.hub.secrets.rewrap()}, as_json=as_json)

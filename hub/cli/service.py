@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import signal
 from collections.abc import Mapping
@@ -83,7 +85,7 @@ def worker(operator: Operator) -> None:
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         log.info("worker started", pid=os.getpid())
-        operator.hub.worker().run(stop)
+        operator.wired.worker().run(stop)
         log.info("worker stopped")
     finally:
         for number, handler in before.items():
@@ -94,20 +96,21 @@ def worker(operator: Operator) -> None:
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A file for it (default: standard output).")
 def openapi(out: Path | None) -> None:
     """Print the OpenAPI 3.1 document of the partner API, as JSON. Needs no settings."""
-    from sso_connect.api.openapi import document
+    from sso_connect.api.openapi import openapi_document
 
     if out is None:
-        print_json(document())
+        print_json(openapi_document())
         return
-    import json
-
-    out.write_text(json.dumps(document(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    try:
+        out.write_text(json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as fault:
+        raise Refusal(f"{out}: {fault.strerror}") from fault
 
 
 def _check(operator: Operator) -> None:
     from hub.start import check_start
 
-    if faults := check_start(operator.hub):
+    if faults := check_start(operator.wired):
         raise Refusal(*faults)
 
 
@@ -119,9 +122,10 @@ def _run_granian(settings: Settings, host: str, port: int) -> None:
     from hub.logs import configure
 
     configure(settings)
+    # Its advice against many threads is for work that computes; ours waits for the database most of the time.
+    logging.getLogger("_granian").addFilter(lambda record: "seems quite high" not in record.getMessage())
     Granian(
         target="hub.wsgi:create",
-        factory=True,
         address=host,
         port=port,
         interface=Interfaces.WSGI,
@@ -138,4 +142,14 @@ def _run_granian(settings: Settings, host: str, port: int) -> None:
         respawn_failed_workers=True,
         respawn_interval=_RESPAWN_SECONDS,
         workers_kill_timeout=KILL_SECONDS,
-    ).serve()
+    ).serve(target_loader=_load)
+
+
+def _load(_target: str) -> Any:
+    """The application, in a worker process that was forked a moment ago."""
+    # The parent's handlers came along and would swallow a SIGTERM until the worker has its own: it would go on for KILL_SECONDS.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
+    from hub.wsgi import create
+
+    return create()

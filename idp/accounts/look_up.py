@@ -82,8 +82,11 @@ class LookUp:
             customers = {number: found[of] for number, of in keys.items() if of in found and found[of].closed_at is None}
             look = _Look(stores, key, biller.bid, wanted)
             people = look.people({customer.id for customer in customers.values()})
+        not_there = False if wanted.given() else None
         return [
-            look.seen(number, people.get(customers[number].id, ())) if number in customers else AccountSeen(number, exists=False)
+            look.seen(number, people.get(customers[number].id, ()))
+            if number in customers
+            else AccountSeen(number, exists=False, has_named=not_there)
             for number in numbers
         ]
 

@@ -23,6 +23,7 @@ from idp.directory.names import AccountProfile
 from idp.errors import BillerNotFound, FieldError, InvalidFields, SharedOriginRefused
 from idp.kv import KeyValue
 from idp.opaque import new_id
+from idp.secrets import Secrets
 from idp.transaction import Begin
 from idp.versions import Cached, VersionedCache, biller_stamp
 
@@ -133,10 +134,19 @@ class Billers:
     """Create, change and find billers."""
 
     def __init__(
-        self, begin: Begin[BillerStores], kv: KeyValue, clock: Clock, *, scheme: str, portal_domain: str, share_origins: bool
+        self,
+        begin: Begin[BillerStores],
+        kv: KeyValue,
+        clock: Clock,
+        secrets: Secrets,
+        *,
+        scheme: str,
+        portal_domain: str,
+        share_origins: bool,
     ) -> None:
         self._begin = begin
         self._clock = clock
+        self._secrets = secrets
         self._scheme = scheme
         self._portal_domain = portal_domain
         self._share_origins = share_origins
@@ -175,6 +185,7 @@ class Billers:
             created_at=self._clock.now(),
         )
         check_biller(made)
+        self._secrets.prepare(bid)
         with self._begin() as stores:
             self._check_origin(stores, made, before=None)
             stores.billers.add_biller(made)

@@ -32,6 +32,8 @@ def account_key(profile: AccountProfile, account_number: str) -> str:
 
 def user_name_key(user_name: str) -> str:
     """The canonical user name (RFC 8265 3.5: user parts by UsernameCaseMapped, single blanks between). ValueError: not one."""
+    if user_name.isascii() and user_name.isprintable() and " " not in user_name and 0 < len(user_name) <= 100:
+        return user_name.lower()  # what the profile makes of printable ASCII, at a hundredth of the cost
     try:
         key = " ".join(_USER_PART.enforce(part) for part in user_name.split())
     except UnicodeEncodeError as fault:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -48,6 +48,10 @@ class SessionFacts:
     def framed(self) -> bool:
         return self.view_mode == FRAME
 
+    def text(self) -> str:
+        """As a record's value."""
+        return json.dumps({name: getattr(self, name) for name in self.__slots__}, separators=(",", ":"))
+
 
 @dataclass(frozen=True, slots=True)
 class TokenFacts:
@@ -67,7 +71,22 @@ class TokenFacts:
 
     def text(self) -> str:
         """As a record's value."""
-        return json.dumps(asdict(self), default=str, separators=(",", ":"))
+        # By hand: dataclasses.asdict copies deeply, and this is written with every token.
+        return json.dumps(
+            {
+                "id": self.id,
+                "bid": self.bid,
+                "key_id": str(self.key_id),
+                "partner_id": str(self.partner_id),
+                "user_id": str(self.user_id),
+                "generation": self.generation,
+                "policy": self.policy,
+                "session_reference": self.session_reference,
+                "auth_time": self.auth_time,
+                "auth_methods": self.auth_methods,
+            },
+            separators=(",", ":"),
+        )
 
     @classmethod
     def parse(cls, text: str) -> TokenFacts:
@@ -110,7 +129,7 @@ class Sessions:
         made = SessionFacts(family=str(new_id()), **facts)
         step = Put(
             key=_key(secret),
-            value=json.dumps(asdict(made), separators=(",", ":")),
+            value=made.text(),
             idle=timedelta(minutes=biller.policies.session_idle_minutes),
             absolute=timedelta(minutes=biller.policies.session_absolute_minutes),
             unless=(_ended(made.family),),

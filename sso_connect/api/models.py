@@ -7,7 +7,7 @@ words again costs time on the hot path; a test holds every answer against its mo
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -27,7 +27,7 @@ from sso_connect.api.wire import (
 MOST_ACCOUNTS = 100
 """Accounts in one call."""
 
-Token = Annotated[str, Field(min_length=1, max_length=200)]
+Token = Name200
 LoginTypeWord = Literal["Owner", "Co-owner", "Oversight", "Guest"]
 AuthMethod = Literal[
     "face", "fpt", "geo", "hwk", "iris", "kba", "mca", "mfa", "otp", "pin", "pop", "pwd", "rba", "retina", "sc", "sms", "swk",

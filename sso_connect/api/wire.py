@@ -26,7 +26,7 @@ from idp.errors import FieldError, InvalidFields
 MOST_FAULTS = 50
 """So many faults are listed; the first are enough to go on with."""
 
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _WHOLE_WORDS = MappingProxyType({"id": "ID", "guid": "GUID", "bid": "BID", "cc": "CC", "ach": "ACH"})
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 _MOST_NAME = 60

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 from uuid import UUID
 
 import pytest
@@ -15,7 +15,7 @@ from admin.history import ChangeFilter, HistoryAdmin, RefusalAdmin
 from admin.partners import KeyAdmin, PartnerAdmin
 from admin.people import CustomerAdmin, UserAdmin
 from idp.accounts.register import Wanted
-from idp.actor import Staff
+from idp.actor import Staff, StaffRole
 from idp.errors import PermissionMissing
 
 BILLER, OTHER = 9001, 9002
@@ -39,7 +39,17 @@ class _Untouched:
 
 
 def _services() -> Iterator[object]:
-    for kind in (BillerAdmin, PartnerAdmin, KeyAdmin, DestinationAdmin, CustomerAdmin, UserAdmin, HistoryAdmin, RefusalAdmin):
+    kinds: tuple[Callable[..., object], ...] = (
+        BillerAdmin,
+        PartnerAdmin,
+        KeyAdmin,
+        DestinationAdmin,
+        CustomerAdmin,
+        UserAdmin,
+        HistoryAdmin,
+        RefusalAdmin,
+    )
+    for kind in kinds:
         needs = list(inspect.signature(kind).parameters.values())
         positional: list[Any] = [_Untouched() for each in needs if each.kind is not each.KEYWORD_ONLY]
         yield kind(*positional, **{each.name: True for each in needs if each.kind is each.KEYWORD_ONLY})
@@ -57,8 +67,8 @@ def _methods() -> list[Callable[..., Any]]:
 @pytest.mark.parametrize("method", _methods(), ids=lambda method: method.__qualname__)
 @pytest.mark.parametrize(
     "staff",
-    [Staff("otto", "admin", OTHER), Staff("nobody", "none")],
-    ids=["of another biller", "without a role"],  # type: ignore[arg-type]
+    [Staff("otto", "admin", OTHER), Staff("nobody", cast(StaffRole, "none"))],
+    ids=["of another biller", "without a role"],
 )
 def test_a_method_takes_staff_and_request_first_and_asks_for_the_permission_before_anything_else(
     method: Callable[..., Any], staff: Staff

@@ -123,9 +123,13 @@ def _run(
     start: ProcessBarrier,
     answers: ProcessQueue[list[Outcome]],
 ) -> None:
-    start.wait(PATIENCE)
     kv = place.open()
-    ready = threading.Barrier(threads)
+
+    def all_processes() -> None:
+        start.wait(PATIENCE)
+
+    # The last thread of each process waits for the other processes: then all threads of all of them set off together.
+    ready = threading.Barrier(threads, action=all_processes)
 
     def act(_: int) -> list[Outcome]:
         ready.wait(PATIENCE)

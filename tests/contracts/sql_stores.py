@@ -144,7 +144,8 @@ class DirectoryCase:
             together.wait(PATIENCE)
             return write()
 
-        return [result_of(self.threads.submit(run, write)) for write in writes]
+        begun = [self.threads.submit(run, write) for write in writes]
+        return [result_of(each) for each in begun]
 
     def run_beside(self, write: Callable[[], T]) -> Future[T]:
         """Do something in another thread."""

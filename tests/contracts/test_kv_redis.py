@@ -370,9 +370,7 @@ def test_every_key_but_the_marker_has_an_end(serve: Start, store: Store) -> None
     server = serve(*NOTHING_KEPT)
     kv = store(server)
     fill(kv)
-    kv.transact(
-        Look(("a", "b")), Renew(("b",)), Renew(("c",), hold=HOUR), Mark("m", HOUR), Count("n", HOUR), Take("1:code", HOUR)
-    )
+    kv.transact(Look(("a", "b")), Renew(("b",)), Renew(("c",), hold=HOUR), Mark("m", HOUR), Count("n", HOUR), Take("1:code", HOUR))
     kv.transact(Read("1:session", slide=True))
     lifetimes = {str(key): int(server.raw.pttl(key)) for key in server.raw.scan_iter()}
     assert lifetimes.pop("idhub:epoch") == -1

@@ -78,9 +78,7 @@ def test_while_held_a_stamp_differs_at_every_read(case: Case) -> None:
         seen.append(record(case.kv.transact(Read("k"))).stamps["row"])
         seen.append(stale(case.kv, {"row": seen[-1], "other": before["other"]})["row"])
         seen += [
-            result.stamps["row"]
-            for result in case.kv.transact(Look(("row",)), Look(("row",))).results
-            if isinstance(result, Seen)
+            result.stamps["row"] for result in case.kv.transact(Look(("row",)), Look(("row",))).results if isinstance(result, Seen)
         ]
     assert len(set(seen)) == len(seen) == 16
     assert look(case.kv, "other")["other"] == before["other"]

@@ -108,7 +108,7 @@ def test_more_connections_than_postgresql_allows_stop_the_start(
 
 @pytest.mark.parametrize(
     ("listen", "address"),
-    [("127.0.0.1:8080", ("127.0.0.1", 8080)), ("0.0.0.0:1", ("0.0.0.0", 1)), ("[::1]:65535", ("::1", 65535))],
+    [("127.0.0.1:8080", ("127.0.0.1", 8080)), ("192.0.2.1:1", ("192.0.2.1", 1)), ("[::1]:65535", ("::1", 65535))],
 )
 def test_the_address_to_listen_on_is_read(tmp_path: Path, listen: str, address: tuple[str, int]) -> None:
     assert listen_address(_settings(tmp_path, listen=listen)) == address

@@ -107,7 +107,7 @@ def test_the_algorithm_comes_from_the_key_and_never_from_the_token(sql: SqlCase)
     """RFC 8725 3.1: neither `none` nor an HMAC keyed with our public key."""
     keys = worker(sql)
     token = keys.sign("checkpoint", CLAIMS)
-    head, body, signature = token.split(".")
+    _, body, signature = token.split(".")
     (public,) = keys.public_keys("checkpoint")
     for algorithm in ("none", "HS256", "RS256"):
         forged = encode(header(token) | {"alg": algorithm})

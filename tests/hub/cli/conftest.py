@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +95,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 @pytest.fixture
-def idhub(tmp_path: Path, migrated: Path, clean_environment: pytest.MonkeyPatch) -> Iterator[Idhub]:
+def idhub(tmp_path: Path, migrated: Path, clean_environment: pytest.MonkeyPatch) -> Idhub:
     """The command line on an empty, migrated database."""
     shutil.copy(migrated, tmp_path / "hub.sqlite3")
     settings = {
@@ -109,4 +108,6 @@ def idhub(tmp_path: Path, migrated: Path, clean_environment: pytest.MonkeyPatch)
     }
     for name, value in settings.items():
         clean_environment.setenv(name, value)
-    yield Idhub(tmp_path)
+    made = Idhub(tmp_path)
+    assert made.json("billers", "list") == []  # the first command makes the installation's data key
+    return made

@@ -124,9 +124,7 @@ def test_a_checkpoint_holds_in_the_eyes_of_a_second_library(history: Idhub) -> N
     assert json.loads(history.text("verify", "-", "--json", given=token + "\n")) == [row]
 
 
-@pytest.mark.parametrize(
-    "spoil", [lambda token: token[:-4] + "AAAA", lambda token: "not.a.token", lambda token: token + "=" * 9000]
-)
+@pytest.mark.parametrize("spoil", [lambda token: token[:-4] + "AAAA", lambda _: "not.a.token", lambda token: token + "=" * 9000])
 def test_a_spoilt_token_does_not_hold_and_both_libraries_say_so(history: Idhub, spoil: object) -> None:
     token = history.text("audit", "checkpoint").strip()
     result = history.run("verify", spoil(token), "--json")  # type: ignore[operator]

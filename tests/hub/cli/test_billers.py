@@ -59,7 +59,7 @@ def test_wrong_values_get_a_line_each_and_write_nothing(idhub: Idhub) -> None:
     lines = idhub.refused(
         "billers", "create", BILLER, "--slug", "-x-", "--dba", " ", "--time-zone", "Mars/Olympus", "--locale", "fr"
     )
-    assert [line.partition(":")[0] for line in lines] == ["Slug", "Dba", "TimeZone", "Locale"]
+    assert [line.partition(":")[0] for line in lines] == ["Slug", "Host", "Dba", "TimeZone", "Locale"]
     lines = idhub.refused(
         "billers", "create", BILLER, "--slug", "a", "--dba", "A", "--policy", "role_codes=maybe", "--policy", "shoe=1"
     )

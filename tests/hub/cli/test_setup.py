@@ -89,10 +89,13 @@ def test_a_settings_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 
 def test_a_database_that_was_never_migrated_is_one_line(tmp_path: Path) -> None:
     _run("init", "--dir", tmp_path)
-    for command in ("serve", "worker"):
-        result = _run("--settings", tmp_path / "hub.env", command)
+    for words in (["serve"], ["worker"]):
+        result = _run("--settings", tmp_path / "hub.env", *words)
         assert result.exit_code == 1
         assert result.stderr.splitlines() == ["database: the database is at revision none: run `idhub migrate`"]
+    result = _run("--settings", tmp_path / "hub.env", "billers", "list")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == ["the database is at revision none: run `idhub migrate`"]
 
 
 def test_help_lists_every_command_in_its_section_and_each_has_words_of_its_own() -> None:

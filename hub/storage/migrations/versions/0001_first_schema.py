@@ -470,8 +470,8 @@ def _only(condition: str) -> dict[str, Any]:
     return {"postgresql_where": sa.text(condition), "sqlite_where": sa.text(condition)}
 
 
-def _writing_transaction() -> sa.TextClause | None:
+def _writing_transaction() -> sa.TextClause:
     """The number of the transaction that writes a row of the change log; SQLite, where writers come one at a time, has none."""
     if op.get_bind().dialect.name != "postgresql":
-        return None
+        return sa.text("NULL")
     return sa.text("CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT)")

@@ -1,0 +1,1 @@
+"""Tests of claims: facts in, claims out."""

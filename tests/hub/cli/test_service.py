@@ -1,0 +1,97 @@
+"""`idhub serve`, `idhub worker` and `idhub openapi`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import urllib3
+
+from tests.conftest import StartProcess
+from tests.hub.cli.conftest import Idhub
+from tests.processes import free_port
+
+_IDHUB = Path(sys.executable).parent / "idhub"
+_PATIENCE = 60.0
+
+
+def _settings(idhub: Idhub, **more: object) -> dict[str, str]:
+    given = {
+        "database_url": f"sqlite:///{idhub.folder}/hub.sqlite3",
+        "keyvalue_url": f"sqlite:///{idhub.folder}/keyvalue.sqlite3",
+        "master_key": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        "mailbox_dir": f"{idhub.folder}/mailbox",
+        "public_scheme": "http",
+    } | more
+    return {f"IDHUB_{name.upper()}": str(value) for name, value in given.items()}
+
+
+def test_serve_answers_and_ends_politely_and_logs_no_query_string(idhub: Idhub, start_process: StartProcess) -> None:
+    port = free_port()
+    environment = _settings(idhub, listen=f"127.0.0.1:{port}", workers=2, log_format="json", log_level="debug")
+    url = f"http://127.0.0.1:{port}/healthz?secret=river-otter-41"
+    process = start_process("serve", [_IDHUB, "serve"], environment=environment, ready_url=url)
+    with urllib3.PoolManager(retries=False, timeout=10.0) as pool:
+        ready = pool.request("GET", f"http://127.0.0.1:{port}/readyz?secret=river-otter-41")
+        assert (ready.status, ready.json()["status"]) == (200, "ready")
+    assert process.stop(within=_PATIENCE) == 0
+    assert "river-otter-41" not in process.output()
+    assert "refused to gracefully stop" not in process.output()
+    assert all(isinstance(json.loads(line), dict) for line in process.output().splitlines())
+
+
+def test_serve_that_is_stopped_while_its_workers_start_does_not_wait_for_them(idhub: Idhub, start_process: StartProcess) -> None:
+    environment = _settings(idhub, listen=f"127.0.0.1:{free_port()}", workers=2)
+    process = start_process("serve", [_IDHUB, "serve"], environment=environment)
+    give_up = time.monotonic() + _PATIENCE
+    while "Spawning worker-2" not in process.output():
+        assert process.returncode is None, process.tail()
+        assert time.monotonic() < give_up, process.tail()
+        time.sleep(0.01)
+    assert process.stop(within=_PATIENCE) == 0
+    assert "refused to gracefully stop" not in process.output()
+
+
+def test_serve_takes_its_settings_from_a_file(idhub: Idhub, start_process: StartProcess) -> None:
+    port = free_port()
+    file = idhub.folder / "hub.env"
+    lines = _settings(idhub, listen=f"127.0.0.1:{port}")
+    file.write_text("".join(f"{name}={value}\n" for name, value in lines.items()), encoding="utf-8")
+    process = start_process("serve", [_IDHUB, "--settings", file, "serve"], ready_url=f"http://127.0.0.1:{port}/readyz")
+    assert process.stop(within=_PATIENCE) == 0
+
+
+def test_serve_with_an_address_that_is_none_does_not_start(idhub: Idhub, clean_environment: pytest.MonkeyPatch) -> None:
+    clean_environment.setenv("IDHUB_LISTEN", "8080")
+    assert idhub.refused("serve") == ["IDHUB_LISTEN: ADDRESS:PORT is expected, for example 127.0.0.1:8080"]
+
+
+def test_the_worker_seals_what_is_committed_and_ends_at_sigterm(idhub: Idhub, start_process: StartProcess) -> None:
+    idhub.make_biller()
+    process = start_process("worker", [_IDHUB, "worker"], environment=_settings(idhub, log_format="text"))
+    give_up = time.monotonic() + _PATIENCE
+    while idhub.json("audit", "verify")["sealed"] == 0:
+        assert process.returncode is None, process.tail()
+        assert time.monotonic() < give_up, process.tail()
+        time.sleep(0.1)
+    process.signal(signal.SIGTERM)
+    assert process.wait(_PATIENCE) == 0
+    assert "worker started" in process.output()
+    assert "worker stopped" in process.output()
+    with closing(sqlite3.connect(idhub.folder / "hub.sqlite3")) as connection:
+        assert connection.execute("SELECT count(*) FROM leases").fetchone() == (0,)
+
+
+def test_the_openapi_document_is_printed_without_any_settings(idhub: Idhub, tmp_path: Path) -> None:
+    document = json.loads(idhub.text("openapi"))
+    assert document["openapi"].startswith("3.1")
+    assert "/remote-authentication/authenticate" in document["paths"]
+    file = tmp_path / "openapi.json"
+    idhub.text("openapi", "--out", file)
+    assert json.loads(file.read_text(encoding="utf-8")) == document

@@ -1,0 +1,106 @@
+"""Migrations: the migrated schema is that of the tables, on both databases, however many migrate at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
+
+from hub.storage import migrations
+from hub.storage.database import migrate, migrations_pending
+from hub.storage.engines import Engines, open_engines
+from hub.storage.tables import metadata
+
+_CATALOGUE = """
+    SELECT 'column', concat_ws(' ', table_name, column_name, data_type, is_nullable, column_default, collation_name,
+                               identity_generation)
+    FROM information_schema.columns WHERE table_schema = 'public'
+    UNION SELECT 'index', indexdef FROM pg_indexes WHERE schemaname = 'public'
+    UNION SELECT 'constraint', concat_ws(' ', CAST(conrelid AS regclass), conname, pg_get_constraintdef(oid))
+    FROM pg_constraint WHERE connamespace = CAST('public' AS regnamespace)
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def urls(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+    """Two databases of one kind with nothing in them."""
+    if request.param == "postgres":
+        make = request.getfixturevalue("empty_postgres")
+        return make(), make()
+    return f"sqlite:///{tmp_path / 'one.db'}", f"sqlite:///{tmp_path / 'two.db'}"
+
+
+@pytest.fixture
+def both(urls: tuple[str, str]) -> Iterator[tuple[Engines, Engines]]:
+    """The first migrated, the second made from the tables as they are."""
+    migrate(urls[0])
+    migrated, made = (open_engines(url, 2) for url in urls)
+    with made.writing.begin() as connection:
+        metadata.create_all(connection)
+    yield migrated, made
+    migrated.dispose()
+    made.dispose()
+
+
+def schema(connection: Connection) -> list[str]:
+    """Everything that the database says about its tables, in its own words."""
+    if connection.dialect.name == "postgresql":
+        rows = [f"{kind}: {words}" for kind, words in connection.execute(text(_CATALOGUE))]
+    else:
+        stored = connection.execute(text("SELECT tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL")).all()
+        rows = [f"{table}: {line.strip(' ,')}" for table, sql in stored for line in sql.splitlines()]
+    return sorted(row for row in rows if "alembic_version" not in row)
+
+
+def test_alembic_finds_no_difference_between_the_migrated_schema_and_the_tables(both: tuple[Engines, Engines]) -> None:
+    with both[0].reading.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata) == []
+
+
+def test_the_migrated_schema_is_word_for_word_that_of_the_tables(both: tuple[Engines, Engines]) -> None:
+    with both[0].reading.connect() as migrated, both[1].reading.connect() as made:
+        assert schema(migrated) == schema(made)
+        assert len(inspect(migrated).get_table_names()) == len(metadata.tables) + 1
+
+
+def test_migrating_twice_and_by_many_at_once_is_migrating_once(urls: tuple[str, str]) -> None:
+    assert migrations_pending(urls[0])
+    with ThreadPoolExecutor(4) as threads:
+        for each in [threads.submit(migrate, urls[0]) for _ in range(4)]:
+            each.result()
+    assert not migrations_pending(urls[0])
+
+
+def test_a_migration_that_fails_leaves_nothing(urls: tuple[str, str]) -> None:
+    engines = open_engines(urls[0], 2)
+    with engines.writing.begin() as connection:
+        connection.execute(text("CREATE TABLE import_rows (n INTEGER)"))
+    with pytest.raises(Exception, match="import_rows"):
+        migrate(urls[0])
+    with engines.reading.connect() as connection:
+        assert inspect(connection).get_table_names() == ["import_rows"]
+    engines.dispose()
+
+
+def test_a_revision_is_the_number_of_its_file() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    directory = ScriptDirectory.from_config(config)
+    assert directory.get_heads() == [migrations.head()]
+    for revision in directory.walk_revisions():
+        assert Path(revision.path).name.startswith(f"{revision.revision}_")
+        assert len(revision.revision) == 4
+
+
+def test_a_database_is_behind_only_when_it_lacks_a_step() -> None:
+    assert migrations.is_behind(None)
+    assert migrations.is_behind("0000")
+    assert not migrations.is_behind(migrations.head())
+    assert not migrations.is_behind("9999")

@@ -1,0 +1,76 @@
+"""Writes the parts of docs/ that are made from code: settings, error catalogue. `--check` says whether they are current.
+
+    python -m tools.docs [--check]
+
+A generated part stands between `<!-- made: NAME -->` and `<!-- /made -->`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from pydantic_core import PydanticUndefined
+
+from idp.errors import catalogue
+from idp.settings import Settings
+
+_ROOT = Path(__file__).resolve().parents[1]
+_PART = re.compile(r"<!-- made: (?P<name>[a-z-]+) -->\n.*?<!-- /made -->", re.DOTALL)
+
+
+def settings_table() -> str:
+    """One row per setting."""
+    rows = ["| setting | default | what it is |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default in (None, PydanticUndefined, "", ()) else f"`{field.default}`"
+        rows.append(f"| `IDHUB_{name.upper()}` | {default} | {_cell(field.description or '')} |")
+    return "\n".join(rows)
+
+
+def errors_table() -> str:
+    """One row per reason."""
+    rows = ["| Code | HTTP | what it says | what to do |", "|---|---|---|---|"]
+    rows += [f"| `{reason.code}` | {reason.http} | {_cell(reason.public)} | {_cell(reason.fix)} |" for reason in catalogue()]
+    return "\n".join(rows)
+
+
+PARTS: Mapping[str, Callable[[], str]] = MappingProxyType({"settings": settings_table, "errors": errors_table})
+
+
+def made(text: str) -> str:
+    """The document with its generated parts as they should be."""
+    return _PART.sub(lambda part: f"<!-- made: {part['name']} -->\n{PARTS[part['name']]()}\n<!-- /made -->", text)
+
+
+def stale(root: Path = _ROOT) -> list[Path]:
+    """Documents whose generated parts are not current."""
+    return [path for path in sorted((root / "docs").glob("*.md")) if made(_read(path)) != _read(path)]
+
+
+def main() -> int:
+    """Write, or check. 1 when something is stale."""
+    found = stale()
+    if "--check" in sys.argv[1:]:
+        for path in found:
+            sys.stderr.write(f"{path.relative_to(_ROOT)} is not current: run `python -m tools.docs`\n")
+        return 1 if found else 0
+    for path in found:
+        path.write_text(made(_read(path)), encoding="utf-8")
+        sys.stdout.write(f"wrote {path.relative_to(_ROOT)}\n")
+    return 0
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
