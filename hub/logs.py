@@ -1,7 +1,7 @@
 """Logs: one line per event, JSON for machines or text for people, to stderr.
 
-Never in a log: a token, a cookie, a key, a query string, a request body. Libraries that would print tokens at debug level are held at
-warning. Events carry the request id where there is one.
+Never in a log: a token, a cookie, a key, a query string, a request body. Libraries that would print tokens at debug level are
+held at warning. Events carry the request id where there is one.
 """
 
 from __future__ import annotations

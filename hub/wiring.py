@@ -1,7 +1,7 @@
 """From settings to services: the one place where everything is put together, by hand, in order.
 
-Reads top to bottom: stores -> secrets -> directory -> verbs -> hand-off -> worker. Nothing is looked up anywhere else; a service has
-what its constructor was given. One Hub per process; a forked process wires its own.
+Reads top to bottom: stores -> secrets -> directory -> verbs -> hand-off -> worker. Nothing is looked up anywhere else; a service
+has what its constructor was given. One Hub per process; a forked process wires its own.
 """
 
 from __future__ import annotations

@@ -70,8 +70,7 @@ class Doors:
         check_origin(request, biller.origin)
         visit = self._visit(request, slug)
         if visit is None:
-            page = PlainPage(locale=locale_of(request, biller.locale), nonce=request.nonce, biller_name=biller.dba)
-            return self._pages.show(SignedOut(page=page, next_url=biller.sso_login_url or None))
+            return self._signed_out_before(request, biller)
         self._csrf.check(request, biller.origin, biller.bid, visit.session.secret)
         self._visits.end(visit, request.request_id)
         facts = visit.session.facts
@@ -98,25 +97,42 @@ class Doors:
         self._csrf.check(request, visit.biller.origin, visit.biller.bid, visit.session.secret)
         values = request.folded.values
         back = values.get("back", "")
-        if values.get("locale") not in LOCALES or not back.startswith(f"/b/{slug}/") or "\\" in back:
+        if values.get("locale") not in LOCALES or not _leads_into(f"/b/{slug}/", back):
             raise MalformedRequest("a language of ours, and a page of this portal")
         response = _redirect(back)
         remember_locale(response, values["locale"])
         return response
 
     def session_over(self, request: HubRequest, slug: str) -> Response:
-        """A page without a live session: what to do next. Static, without data, so a frame may show it."""
+        """A page without a live session: what to do next. Static, without data, so a frame may show it.
+
+        A host and a path that name no biller, or two, have no pages: that comes before the question who is signed in.
+        """
         entry = self._billers.cached_on_host(request.bare_host, slug)
-        framed = is_frame(request.fetch_dest)
-        way_on = entry.value.sso_login_url or None if entry is not None else None
+        if entry is None:
+            return self._pages.problem(request, PageNotFound("host and path name no biller, or two"))
+        biller, framed = entry.value, is_frame(request.fetch_dest)
+        way_on = biller.sso_login_url or None
         page = PlainPage(
-            locale=locale_of(request, entry.value.locale if entry is not None else None),
+            locale=locale_of(request, biller.locale),
             nonce=request.nonce,
-            biller_name=entry.value.dba if entry is not None else None,
+            biller_name=biller.dba,
             mode="frame" if framed else "full",
         )
         view = SessionOver(page=page, open_url=way_on if framed else None, back_url=None if framed else way_on)
         response = self._pages.show(view, SessionRequired.http)
+        return frame_policy(response, ANYBODY) if framed else response
+
+    def _signed_out_before(self, request: HubRequest, biller: Biller) -> Response:
+        """Sign-out without a session: it is what was wanted. Static, without data, so a frame may show it."""
+        framed = is_frame(request.fetch_dest)
+        page = PlainPage(
+            locale=locale_of(request, biller.locale),
+            nonce=request.nonce,
+            biller_name=biller.dba,
+            mode="frame" if framed else "full",
+        )
+        response = self._pages.show(SignedOut(page=page, next_url=biller.sso_login_url or None))
         return frame_policy(response, ANYBODY) if framed else response
 
     def _refused(self, request: HubRequest, refused: Refused) -> Response:
@@ -196,6 +212,11 @@ def _params(request: HubRequest) -> Folded:
         return request.folded
     except UnsupportedMediaType:
         return Folded({}, frozenset())
+
+
+def _leads_into(root: str, path: str) -> bool:
+    """Whether a path that came in a form stays below `root`: no address of ours has a blank, a control character or a backslash."""
+    return path.startswith(root) and path.isascii() and path.isprintable() and not {" ", "\\"} & set(path)
 
 
 def _redirect(location: str) -> Response:

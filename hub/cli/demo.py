@@ -48,7 +48,7 @@ def _check(console: Console) -> int:
     with tempfile.TemporaryDirectory(prefix="idhub-demo-") as folder, DemoSite(Path(folder), _free_port(), _free_port()) as site:
         prepared = site.prepare()
         site.start_all()
-        return 0 if run_checks(site, prepared, console.print) else 1
+        return 0 if run_checks(site, prepared, lambda line: console.print(line, soft_wrap=True)) else 1
 
 
 def _serve(console: Console, folder: Path, port: int, partner_port: int) -> None:

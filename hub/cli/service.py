@@ -124,8 +124,10 @@ def _run_granian(settings: Settings, host: str, port: int) -> None:
     configure(settings)
     # Its advice against many threads is for work that computes; ours waits for the database most of the time.
     logging.getLogger("_granian").addFilter(lambda record: "seems quite high" not in record.getMessage())
+    os.register_at_fork(after_in_child=_forget_signals_of_parent)
     Granian(
         target="hub.wsgi:create",
+        factory=True,
         address=host,
         port=port,
         interface=Interfaces.WSGI,
@@ -142,14 +144,11 @@ def _run_granian(settings: Settings, host: str, port: int) -> None:
         respawn_failed_workers=True,
         respawn_interval=_RESPAWN_SECONDS,
         workers_kill_timeout=KILL_SECONDS,
-    ).serve(target_loader=_load)
+    ).serve()
 
 
-def _load(_target: str) -> Any:
-    """The application, in a worker process that was forked a moment ago."""
-    # The parent's handlers came along and would swallow a SIGTERM until the worker has its own: it would go on for KILL_SECONDS.
+def _forget_signals_of_parent() -> None:
+    """In a worker, a moment after its fork. The parent's handlers came along and would swallow a SIGTERM until the worker has its
+    own: a hub that is stopped while it starts would go on for KILL_SECONDS."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
-    from hub.wsgi import create
-
-    return create()

@@ -15,6 +15,9 @@ from idp.web.request import HubRequest
 ANYBODY = ("*",)
 """Frame ancestors of the static refusal page: it holds no data, and a refused frame would otherwise be a blank box."""
 
+_PLAIN = (("X-Content-Type-Options", "nosniff"), ("Cross-Origin-Opener-Policy", "same-origin-allow-popups"))
+_PLAIN_HTTPS = (*_PLAIN, ("Strict-Transport-Security", "max-age=31536000"))
+
 _POLICY = "X-Hub-Frame-Ancestors"
 """Travels from the view to `secure` on the response and never leaves."""
 
@@ -55,9 +58,6 @@ def secure(response: Response, request: HubRequest, *, https: bool) -> Response:
 
 def plain(response: Response, request: HubRequest, *, https: bool) -> Response:
     """Write the headers that every answer has, HTML or not."""
-    response.headers["X-Request-Id"] = request.request_id
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Cross-Origin-Opener-Policy"] = "same-origin-allow-popups"
-    if https:
-        response.headers["Strict-Transport-Security"] = "max-age=31536000"
+    # extend, not item by item: nothing else sets these, and a search for each costs the hot paths.
+    response.headers.extend((("X-Request-Id", request.request_id), *(_PLAIN_HTTPS if https else _PLAIN)))
     return response

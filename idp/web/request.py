@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,7 @@ from idp.opaque import new_id, new_secret
 MOST_BODY_BYTES = 1024 * 1024
 MOST_JSON_DEPTH = 20
 MOST_PARAMETERS = 200
+_UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class HubRequest(Request):
             raise UnsupportedMediaType(self.mimetype or "none")
         raw = self._read_body()
         try:
-            value = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_refuse_constant)
+            value = _DECODER.decode(raw.decode("utf-8-sig"))
         except UnicodeDecodeError:
             raise MalformedRequest("not UTF-8") from None
         except RecursionError:
@@ -139,6 +141,10 @@ def _refuse_constant(name: str) -> NoReturn:
     raise MalformedRequest(f"{name} is not JSON (RFC 8259 6)")
 
 
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant)
+"""Made once: `json.loads` with hooks makes one per call, which the hot paths would feel."""
+
+
 def _check_tree(value: Any) -> None:
     """Depth, and texts that no database or page can hold: NUL, lone surrogates."""
     waiting: list[tuple[Any, int]] = [(value, 1)]
@@ -147,7 +153,7 @@ def _check_tree(value: Any) -> None:
         if depth > MOST_JSON_DEPTH:
             raise MalformedRequest("nested too deep")
         if isinstance(node, str):
-            if "\x00" in node or any("\ud800" <= character <= "\udfff" for character in node):
+            if _UNKEEPABLE.search(node):
                 raise MalformedRequest("a text with NUL or a lone surrogate")
         elif isinstance(node, dict):
             waiting += [(child, depth + 1) for child in node.values()] + [(name, depth) for name in node]

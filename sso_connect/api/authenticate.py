@@ -76,4 +76,4 @@ def _answer(issued: Issued) -> dict[str, Any]:
 
 def _instant(at: datetime) -> str:
     """RFC 3339, UTC, whole seconds."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{at.astimezone(UTC).isoformat()[:19]}Z"

@@ -17,6 +17,7 @@ from idp.kv import Allowance
 from idp.web.request import HubRequest
 
 KEY_HEADER = "X-Api-Key"
+_KEY_VARIABLE = "HTTP_X_API_KEY"
 _MOST_SECRET = 200
 
 
@@ -36,10 +37,10 @@ class ApiRequest(HubRequest):
 
     def key_secret(self) -> str:
         """The secret of the key. InvalidApiKey when there is none, or more than one (servers join repeated headers by comma)."""
-        sent = self.headers.getlist(KEY_HEADER)
-        if len(sent) != 1 or not 0 < len(sent[0]) <= _MOST_SECRET or "," in sent[0] or not sent[0].isascii():
+        sent: str = self.environ.get(_KEY_VARIABLE, "")
+        if not 0 < len(sent) <= _MOST_SECRET or "," in sent or not sent.isascii():
             raise InvalidApiKey("no key, several, or none of ours")
-        return sent[0]
+        return sent
 
     def note(self, key: ApiKey, allowance: Allowance) -> None:
         """Remember what is left of the key's rate (sso_connect.tokens.Noted)."""
@@ -49,6 +50,10 @@ class ApiRequest(HubRequest):
 def tell_rate(response: Response, rate: Rate | None) -> None:
     """Write the RateLimit headers; nothing for a key that is not known."""
     if rate is not None:
-        response.headers["RateLimit-Limit"] = str(rate.limit)
-        response.headers["RateLimit-Remaining"] = str(rate.remaining)
-        response.headers["RateLimit-Reset"] = str(rate.reset)
+        response.headers.extend(
+            (
+                ("RateLimit-Limit", str(rate.limit)),
+                ("RateLimit-Remaining", str(rate.remaining)),
+                ("RateLimit-Reset", str(rate.reset)),
+            )
+        )

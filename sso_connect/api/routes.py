@@ -125,4 +125,5 @@ def _answer(body: dict[str, Any] | None, status: int) -> Response:
 
 
 def _current() -> ApiRequest:
-    return cast("ApiRequest", request)
+    # The object itself: the proxy looks it up again at every attribute.
+    return cast("ApiRequest", cast(Any, request)._get_current_object())

@@ -145,7 +145,11 @@ class DirectoryCase:
             return write()
 
         begun = [self.threads.submit(run, write) for write in writes]
-        return [result_of(each) for each in begun]
+        came: list[T | Exception] = []
+        for each in begun:
+            outcome = result_of(each)
+            came.append(outcome)
+        return came
 
     def run_beside(self, write: Callable[[], T]) -> Future[T]:
         """Do something in another thread."""

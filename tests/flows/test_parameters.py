@@ -85,7 +85,9 @@ def test_css_url_and_resume_are_read_and_have_no_effect_yet(shared: World) -> No
     assert "styles.example" not in visitor.get(shared.url(moved.location)).text
 
 
-@pytest.mark.parametrize("value", ["0", "12", "-1", "abc", "", " 1", "1 ", "01", "1.0", "+1", "1e0", "١", "１", "²", "1\x00", "1,2"])
+@pytest.mark.parametrize(
+    "value", ["0", "12", "-1", "abc", "", " 1", "1 ", "01", "1.0", "+1", "1e0", "١", "１", "²", "1\x00", "1,2"]
+)
 def test_a_redirect_id_that_is_not_one_to_eleven_is_refused_and_spends_nothing(shared: World, value: str) -> None:
     token = shared.token(key="single")
     answer = send(shared, shared.form(token, RedirectID=value))
@@ -143,7 +145,9 @@ def test_a_site_name_of_eighty_characters_is_text_and_shown_as_such(shared: Worl
     assert "&lt;b&gt;é" in page.text
 
 
-@pytest.mark.parametrize("token", ["x", "idht_", "idht_" + "A" * 42, "idht_" + "A" * 44, "idhx_" + "A" * 43, "Ж" * 48, "A" * 100_000])
+@pytest.mark.parametrize(
+    "token", ["x", "idht_", "idht_" + "A" * 42, "idht_" + "A" * 44, "idhx_" + "A" * 43, "Ж" * 48, "A" * 100_000]
+)
 def test_what_has_not_the_form_of_a_token_is_an_unknown_one(shared: World, token: str) -> None:
     answer = send(shared, shared.form(token))
     assert answer.status == 401
@@ -211,7 +215,3 @@ def test_an_account_of_the_same_number_at_another_biller_is_another_account(worl
 def test_blanks_around_an_account_number_do_not_count(shared: World) -> None:
     _, page = shared.frame(AccountNumber="  1001-02 ")
     assert "riverbend customer 1001-02" in page.text
-
-
-
-

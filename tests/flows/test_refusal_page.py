@@ -71,10 +71,11 @@ def test_a_refusal_holds_nothing_of_the_payer_nor_the_reason(shared: World, para
 
 
 @pytest.mark.parametrize(
-    "name", ["RemoteAuthenticationToken", "ViewMode", "RedirectID", "ReturnUrl", "CustomReturnSiteName", "AccountNumber", "CSSUrl", "Q"]
+    "name",
+    ["RemoteAuthenticationToken", "ViewMode", "RedirectID", "ReturnUrl", "CustomReturnSiteName", "AccountNumber", "CSSUrl", "Q"],
 )
 def test_markup_in_any_parameter_comes_back_nowhere(shared: World, name: str) -> None:
-    evil = '"><script>alert(1)</script><img src=x onerror=alert(2)>\'{{7*7}}'
+    evil = "\"><script>alert(1)</script><img src=x onerror=alert(2)>'{{7*7}}"
     for value in (evil, f"https://pay.harborlight.example/back{evil}", f"javascript:{evil}"):
         page = shared.connect(shared.visitor(), shared.token(), **({"AccountNumber": "1002-01"} | {name: value}))
         assert page.status >= 400

@@ -83,7 +83,7 @@ def test_a_return_url_off_the_list_is_refused(shared: World, what: str) -> None:
     assert broken.name == "ReturnUrl"
     assert broken.came == OFF[what][:200]
     assert BACK in broken.expected
-    assert f'"{OFF[what]}' not in answer.text
+    assert f'"{OFF[what]}"' not in answer.text
     assert answer.cookies == {}
 
 

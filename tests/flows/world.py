@@ -116,7 +116,12 @@ class Visitor:
         return self._send("GET", url, None, None, headers)
 
     def post(
-        self, url: str, form: Mapping[str, str] | list[tuple[str, str]], *, origin: str | None, headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        form: Mapping[str, str] | list[tuple[str, str]],
+        *,
+        origin: str | None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """A form POST from a page of `origin` (None: a client that says nothing)."""
         return self._send("POST", url, form, origin, headers)
@@ -227,7 +232,9 @@ class World:
         """The parameters of a redirect that works, with some of them changed."""
         return {"RemoteAuthenticationToken": token, "ViewMode": "0", "RedirectID": "1"} | params
 
-    def connect(self, visitor: Visitor, token: str, *, bid: int = RIVERBEND, origin: str | None = HARBORLIGHT, **params: str) -> Answer:
+    def connect(
+        self, visitor: Visitor, token: str, *, bid: int = RIVERBEND, origin: str | None = HARBORLIGHT, **params: str
+    ) -> Answer:
         """Hand off by POST. ViewMode follows what the browser loads for."""
         mode = {"ViewMode": "1"} if visitor.dest == FRAME else {}
         return visitor.post(f"{self.biller(bid).base_url}/sso/connect", self.form(token, **mode, **params), origin=origin)

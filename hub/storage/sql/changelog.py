@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 from sqlalchemy import insert
 
@@ -24,6 +25,11 @@ class SqlChangeLogStore:
 
     def __init__(self, work: Work) -> None:
         self._work = work
+
+    def append_all(self, changes: Sequence[Change]) -> None:
+        """As append, for many changes, in their order."""
+        for change in changes:
+            self.append(change)
 
     def append(self, change: Change) -> None:
         """Add one row, with its values in the side table when it has any. The time is the transaction's."""

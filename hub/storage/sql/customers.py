@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +30,7 @@ _UPDATE = (
 )
 _USERS = select(registrations.c.user_id).where(
     registrations.c.bid == bindparam("bid"),
-    registrations.c.customer_id == bindparam("customer_id"),
+    registrations.c.customer_id.in_(bindparam("customer_ids", expanding=True)),
     registrations.c.ended_at.is_(None),
 )
 _NUMBER = unique_rule(customers, "bid", "account_key")
@@ -69,8 +69,25 @@ class SqlCustomerStore:
         with broken_means(CustomerExists, customer.account_key, _NUMBER):
             execute(_UPDATE, _values(customer) | {"this_bid": customer.bid, "this_id": customer.id})
         # After the update, which keeps SqlRegistrationStore.add_registration from adding another user until the commit.
-        users = execute(_USERS, {"bid": customer.bid, "customer_id": customer.id})
+        users = execute(_USERS, {"bid": customer.bid, "customer_ids": [customer.id]})
         self._work.touch_users(customer.bid, users.scalars())
+
+    def add_customers(self, customers: Sequence[Customer]) -> None:
+        if customers:
+            with broken_means(CustomerExists, "one of several", _NUMBER):
+                self._work.connection.execute(_INSERT, [_values(customer) for customer in customers])
+
+    def put_customers(self, customers: Sequence[Customer]) -> None:
+        if not customers:
+            return
+        self._work.touch()
+        execute = self._work.connection.execute
+        with broken_means(CustomerExists, "one of several", _NUMBER):
+            rows = [_values(customer) | {"this_bid": customer.bid, "this_id": customer.id} for customer in customers]
+            execute(_UPDATE, rows)
+        bid = customers[0].bid
+        for batch in batches(customer.id for customer in customers):
+            self._work.touch_users(bid, execute(_USERS, {"bid": bid, "customer_ids": batch}).scalars())
 
 
 def _values(customer: Customer) -> dict[str, Any]:

@@ -9,20 +9,20 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, tuple_
+from sqlalchemy import bindparam, func, select, tuple_
 
 from hub.storage.sql.conflicts import Upsert
-from hub.storage.sql.rows import columns, values
+from hub.storage.sql.rows import batches, columns, values
 from hub.storage.tables.billing import invoices
 from hub.storage.work import Work
-from idp.billing.invoices import Invoice, InvoiceLine, InvoicePage
+from idp.billing.invoices import DONATION, Invoice, InvoiceLine, InvoicePage
 
 _NAMES = [each.name for each in fields(Invoice)]
 _CUSTOMS, _LINES = _NAMES.index("customs"), _NAMES.index("lines")
@@ -36,6 +36,20 @@ _NEXT_PAGE = _PAGE.where(
     < tuple_(bindparam("date_before", type_=invoices.c.issued_on.type), bindparam("number_before"))
 )
 _BY_NUMBER = _OF_CUSTOMER.where(invoices.c.number.in_(bindparam("numbers", expanding=True)))
+
+_MANY = select(*columns(Invoice, invoices)).where(
+    invoices.c.bid == bindparam("of_bid"),
+    tuple_(invoices.c.customer_id, invoices.c.number).in_(bindparam("wanted", expanding=True)),
+)
+_NEWEST = (
+    select(invoices.c.customer_id, func.max(invoices.c.issued_on).label("newest"))
+    .where(
+        invoices.c.bid == bindparam("of_bid"),
+        invoices.c.customer_id.in_(bindparam("customer_ids", expanding=True)),
+        invoices.c.invoice_type != DONATION,
+    )
+    .group_by(invoices.c.customer_id)
+)
 
 _IDENTITY = ("bid", "customer_id", "number")
 _KEPT = frozenset({"id", "created_at", *_IDENTITY})
@@ -67,7 +81,29 @@ class SqlInvoiceStore:
 
     def put_invoice(self, invoice: Invoice) -> None:
         """Insert, or update the one with this customer and number, which keeps its id and the time it was made."""
-        self._work.connection.execute(_PUT.on(self._work), _row(invoice))
+        self.put_invoices([invoice])
+
+    def find_many(self, bid: int, wanted: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, str], Invoice]:
+        """Several of several customers, by customer and number."""
+        found: dict[tuple[UUID, str], Invoice] = {}
+        for batch in batches(wanted):
+            for row in self._work.connection.execute(_MANY, {"of_bid": bid, "wanted": batch}):
+                invoice = _invoice(row)
+                found[invoice.customer_id, invoice.number] = invoice
+        return found
+
+    def newest_dates(self, bid: int, customer_ids: Iterable[UUID]) -> dict[UUID, date]:
+        """The date of the newest invoice that is no donation, by customer; a customer without one is not in it."""
+        found: dict[UUID, date] = {}
+        for batch in batches(customer_ids):
+            rows = self._work.connection.execute(_NEWEST, {"of_bid": bid, "customer_ids": batch})
+            found |= {row.customer_id: row.newest for row in rows}
+        return found
+
+    def put_invoices(self, invoices: Sequence[Invoice]) -> None:
+        """As put_invoice, for several of one biller, each customer and number once."""
+        if invoices:
+            self._work.connection.execute(_PUT.on(self._work), [_row(invoice) for invoice in invoices])
 
 
 def _row(invoice: Invoice) -> dict[str, Any]:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy import bindparam, delete, select
 
 from hub.storage.sql.conflicts import Upsert
-from hub.storage.sql.rows import columns, values
+from hub.storage.sql.rows import batches, columns, values
 from hub.storage.tables.directory import role_codes
 from hub.storage.work import Work
 from idp.directory.role_codes import RoleCode
 
 _KEY = ("bid", "customer_id", "digest")
 _OF_CUSTOMER = (role_codes.c.bid == bindparam("this_bid"), role_codes.c.customer_id == bindparam("this_customer"))
-_LIST = select(*columns(RoleCode, role_codes)).where(*_OF_CUSTOMER).order_by(role_codes.c.login_type, role_codes.c.digest)
+_SELECT = select(*columns(RoleCode, role_codes)).order_by(role_codes.c.login_type, role_codes.c.digest)
+_LIST = _SELECT.where(*_OF_CUSTOMER)
+_LIST_MANY = _SELECT.where(
+    role_codes.c.bid == bindparam("this_bid"), role_codes.c.customer_id.in_(bindparam("customer_ids", expanding=True))
+)
 _DROP_UNUSED = delete(role_codes).where(
     *_OF_CUSTOMER, role_codes.c.digest.in_(bindparam("digests", expanding=True)), role_codes.c.used_at.is_(None)
 )
@@ -31,6 +36,18 @@ class SqlRoleCodeStore:
     def list_codes(self, bid: int, customer_id: UUID) -> list[RoleCode]:
         rows = self._work.connection.execute(_LIST, {"this_bid": bid, "this_customer": customer_id})
         return [RoleCode(*row) for row in rows]
+
+    def list_codes_of(self, bid: int, customer_ids: Iterable[UUID]) -> dict[UUID, list[RoleCode]]:
+        found: dict[UUID, list[RoleCode]] = {}
+        for batch in batches(customer_ids):
+            for row in self._work.connection.execute(_LIST_MANY, {"this_bid": bid, "customer_ids": batch}):
+                code = RoleCode(*row)
+                found.setdefault(code.customer_id, []).append(code)
+        return found
+
+    def set_codes_of(self, bid: int, codes: Mapping[UUID, Sequence[RoleCode]]) -> None:
+        for customer_id, wanted in codes.items():
+            self.set_codes(bid, customer_id, list(wanted))
 
     def set_codes(self, bid: int, customer_id: UUID, codes: list[RoleCode]) -> bool:
         if any((code.bid, code.customer_id) != (bid, customer_id) for code in codes):
