@@ -118,6 +118,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
 
     billers = Billers(
         begin,
+        read,
         kv,
         time,
         secrets,
@@ -125,7 +126,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         portal_domain=settings.portal_domain,
         share_origins=settings.shared_origin == "accepted",
     )
-    api_keys = ApiKeys(begin, kv, time, allow_loopback_origins=settings.allow_loopback_origins)
+    api_keys = ApiKeys(begin, read, kv, time, allow_loopback_origins=settings.allow_loopback_origins)
     payers = Payers(read, kv)
 
     sessions = Sessions(kv)
@@ -149,11 +150,11 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         customers=Customers(begin, time, secrets),
         users=Users(begin),
         payers=payers,
-        members=Members(begin),
+        members=Members(read),
         look_up=LookUp(read),
         register=Register(begin, time),
         invoices=Invoices(read),
-        destinations=Destinations(begin, kv),
+        destinations=Destinations(begin, read, kv),
         diagnostics=diagnostics,
         invoice_import=InvoiceFileImport(begin, time, secrets),
         tokens=tokens,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, Response, jsonify, request
 
@@ -141,7 +141,8 @@ def health_site(hub: Hub) -> Flask:
 
 def current_request() -> HubRequest:
     """The request being answered, with its type."""
-    return cast(HubRequest, request)
+    # The object itself: the proxy looks it up again at every attribute.
+    return cast(HubRequest, cast(Any, request)._get_current_object())
 
 
 def _flask(name: str) -> Flask:

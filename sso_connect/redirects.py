@@ -86,8 +86,9 @@ class DestinationStores(WithChangeLog, Protocol):
 class Destinations:
     """Shows and changes a biller's table."""
 
-    def __init__(self, begin: Begin[DestinationStores], kv: KeyValue) -> None:
+    def __init__(self, begin: Begin[DestinationStores], read: Begin[DestinationStores], kv: KeyValue) -> None:
         self._begin = begin
+        self._read = read
         self._tables: VersionedCache[int, dict[int, DestinationSetting]] = VersionedCache(kv, capacity=2000)
 
     def as_of(self, bid: int, stamps: Stamps) -> dict[int, DestinationSetting]:
@@ -100,7 +101,7 @@ class Destinations:
 
     def table(self, bid: int) -> dict[int, DestinationSetting]:
         """All eleven, as the biller has them."""
-        with self._begin() as stores:
+        with self._read() as stores:
             changed = stores.destinations.list_destinations(bid)
         return {number: changed.get(number, DestinationSetting(bid, number)) for number in DESTINATIONS}
 

@@ -41,7 +41,7 @@ from idp.kv import Allowance, Expect, Gone, KeyValue, Limit, Limited, Mark, Outc
 from idp.login.sessions import MOST_ABSOLUTE, Opening, TokenFacts
 from idp.opaque import digest, new_secret
 from idp.transaction import Begin
-from idp.versions import Cached, biller_stamp, key_stamp
+from idp.versions import Cached
 
 SESSION_IDLE = timedelta(minutes=60)
 SESSION_ABSOLUTE = timedelta(hours=8)
@@ -160,7 +160,7 @@ class Tokens:
                 audited = user_id
             token = new_secret(_PREFIXES[key.policies.token])
             outcome = self._kv.transact(
-                _limit(key), Expect({**held.stamps, **entry.stamps}), _put(token, key, entry, assertion, self._clock.now())
+                _limit(key), Expect({**held.stamps, **entry.stamps}), _put(token, held, entry, assertion, self._clock.now())
             )
             match outcome.stop:
                 case None:
@@ -279,10 +279,12 @@ def _limit(key: ApiKey) -> Limit:
     return Limit(f"key:{key.id}", key.policies.rate_per_second, key.policies.burst)
 
 
-def _put(token: str, key: ApiKey, entry: Cached[PayerRecord], assertion: Assertion, now: datetime) -> Put:
+def _put(token: str, held: Cached[HeldKey], entry: Cached[PayerRecord], assertion: Assertion, now: datetime) -> Put:
+    key = held.value.key
     policy = key.policies.token
+    token_id = digest(token)
     facts = TokenFacts(
-        id=digest(token),
+        id=token_id,
         bid=key.bid,
         key_id=key.id,
         partner_id=key.partner.id,
@@ -295,12 +297,12 @@ def _put(token: str, key: ApiKey, entry: Cached[PayerRecord], assertion: Asserti
     )
     single = policy == "single_use"
     return Put(
-        _key(token),
+        f"token:{token_id}",
         facts.text(),
         idle=SINGLE_USE_LIFETIME if single else SESSION_IDLE,
         absolute=None if single else SESSION_ABSOLUTE,
-        unless=(_ended(facts.id),),
-        watch=(biller_stamp(key.bid), key_stamp(key.id), *entry.stamps),
+        unless=(_ended(token_id),),
+        watch=(*held.stamps, *entry.stamps),
     )
 
 

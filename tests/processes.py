@@ -145,7 +145,7 @@ class Run:
         account = pwd.getpwnam(user) if user else None
         log = self.folder / f"{name}-{secrets.token_hex(3)}.log"
         with log.open("wb") as output:
-            popen = subprocess.Popen(  # noqa: S603
+            popen = subprocess.Popen(
                 [str(part) for part in command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -175,7 +175,7 @@ def open_run() -> tuple[Run, subprocess.Popen[bytes]]:
     folder = Path(tempfile.mkdtemp(prefix="idhub-run-", dir=_base_folder()))
     # PostgreSQL as root runs as another user, who must be able to pass through.
     folder.chmod(0o711)
-    reaping = subprocess.Popen(  # noqa: S603
+    reaping = subprocess.Popen(
         [sys.executable, "-I", str(Path(reaper.__file__)), str(folder)], stdin=subprocess.PIPE, start_new_session=True, cwd="/"
     )
     return Run(folder), reaping

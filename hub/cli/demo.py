@@ -35,7 +35,7 @@ from hub.cli.demo_site import PAYERS, DemoFailedError, DemoSite, Prepared
 )
 def command(check: bool, port: int, partner_port: int, folder: Path) -> None:
     """Run the hub with sample data, a worker and an example partner portal on this machine, until Ctrl-C."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     try:
         if check:
             raise SystemExit(_check(console))
@@ -48,7 +48,7 @@ def _check(console: Console) -> int:
     with tempfile.TemporaryDirectory(prefix="idhub-demo-") as folder, DemoSite(Path(folder), _free_port(), _free_port()) as site:
         prepared = site.prepare()
         site.start_all()
-        return 0 if run_checks(site, prepared, lambda line: console.print(line, soft_wrap=True)) else 1
+        return 0 if run_checks(site, prepared, console.print) else 1
 
 
 def _serve(console: Console, folder: Path, port: int, partner_port: int) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 from uuid import UUID
 
 import click
@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hub.cli.context import Operator, pass_operator
+from hub.cli.faults import Refusal
 from hub.cli.output import json_option, note, print_json, print_record, print_rows
 from idp.directory.billers import Biller
-from idp.errors import BillerNotFound, FieldError, ImportRunNotFound, InvalidFields
+from idp.errors import ImportRunNotFound, InvalidFile
 from sso_connect.imports import bif
 from sso_connect.imports.runs import ImportRun, RowReport
 
@@ -34,14 +35,27 @@ def group() -> None:
 @group.command("bif")
 @click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--bid", type=int, help="The biller. Without it the file's BillerGuid says whose it is.")
-@click.option("--dry-run", is_flag=True, help="Read and report, and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Read and report, and take nothing over.")
 @click.option(
-    "--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the rows that were left out to this CSV file."
+    "--map",
+    "map_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Read the columns after this YAML file, for this time, and not after the biller's own column map.",
+)
+@click.option(
+    "--report", type=click.File("w", encoding="utf-8", lazy=False), help="Write the rows that were left out to this CSV file."
 )
 @json_option
 @pass_operator
-def bif_file(operator: Operator, path: Path, bid: int | None, dry_run: bool, report: Path | None, as_json: bool) -> None:
-    """Take over the Biller Invoice File PATH. Exit code 1 when it was refused whole."""
+def bif_file(
+    operator: Operator, path: Path, bid: int | None, dry_run: bool, map_file: Path | None, report: TextIO | None, as_json: bool
+) -> None:
+    """Take over the Biller Invoice File PATH.
+
+    Exit code 0 when it is in, though rows with faults were left out; 1 when it was refused whole and nothing of it is in. The
+    same file twice changes nothing.
+    """
+    column_map = None if map_file is None else _column_map(map_file)
     with path.open("rb") as file:
         biller = _biller(operator, file, bid)
         with _bar() as bar:
@@ -52,6 +66,7 @@ def bif_file(operator: Operator, path: Path, bid: int | None, dry_run: bool, rep
                 biller,
                 file,
                 path.name,
+                column_map=column_map,
                 dry_run=dry_run,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
@@ -76,13 +91,24 @@ def report_of(operator: Operator, run_id: UUID, bid: int, as_json: bool) -> None
     _tell(run, list(_rows(operator, run)), as_json=as_json)
 
 
+def _column_map(path: Path) -> bif.ColumnMap:
+    try:
+        return bif.ColumnMap.from_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        raise Refusal(f"{path}: cannot be read as UTF-8 text") from None
+
+
 def _biller(operator: Operator, file: BinaryIO, bid: int | None) -> Biller:
+    """By number; else by the file's BillerGuid. Whether the two agree is checked with the rest of the file."""
     if bid is not None:
         return operator.hub.billers.get(bid)
-    guid = bif.peek_biller(file)
+    try:
+        guid = bif.peek_biller(file)
+    except InvalidFile as refusal:
+        raise Refusal(f"The file does not say whose it is: {refusal.detail}. With --bid the rest of it is checked too.") from None
     found = operator.hub.billers.find_by_guid(guid)
     if found is None:
-        raise BillerNotFound(f"no biller with the file's BillerGuid {guid}")
+        raise Refusal(f"No biller has the BillerGuid of the file, {guid}.")
     return found
 
 
@@ -105,14 +131,10 @@ def _tell(run: ImportRun, rows: list[RowReport], *, as_json: bool) -> None:
             note(f"and {len(rows) - _SHOWN_ROWS} more: --report FILE, or `idhub import report {run.id} --bid {run.bid} --json`")
 
 
-def _write_csv(path: Path, rows: list[RowReport]) -> None:
-    try:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["line", "column", "reason"])
-            writer.writerows((row.line, row.column, row.reason) for row in rows)
-    except OSError as fault:
-        raise InvalidFields(fields=[FieldError("--report", fault.strerror or "cannot be written")]) from None
+def _write_csv(file: TextIO, rows: list[RowReport]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["line", "column", "reason"])
+    writer.writerows((row.line, row.column, row.reason) for row in rows)
 
 
 def _bar() -> Progress:

@@ -19,11 +19,12 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from types import TracebackType
 
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 
-from hub.storage.engines import Engines, open_engines, translated
+from hub.storage.engines import Engines, open_engines, raise_translated, translated
 from hub.storage.migrations import is_behind, migrate, migrations_pending
 from hub.storage.sql.data_keys import SqlDataKeyStore
 from hub.storage.stores import Stores
@@ -36,6 +37,29 @@ __all__ = ["HOLD", "Database", "migrate", "migrations_pending"]
 
 HOLD = timedelta(seconds=30)
 _log = logging.getLogger(__name__)
+
+
+class Reading:
+    """`with database.read() as stores:`, written out: a generator costs the hot paths as much as a statement's parameters."""
+
+    __slots__ = ("_clock", "_connection", "_engines")
+
+    def __init__(self, engines: Engines, clock: Clock) -> None:
+        self._engines = engines
+        self._clock = clock
+
+    def __enter__(self) -> Stores:
+        try:
+            self._connection = self._engines.reading.connect()
+        except SQLAlchemyError as fault:
+            raise_translated(fault)
+            raise
+        return Stores(Work(self._connection, self._clock.now(), single=True))
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None) -> None:
+        self._connection.close()
+        if fault is not None:
+            raise_translated(fault)
 
 
 class Database:
@@ -63,11 +87,9 @@ class Database:
         if stamps:
             self._let_go(stamps)
 
-    @contextmanager
-    def read(self) -> Iterator[Stores]:
+    def read(self) -> Reading:
         """Stores for single statements, each committed by itself: reads, and inserts of one row that nothing caches."""
-        with translated(), self._engines.reading.connect() as connection:
-            yield Stores(Work(connection, self._clock.now(), single=True))
+        return Reading(self._engines, self._clock)
 
     @property
     def data_keys(self) -> SqlDataKeyStore:

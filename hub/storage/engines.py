@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from idp.errors import Raced, StoreUnavailable
@@ -65,16 +65,22 @@ def translated() -> Iterator[None]:
     """Whatever keeps the database from answering is StoreUnavailable; two that wait for each other, Raced."""
     try:
         yield
-    except PoolTimeout as fault:
-        raise StoreUnavailable(f"no database connection was free for {_POOL_SECONDS} s") from fault
-    except (OperationalError, InterfaceError) as fault:
-        if getattr(fault.orig, "sqlstate", None) in _RACED:
-            raise Raced(_told(fault)) from fault
-        raise StoreUnavailable(_told(fault)) from fault
-    except DBAPIError as fault:
-        if fault.connection_invalidated:
-            raise StoreUnavailable(_told(fault)) from fault
+    except SQLAlchemyError as fault:
+        raise_translated(fault)
         raise
+
+
+def raise_translated(fault: BaseException) -> None:
+    """Raise what a fault of the database means to us; come back when it means nothing else than itself."""
+    match fault:
+        case PoolTimeout():
+            raise StoreUnavailable(f"no database connection was free for {_POOL_SECONDS} s") from fault
+        case OperationalError() | InterfaceError():
+            if getattr(fault.orig, "sqlstate", None) in _RACED:
+                raise Raced(_told(fault)) from fault
+            raise StoreUnavailable(_told(fault)) from fault
+        case DBAPIError(connection_invalidated=True):
+            raise StoreUnavailable(_told(fault)) from fault
 
 
 def _told(fault: DBAPIError) -> str:

@@ -183,8 +183,17 @@ class IssuedKey:
 class ApiKeys:
     """Issue, rotate, revoke and find API keys."""
 
-    def __init__(self, begin: Begin[ApiKeyStores], kv: KeyValue, clock: Clock, *, allow_loopback_origins: bool) -> None:
+    def __init__(
+        self,
+        begin: Begin[ApiKeyStores],
+        read: Begin[ApiKeyStores],
+        kv: KeyValue,
+        clock: Clock,
+        *,
+        allow_loopback_origins: bool,
+    ) -> None:
         self._begin = begin
+        self._read = read
         self._clock = clock
         self._allow_loopback = allow_loopback_origins
         self._by_digest: VersionedCache[Digest, HeldKey] = VersionedCache(kv, capacity=5000)
@@ -278,17 +287,17 @@ class ApiKeys:
 
     def list_all(self, bid: int) -> list[ApiKey]:
         """All keys of a biller."""
-        with self._begin() as stores:
+        with self._read() as stores:
             return stores.api_keys.list_keys(bid)
 
     def find(self, bid: int, key_id: UUID) -> ApiKey | None:
         """By id, from the database."""
-        with self._begin() as stores:
+        with self._read() as stores:
             return stores.api_keys.find_key(bid, key_id)
 
     def list_secrets(self, bid: int, key_id: UUID) -> list[ApiKeySecret]:
         """The secrets of a key: hints and times, never the secret."""
-        with self._begin() as stores:
+        with self._read() as stores:
             return stores.api_keys.list_secrets(bid, key_id)
 
     def held(self, secret: str) -> Cached[HeldKey] | None:
@@ -310,20 +319,20 @@ class ApiKeys:
             return entry.value
 
         def read() -> ApiKey | None:
-            with self._begin() as stores:
+            with self._read() as stores:
                 return stores.api_keys.find_key(bid, key_id)
 
         seen, found = self._by_id.read_under(names, read)
         return None if found is None else self._by_id.keep((bid, key_id), seen, found).value
 
     def _load_held(self, hashed: Digest) -> Cached[HeldKey] | None:
-        with self._begin() as stores:
+        with self._read() as stores:
             named = stores.api_keys.find_held_key(hashed)
         if named is None:
             return None
 
         def read() -> HeldKey | None:
-            with self._begin() as stores:
+            with self._read() as stores:
                 return stores.api_keys.find_held_key(hashed)
 
         stamps, found = self._by_digest.read_under((key_stamp(named.key.id), biller_stamp(named.key.bid)), read)

@@ -136,6 +136,7 @@ class Billers:
     def __init__(
         self,
         begin: Begin[BillerStores],
+        read: Begin[BillerStores],
         kv: KeyValue,
         clock: Clock,
         secrets: Secrets,
@@ -145,6 +146,7 @@ class Billers:
         share_origins: bool,
     ) -> None:
         self._begin = begin
+        self._read = read
         self._clock = clock
         self._secrets = secrets
         self._scheme = scheme
@@ -216,7 +218,7 @@ class Billers:
 
     def get(self, bid: int) -> Biller:
         """By BID. BillerNotFound."""
-        with self._begin() as stores:
+        with self._read() as stores:
             found = stores.billers.find_biller(bid)
         if found is None:
             raise BillerNotFound(f"BID {bid}")
@@ -224,12 +226,12 @@ class Billers:
 
     def find_by_guid(self, guid: UUID) -> Biller | None:
         """By GUID."""
-        with self._begin() as stores:
+        with self._read() as stores:
             return stores.billers.find_biller_by(guid=guid)
 
     def list_page(self, after: int = 0, limit: int = 200) -> list[Biller]:
         """By BID."""
-        with self._begin() as stores:
+        with self._read() as stores:
             return stores.billers.list_billers(after, limit)
 
     def on_host(self, host: str, slug: str) -> Biller | None:
@@ -250,13 +252,13 @@ class Billers:
         self._by_host.forget((host, slug))
 
     def _load_on_host(self, host: str, slug: str) -> Cached[Biller] | None:
-        with self._begin() as stores:
+        with self._read() as stores:
             named = stores.billers.find_biller_by(slug=slug)
         if named is None:
             return None
 
         def read() -> Biller | None:
-            with self._begin() as stores:
+            with self._read() as stores:
                 return stores.billers.find_biller(named.bid)
 
         stamps, found = self._by_host.read_under((biller_stamp(named.bid),), read)

@@ -37,7 +37,6 @@ from idp.changelog import Action, Change
 from idp.directory.billers import Biller
 from idp.directory.customers import Customer, Meter, customer_change
 from idp.directory.ghosts import Ghost
-from idp.directory.names import email_key
 from idp.directory.role_codes import RoleCode, parse_codes, stored_code
 from idp.opaque import new_id
 from idp.secrets import Secrets
@@ -256,7 +255,7 @@ def _ghost(ghost: Ghost | None, former: Customer, customer: Customer, occasion: 
     if ghost is None:
         if not customer.email:
             return None
-        key = email_key(customer.email)
+        key = _email_key(customer.email)
         return Ghost(
             customer.bid, customer.id, customer.name, customer.email, key, customer.phone, occasion.now, created_at=occasion.now
         )
@@ -266,8 +265,13 @@ def _ghost(ghost: Ghost | None, former: Customer, customer: Customer, occasion: 
     email = customer.email or ("" if ghost.email == former.email else ghost.email)
     if email == ghost.email:
         return replace(ghost, name=name, phone=phone)
-    key = email_key(email) if email else ""
+    key = _email_key(email)
     return replace(ghost, name=name, phone=phone, email=email, email_key=key, email_since=occasion.now)
+
+
+def _email_key(address: str) -> str:
+    """As idp.directory.names.email_key, for an address that the directory's form is sure of: it came from there. "" for none."""
+    return address.lower()
 
 
 def _invoice(occasion: Occasion, customer_id: UUID, group: bif.Group) -> Invoice:

@@ -1,22 +1,30 @@
 """Takes an invoice file into the database.
 
+    copy      the file is copied once, so that what is checked is what goes in, whoever writes to it meanwhile
     lease     one import per biller at a time; a second one is told so (ImportRunning)
     check     the whole file is read once; a file-level fault refuses it and nothing of it is written
     survey    which invoice of each account speaks for it (apply.py)
-    batches   some hundred invoices each, one transaction each: customers, ghosts, role codes, invoices, change log
-    report    a run with its counts, and a row for everything that was left out; kept for dry runs too
+    batches   some hundred invoices each, one transaction each: customers, ghosts, role codes, invoices, change log, the
+              rows of the report, the counts of the run and the lease, which keeps a run that was given up from writing on
+    end       the run's last state, and one change-log row for the run
 
-The same file twice changes nothing: what is stored is compared with what the file says, not the file with itself. So a run that
-died between two batches is completed by running the file again.
+A run is `refused` (whole, with the reason), `done`, or `failed`: it broke off, and what it counts is in. Customers and ghosts
+that really change have change-log rows of their own. The same file twice changes nothing: what is stored is compared with what
+the file says, not the file with the file. So a run that died between two batches is completed by running the file again; where
+it was killed, as soon as its lease is over.
+
+A dry run does all of that except writing: it keeps its run and its report, takes no lease and leaves no change-log row.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import BinaryIO, Protocol
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, Final, Protocol
 from uuid import UUID
 
 from idp.actor import Actor
@@ -29,21 +37,29 @@ from idp.directory.ghosts import GhostStore
 from idp.directory.names import account_key
 from idp.directory.registrations import RegistrationStore
 from idp.directory.role_codes import RoleCodeStore, parse_codes
-from idp.errors import ImportRunning, InvalidFile
+from idp.errors import CustomerExists, HubError, ImportRunning, InvalidFile, Raced
 from idp.jobs import JobStore
 from idp.opaque import new_id
 from idp.secrets import Secrets
 from idp.transaction import Begin
 from sso_connect.imports import bif
 from sso_connect.imports.apply import Entry, Occasion, Stored, Writes, plan
+from sso_connect.imports.bif_rows import MAX_FILE_BYTES
 from sso_connect.imports.runs import ImportRun, ImportRunStore, RowReport
 
-BATCH = 200
-LEASE = timedelta(minutes=5)
-_BLOCK = 1 << 20
+BATCH: Final = 200
+"""Invoices of one transaction: some ten milliseconds of writing, so that sign-ins on SQLite need not wait for long."""
+
+LEASE: Final = timedelta(minutes=5)
+"""How long an import that was killed keeps the biller from the next one. Longer than reading 64 MiB takes."""
+
+_BLOCK: Final = 1 << 20
+_IN_MEMORY: Final = 8 << 20
+_MAX_TRIES: Final = 3
+_COUNTS: Final = ("read", "created", "changed", "unchanged", "left_out")
 
 Progress = Callable[[int, int], None]
-"""Told (invoices done, invoices in all) after each batch."""
+"""Told (invoices done, invoices in all) before the first batch and after each one is committed."""
 
 
 class ImportStores(WithChangeLog, Protocol):
@@ -71,6 +87,35 @@ class ImportStores(WithChangeLog, Protocol):
     def jobs(self) -> JobStore: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What one run works with, from its start to its end."""
+
+    occasion: Occasion
+    file: bif.BinaryFile
+    progress: Progress
+
+    def groups(self) -> Iterator[bif.Group | bif.BadGroup]:
+        """The invoices of the file, once more from its start."""
+        return bif.groups(self.file, self.occasion.columns, _rules(self.occasion))
+
+    def silent(self) -> frozenset[int]:
+        """The lines of the invoices that do NOT speak for their account: a newer one does, on a tie the later one."""
+        rules = _rules(self.occasion)
+        repeated = bif.repeated_accounts(self.file, self.occasion.columns, rules)
+        if not repeated:
+            return frozenset()
+        best: dict[str, tuple[bool, date, int]] = {}
+        lines: set[int] = set()
+        for group in bif.groups(self.file, self.occasion.columns, rules, accounts=repeated):
+            if isinstance(group, bif.Group):
+                lines.add(group.line)
+                # A donation speaks only for want of anything else.
+                rank = (not group.invoice.is_donation, group.invoice.date, group.line)
+                best[group.account_key] = max(best.get(group.account_key, rank), rank)
+        return frozenset(lines - {line for _, _, line in best.values()})
+
+
 class InvoiceFileImport:
     """Runs imports of invoice files."""
 
@@ -88,31 +133,33 @@ class InvoiceFileImport:
         file: BinaryIO,
         file_name: str,
         *,
+        column_map: bif.ColumnMap | None = None,
         dry_run: bool = False,
         progress: Progress = lambda _done, _all: None,
     ) -> ImportRun:
-        """Take over one file; the run says what became of it (`refused` with the reason, or `done`). ImportRunning.
+        """Take over one file, and say what became of it: `done`, or `refused` with the reason.
 
-        `file` is read several times from its start. A dry run writes its run and report and nothing else.
+        `column_map` stands in for the biller's own. Raises ImportRunning, InvalidFields (the biller's column map), and whatever
+        breaks it off (StoreUnavailable, an exception of `progress`); the run is then `failed`, its whole batches are in.
         """
-        run = ImportRun(
-            id=new_id(),
-            bid=biller.bid,
-            kind="bif",
-            file_name=file_name[:200],
-            file_digest=_digest(file),
-            dry_run=dry_run,
-            state="running",
-            started_at=self._clock.now(),
-            actor=f"{actor.kind}:{actor.id}",
-        )
-        self._take_lease(run, start=True)
-        try:
-            done = self._import(actor, request_id, biller, file, run, progress)
-        except BaseException:
-            self._finish(actor, request_id, replace(run, state="failed"))
-            raise
-        return self._finish(actor, request_id, done)
+        columns = column_map or _columns(biller)
+        # Before any transaction: see Secrets.prepare.
+        self._secrets.prepare(biller.bid)
+        with _copied(file) as (copy, file_digest):
+            run = ImportRun(
+                id=new_id(),
+                bid=biller.bid,
+                kind="bif",
+                file_name=_plain_name(file_name),
+                file_digest=file_digest,
+                dry_run=dry_run,
+                state="running",
+                started_at=self._clock.now(),
+                actor=f"{actor.kind}:{actor.id}",
+            )
+            order = _Order(Occasion(biller, columns, actor, request_id, run.started_at, self._secrets), copy, progress)
+            self._save(run)
+            return self._carry_out(order, run)
 
     def find_run(self, bid: int, run_id: UUID) -> ImportRun | None:
         """By id within a biller."""
@@ -120,72 +167,111 @@ class InvoiceFileImport:
             return stores.import_runs.find_run(bid, run_id)
 
     def list_rows(self, bid: int, run_id: UUID, after_line: int = 0, limit: int = 200) -> list[RowReport]:
-        """The report of a run, by line."""
+        """The report of a run by line, from the one after `after_line`; the rows of one line stay together."""
         with self._begin() as stores:
             return stores.import_runs.list_rows(bid, run_id, after_line, limit)
 
-    def _import(
-        self, actor: Actor, request_id: str, biller: Biller, file: BinaryIO, run: ImportRun, progress: Progress
-    ) -> ImportRun:
-        columns = bif.ColumnMap.default() if biller.column_map is None else bif.ColumnMap.from_mapping(biller.column_map)
+    def _carry_out(self, order: _Order, run: ImportRun) -> ImportRun:
         try:
-            total = bif.check(file, columns, biller.guid).header.invoice_count
-        except InvalidFile as fault:
-            return replace(run, state="refused", reason=fault.detail)
-        self._secrets.prepare(biller.bid)
-        occasion = Occasion(biller, columns, actor, request_id, run.started_at, self._secrets)
-        rules = _rules(occasion)
-        speakers = _speakers(bif.groups(file, columns, rules))
-        for batch in _batches(bif.groups(file, columns, rules), self._batch):
-            self._take_lease(run, start=False)
-            run = self._take_over(occasion, run, batch, speakers)
-            progress(run.read, total)
-        return replace(run, state="done")
+            occasion = order.occasion
+            total = bif.check(order.file, occasion.columns, occasion.biller.guid).header.invoice_count
+            silent = order.silent()
+            order.progress(0, total)
+            for batch in _batches(order.groups(), self._batch):
+                run = self._take_over(occasion, run, batch, silent)
+                order.progress(run.read, total)
+        except InvalidFile as refusal:
+            return self._finish(order.occasion, replace(run, state="refused", reason=refusal.detail))
+        except BaseException as fault:
+            # The fault is what the caller must see, even where the store that broke it off does not take its record either.
+            with suppress(HubError):
+                self._finish(order.occasion, replace(run, state="failed", reason=type(fault).__name__))
+            raise
+        return self._finish(order.occasion, replace(run, state="done"))
 
     def _take_over(
-        self, occasion: Occasion, run: ImportRun, batch: Sequence[bif.Group | bif.BadGroup], speakers: dict[str, int]
+        self, occasion: Occasion, run: ImportRun, batch: Sequence[bif.Group | bif.BadGroup], silent: frozenset[int]
     ) -> ImportRun:
+        """One batch, and the run after it."""
         good = [group for group in batch if isinstance(group, bif.Group)]
-        faults = [fault for group in batch if isinstance(group, bif.BadGroup) for fault in group.faults]
-        entries = [Entry(group, speaks=speakers[group.account_key] == group.line) for group in good]
-        with self._begin() as stores:
-            writes = plan(occasion, _stored(stores, occasion.biller.bid, good), entries)
-            stores.import_runs.add_rows(run.bid, run.id, [RowReport(each.line, each.column, each.reason) for each in faults])
-            if not run.dry_run:
-                _write(stores, run.bid, writes)
-        return replace(
-            run,
-            read=run.read + len(batch),
-            created=run.created + writes.created,
-            changed=run.changed + writes.changed,
-            unchanged=run.unchanged + writes.unchanged,
-            left_out=run.left_out + len(batch) - len(good),
-        )
+        entries = [Entry(group, speaks=group.line not in silent) for group in good]
+        rows = [
+            RowReport(fault.line, fault.column, fault.reason)
+            for group in batch
+            if isinstance(group, bif.BadGroup)
+            for fault in group.faults
+        ]
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                with self._begin() as stores:
+                    self._hold(stores, run)
+                    stored = _stored(stores, run.bid, good, lock=not run.dry_run)
+                    writes = plan(replace(occasion, now=self._clock.now()), stored, entries)
+                    if not run.dry_run:
+                        _write(stores, run.bid, writes)
+                    after = replace(
+                        run,
+                        read=run.read + len(batch),
+                        created=run.created + writes.created,
+                        changed=run.changed + writes.changed,
+                        unchanged=run.unchanged + writes.unchanged,
+                        left_out=run.left_out + len(batch) - len(good),
+                    )
+                    stores.import_runs.add_rows(run.bid, run.id, rows)
+                    stores.import_runs.put_run(after)
+                return after
+            except (CustomerExists, Raced):
+                # The API made the same account in this moment, or waited for ours while we waited for its: look again.
+                if tries == _MAX_TRIES:
+                    raise
 
-    def _take_lease(self, run: ImportRun, *, start: bool) -> None:
+    def _save(self, run: ImportRun) -> None:
+        with self._begin() as stores:
+            self._hold(stores, run)
+            stores.import_runs.put_run(run)
+
+    def _hold(self, stores: ImportStores, run: ImportRun) -> None:
+        """Take or prolong the lease, in the transaction that writes: a run that has lost it writes nothing more."""
+        if run.dry_run:
+            return
         now = self._clock.now()
-        with self._begin() as stores:
-            if not stores.jobs.take_lease(_lease(run.bid), str(run.id), now, now + LEASE):
-                raise ImportRunning(f"an import of BID {run.bid} is running")
-            if start:
-                stores.import_runs.put_run(run)
+        if not stores.jobs.take_lease(_lease(run.bid), str(run.id), now, now + LEASE):
+            raise ImportRunning(f"an import of BID {run.bid} is running")
 
-    def _finish(self, actor: Actor, request_id: str, run: ImportRun) -> ImportRun:
+    def _finish(self, occasion: Occasion, run: ImportRun) -> ImportRun:
         ended = replace(run, finished_at=self._clock.now())
-        told = ("file_name", "file_digest", "dry_run", "state", "read", "created", "changed", "unchanged", "left_out", "reason")
-        values = {name: getattr(ended, name) for name in told}
         with self._begin() as stores:
             stores.import_runs.put_run(ended)
-            stores.changelog.append(
-                Change(ended.bid, Action.IMPORT_RUN, actor, request_id, subject=f"import:{ended.id}", after=values)
-            )
-            stores.jobs.drop_lease(_lease(ended.bid), str(ended.id))
+            if not ended.dry_run:
+                stores.changelog.append(_run_change(occasion, ended))
+                stores.jobs.drop_lease(_lease(ended.bid), str(ended.id))
         return ended
 
 
-def _stored(stores: ImportStores, bid: int, groups: Sequence[bif.Group]) -> Stored:
-    """What the database has of the accounts of a batch. The customers stay locked until the batch is committed."""
-    customers = stores.customers.find_by_accounts(bid, sorted({group.account_key for group in groups}), lock=True)
+def _columns(biller: Biller) -> bif.ColumnMap:
+    return bif.ColumnMap.default() if biller.column_map is None else bif.ColumnMap.from_mapping(biller.column_map)
+
+
+def _run_change(occasion: Occasion, run: ImportRun) -> Change:
+    told = ("file_name", "file_digest", "state", *_COUNTS, "reason")
+    return Change(
+        run.bid,
+        Action.IMPORT_RUN,
+        occasion.actor,
+        occasion.request_id,
+        subject=f"import:{run.id}",
+        after={name: getattr(run, name) for name in told},
+    )
+
+
+def _stored(stores: ImportStores, bid: int, groups: Sequence[bif.Group], *, lock: bool) -> Stored:
+    """What the database has of the accounts of a batch.
+
+    With `lock` the customers stay locked until the batch is committed: nobody registers on one while its ghost is written.
+    """
+    customers = stores.customers.find_by_accounts(bid, {group.account_key for group in groups}, lock=lock)
     ids = [customer.id for customer in customers.values()]
     numbers = [(customers[group.account_key].id, group.invoice.number) for group in groups if group.account_key in customers]
     return Stored(
@@ -205,16 +291,6 @@ def _write(stores: ImportStores, bid: int, writes: Writes) -> None:
     stores.role_codes.set_codes_of(bid, writes.codes)
     stores.invoices.put_invoices(writes.invoices)
     stores.changelog.append_all(writes.changes)
-
-
-def _speakers(groups: Iterator[bif.Group | bif.BadGroup]) -> dict[str, int]:
-    """The line of the invoice that speaks for each account: the newest, on a tie the later; a donation only for want of others."""
-    best: dict[str, tuple[bool, date, int]] = {}
-    for group in groups:
-        if isinstance(group, bif.Group):
-            rank = (not group.invoice.is_donation, group.invoice.date, group.line)
-            best[group.account_key] = max(best.get(group.account_key, rank), rank)
-    return {key: line for key, (_, _, line) in best.items()}
 
 
 def _rules(occasion: Occasion) -> bif.Rules:
@@ -241,13 +317,24 @@ def _batches(groups: Iterator[bif.Group | bif.BadGroup], size: int) -> Iterator[
         yield batch
 
 
-def _digest(file: BinaryIO) -> str:
-    """SHA-256 of the file, for people who ask which one it was."""
+@contextmanager
+def _copied(file: BinaryIO) -> Iterator[tuple[bif.BinaryFile, str]]:
+    """A copy that nobody else can write to, gone at the end, and its SHA-256. Of a file over the limit no more than shows it."""
     hashed = hashlib.sha256()
-    file.seek(0)
-    while block := file.read(_BLOCK):
-        hashed.update(block)
-    return hashed.hexdigest()
+    left = MAX_FILE_BYTES + 1
+    with SpooledTemporaryFile(max_size=_IN_MEMORY) as copy:
+        file.seek(0)
+        while left and (block := file.read(min(_BLOCK, left))):
+            hashed.update(block)
+            copy.write(block)
+            left -= len(block)
+        yield copy, hashed.hexdigest()
+
+
+def _plain_name(file_name: str) -> str:
+    """The name without folders and without what cannot be printed, for logs and pages."""
+    name = file_name.replace("\\", "/").rpartition("/")[2]
+    return "".join(character for character in name if character.isprintable())[:200]
 
 
 def _lease(bid: int) -> str:

@@ -29,7 +29,7 @@ def _compose(program: Path, folder: Path, given: dict[str, str]) -> subprocess.C
     """`docker-compose config` in a folder of its own, where no .env of a developer is."""
     (folder / "docker-compose.yml").write_bytes((ROOT / "docker-compose.yml").read_bytes())
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder)} | given
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         [program, "config"], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
     )
 
@@ -100,7 +100,7 @@ def test_every_setting_in_the_compose_file_and_the_image_is_one_that_the_hub_kno
 
 def test_every_command_in_the_compose_file_is_one_of_idhub(composed: dict[str, Any]) -> None:
     program = Path(sys.executable).with_name("idhub")
-    told = subprocess.run([program, "--help"], capture_output=True, text=True, check=True, timeout=60)  # noqa: S603
+    told = subprocess.run([program, "--help"], capture_output=True, text=True, check=True, timeout=60)
     for name in OUR_SERVICES:
         (command,) = composed["services"][name]["command"]
         assert re.search(rf"^\s+{command}\b", told.stdout, flags=re.MULTILINE), told.stdout

@@ -107,7 +107,7 @@ def test_a_run_that_is_killed_leaves_nothing_behind() -> None:
         "print(run.folder, child.pid, reaping.pid, flush=True); time.sleep(600)"
     )
     root = Path(__file__).resolve().parents[2]
-    with subprocess.Popen([sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, text=True) as killed:  # noqa: S603
+    with subprocess.Popen([sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, text=True) as killed:
         assert killed.stdout is not None
         folder, child, reaping = killed.stdout.readline().split()
         killed.kill()

@@ -20,7 +20,7 @@ LONGEST_FILE = 500
 def _files() -> list[Path]:
     """Every file that is, or would be, committed. A copy without git is walked instead."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
         capture_output=True,
         check=False,
@@ -51,12 +51,12 @@ def test_continuous_integration_is_make_check_and_make_test_and_nothing_else() -
 
 def test_every_promised_make_target_exists_and_says_what_it_does() -> None:
     assert set(_recipes()) == TARGETS
-    shown = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout  # noqa: S607
+    shown = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert {line.split()[1] for line in shown.splitlines()} == TARGETS
 
 
 def test_make_test_runs_the_test_runner_last_so_that_its_summary_is_the_last_line() -> None:
-    told = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S607
+    told = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, check=True)
     last = told.stdout.strip().splitlines()[-1]
     assert last.startswith("exec .venv/bin/python -m pytest")
 
@@ -66,7 +66,7 @@ def test_the_lock_file_is_what_pyproject_asks_for() -> None:
     uv = next((str(path) for path in candidates if path and os.access(path, os.X_OK)), None)
     if uv is None:
         pytest.skip("uv is neither in .tools nor on the PATH")
-    told = subprocess.run([uv, "lock", "--check", "--offline"], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+    told = subprocess.run([uv, "lock", "--check", "--offline"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr
 
 
@@ -97,7 +97,7 @@ def test_no_python_file_is_longer_than_500_lines() -> None:
 @pytest.mark.parametrize("script", ["tools/setup.sh", "tools/check.sh", ".ci/run"])
 def test_shell_scripts_can_be_run_and_parse(script: str) -> None:
     assert os.access(ROOT / script, os.X_OK)
-    subprocess.run(["bash", "-n", ROOT / script], check=True)  # noqa: S603, S607
+    subprocess.run(["bash", "-n", ROOT / script], check=True)
 
 
 # --- tools/provision.py -------------------------------------------------------------------------------------------------------

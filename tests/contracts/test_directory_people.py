@@ -116,6 +116,9 @@ def test_a_partner_speaks_for_a_user_at_one_biller(directory: DirectoryCase) -> 
         assert stores.partner_users.find_partner_user(OAKDALE, partner, theirs.id) is None
         assert stores.partner_users.find_by_partner_user_id(OAKDALE, partner, "p-1") == ours.id
         assert stores.partner_users.find_by_partner_user_id(OAKDALE, stranger(), "p-1") is None
+        assert stores.partner_users.list_own(OAKDALE, partner, [ours.id, theirs.id, stranger()]) == {ours.id}
+        assert stores.partner_users.list_own(BIRCHWOOD, partner, [ours.id, theirs.id]) == {theirs.id}
+        assert stores.partner_users.list_own(OAKDALE, stranger(), [ours.id]) == set()
         assert stores.payers.list_ids_by_partner_user_id(OAKDALE, partner, "p-1") == [ours.id]
         assert stores.payers.list_ids_by_partner_user_id(BIRCHWOOD, partner, "p-1") == [theirs.id]
         assert stores.payers.list_ids_by_user_name(OAKDALE, "ann") == [ours.id]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from admin.history import ChangeFilter
 from idp.changelog import Action
 from idp.opaque import new_id
-from admin.history import ChangeFilter
 from tests.flows.world import (
     ACTOR,
     AMOUNTS,

@@ -12,8 +12,8 @@ from uuid import UUID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from idp.errors import InvalidFields, InvalidFile
 from idp.directory.customers import Meter
+from idp.errors import InvalidFields, InvalidFile
 from sso_connect.imports.bif import BadGroup, ColumnMap, Customer, Group, Invoice, Line, check, groups, peek_biller
 from sso_connect.imports.bif_rows import MAX_ROW_BYTES
 from sso_connect.imports.bif_values import COMMODITIES, Unreadable, amount, parse_meters

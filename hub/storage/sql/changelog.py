@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import insert
 
@@ -17,6 +18,7 @@ _SALT_BYTES = 16
 # inline(): no RETURNING. The hot path is one statement and one round trip, on a connection in AUTOCOMMIT too.
 _APPEND = insert(change_log).inline()
 _APPEND_FOR_VALUES = insert(change_log).returning(change_log.c.id)
+_APPEND_FOR_VALUES_IN_ORDER = insert(change_log).returning(change_log.c.id, sort_by_parameter_order=True)
 _ADD_VALUES = insert(change_values).inline()
 
 
@@ -28,11 +30,33 @@ class SqlChangeLogStore:
 
     def append_all(self, changes: Sequence[Change]) -> None:
         """As append, for many changes, in their order."""
-        for change in changes:
-            self.append(change)
+        rows, contents = zip(*map(self._row, changes), strict=True) if changes else ((), ())
+        if not any(contents):
+            if rows:
+                self._work.connection.execute(_APPEND, rows)
+            return
+        self._check_transaction()
+        ids = self._work.connection.execute(_APPEND_FOR_VALUES_IN_ORDER, rows).scalars().all()
+        added = [{"change_id": row_id, **content} for row_id, content in zip(ids, contents, strict=True) if content]
+        self._work.connection.execute(_ADD_VALUES, added)
 
     def append(self, change: Change) -> None:
         """Add one row, with its values in the side table when it has any. The time is the transaction's."""
+        row, content = self._row(change)
+        if not content:
+            self._work.connection.execute(_APPEND, row)
+            return
+        self._check_transaction()
+        change_id = self._work.connection.execute(_APPEND_FOR_VALUES, row).scalar_one()
+        self._work.connection.execute(_ADD_VALUES, {"change_id": change_id, **content})
+
+    def _row(self, change: Change) -> tuple[dict[str, Any], dict[str, str]]:
+        """The row, and what goes into the side table (nothing for a change without values)."""
+        content: dict[str, str] = {}
+        commitment = ""
+        if change.before is not None or change.after is not None:
+            content = {"salt": secrets.token_hex(_SALT_BYTES), "content": values_text(change.before, change.after)}
+            commitment = ChangeValues(0, content["salt"], content["content"]).commitment()
         row = {
             "at": self._work.now,
             "bid": change.bid,
@@ -44,14 +68,10 @@ class SqlChangeLogStore:
             "customer_id": change.customer_id,
             "subject": change.subject,
             "request_id": change.request_id,
-            "commitment": "",
+            "commitment": commitment,
         }
-        if change.before is None and change.after is None:
-            self._work.connection.execute(_APPEND, row)
-            return
+        return row, content
+
+    def _check_transaction(self) -> None:
         if self._work.single:
             raise RuntimeError("before and after are written in a transaction: Database.begin, not Database.read")
-        content, salt = values_text(change.before, change.after), secrets.token_hex(_SALT_BYTES)
-        row["commitment"] = ChangeValues(0, salt, content).commitment()
-        change_id = self._work.connection.execute(_APPEND_FOR_VALUES, row).scalar_one()
-        self._work.connection.execute(_ADD_VALUES, {"change_id": change_id, "salt": salt, "content": content})

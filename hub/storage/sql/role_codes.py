@@ -21,7 +21,7 @@ _LIST_MANY = _SELECT.where(
     role_codes.c.bid == bindparam("this_bid"), role_codes.c.customer_id.in_(bindparam("customer_ids", expanding=True))
 )
 _DROP_UNUSED = delete(role_codes).where(
-    *_OF_CUSTOMER, role_codes.c.digest.in_(bindparam("digests", expanding=True)), role_codes.c.used_at.is_(None)
+    *_OF_CUSTOMER, role_codes.c.digest == bindparam("this_digest"), role_codes.c.used_at.is_(None)
 )
 # Where the code is there by now it stays as it is: the other transaction, or a payer who used it, was first.
 _ADD = Upsert(role_codes, key=_KEY)
@@ -45,19 +45,29 @@ class SqlRoleCodeStore:
                 found.setdefault(code.customer_id, []).append(code)
         return found
 
-    def set_codes_of(self, bid: int, codes: Mapping[UUID, Sequence[RoleCode]]) -> None:
-        for customer_id, wanted in codes.items():
-            self.set_codes(bid, customer_id, list(wanted))
-
     def set_codes(self, bid: int, customer_id: UUID, codes: list[RoleCode]) -> bool:
-        if any((code.bid, code.customer_id) != (bid, customer_id) for code in codes):
-            raise ValueError("a role code of another customer")
-        stored = {code.digest: code for code in self.list_codes(bid, customer_id)}
-        wanted = {code.digest: code for code in codes}
-        over = [digest for digest, code in stored.items() if digest not in wanted and code.used_at is None]
-        new = [values(code) for digest, code in wanted.items() if digest not in stored]
+        return self._set(bid, {customer_id: codes})
+
+    def set_codes_of(self, bid: int, codes: Mapping[UUID, Sequence[RoleCode]]) -> None:
+        self._set(bid, codes)
+
+    def _set(self, bid: int, codes: Mapping[UUID, Sequence[RoleCode]]) -> bool:
+        stored = self.list_codes_of(bid, codes)
+        over: list[dict[str, object]] = []
+        new: list[dict[str, object]] = []
+        for customer_id, given in codes.items():
+            if any((code.bid, code.customer_id) != (bid, customer_id) for code in given):
+                raise ValueError("a role code of another customer")
+            known = {code.digest: code for code in stored.get(customer_id, ())}
+            wanted = {code.digest: code for code in given}
+            over += [
+                {"this_bid": bid, "this_customer": customer_id, "this_digest": digest}
+                for digest, code in known.items()
+                if digest not in wanted and code.used_at is None
+            ]
+            new += [values(code) for digest, code in wanted.items() if digest not in known]
         if over:
-            self._work.connection.execute(_DROP_UNUSED, {"this_bid": bid, "this_customer": customer_id, "digests": over})
+            self._work.connection.execute(_DROP_UNUSED, over)
         if new:
             self._work.connection.execute(_ADD.on(self._work), new)
         return bool(over or new)

@@ -66,38 +66,38 @@ def test_a_number_exists_once_per_biller_in_any_spelling(world: World) -> None:
 
 
 def test_role_codes_become_digests_and_their_text_is_nowhere(world: World) -> None:
-    body_of(world.post(ROUTE, {"AccountNumber": "5-5", "Custom58": "O100-4821-3977; g500", "Custom1": "kept"}), 201)
+    body_of(world.post(ROUTE, {"AccountNumber": "5-5", "Custom58": "O100-QXZWMV-KJHY; g500", "Custom1": "kept"}), 201)
     made = world.customers.get_by_account(world.riverbend, "5-5")
     assert made.customs == {1: "kept"}
     with world.database.read() as stores:
         codes = stores.role_codes.list_codes(101, made.id)
     assert sorted((code.login_type.value, code.bare) for code in codes) == [(1, False), (4, True)]
     stored = world.stored()
-    assert "4821" not in stored
+    assert "QXZWMV" not in stored
     assert "Custom58" not in stored
 
 
 def test_the_role_code_field_is_the_billers(world: World) -> None:
     world.change_biller(world.riverbend, policies={"role_code_field": 3, "owner_prefix": "ZZ"})
-    body_of(world.post(ROUTE, {"AccountNumber": "5-5", "Custom3": "ZZ-777123", "Custom58": "plain"}), 201)
+    body_of(world.post(ROUTE, {"AccountNumber": "5-5", "Custom3": "ZZ-QXZWMV", "Custom58": "plain"}), 201)
     made = world.customers.get_by_account(world.riverbend, "5-5")
     assert made.customs == {58: "plain"}
-    assert "777123" not in world.stored()
+    assert "QXZWMV" not in world.stored()
 
 
 def test_a_biller_without_role_codes_drops_the_field(world: World) -> None:
     world.change_biller(world.riverbend, policies={"role_codes": "off"})
-    body_of(world.post(ROUTE, {"AccountNumber": "5-5", "Custom58": "whatever 4821"}), 201)
+    body_of(world.post(ROUTE, {"AccountNumber": "5-5", "Custom58": "whatever QXZWMV"}), 201)
     made = world.customers.get_by_account(world.riverbend, "5-5")
     with world.database.read() as stores:
         assert stores.role_codes.list_codes(101, made.id) == []
-    assert "4821" not in world.stored()
+    assert "QXZWMV" not in world.stored()
 
 
 def test_an_unreadable_role_code_is_refused_by_field_without_its_text(world: World) -> None:
-    answer = world.post(ROUTE, {"AccountNumber": "5-5", "Custom58": "O100-1; X-4821"})
+    answer = world.post(ROUTE, {"AccountNumber": "5-5", "Custom58": "O100-1; X-QXZWMV"})
     assert list(fields_of(answer)) == ["Custom58"]
-    assert "4821" not in answer.text
+    assert "QXZWMV" not in answer.text
     assert "'5-5'" not in world.stored()
 
 

@@ -194,9 +194,9 @@ def open_world(path: Path) -> World:
     database = Database(f"sqlite:///{path}", kv, clock, pool=8)
     begin, read = database.begin, database.read
     secrets = Secrets((b"1" * 32,), database.data_keys)
-    billers = Billers(begin, kv, clock, secrets, scheme="https", portal_domain="hub.example.com", share_origins=False)
+    billers = Billers(begin, read, kv, clock, secrets, scheme="https", portal_domain="hub.example.com", share_origins=False)
     partners = Partners(begin, clock)
-    api_keys = ApiKeys(begin, kv, clock, allow_loopback_origins=True)
+    api_keys = ApiKeys(begin, read, kv, clock, allow_loopback_origins=True)
     payers = Payers(read, kv)
     tokens = Tokens(read, kv, api_keys, payers, clock)
     customers = Customers(begin, clock, secrets)
@@ -208,7 +208,7 @@ def open_world(path: Path) -> World:
             register=Register(begin, clock),
             customers=customers,
             users=users,
-            members=Members(begin),
+            members=Members(read),
             look_up=LookUp(read),
             clock=clock,
             api_origin=ORIGIN,

@@ -1,0 +1,186 @@
+"""What the browser tests stand on: a hub as its own process, a partner's site on its own origin, and Chromium.
+
+    Stage       the running hub with the demo's data (both sample invoice files), the partner's API clients, the partner's pages
+    Window      one tab: what its console said, what its CSP stopped, and screenshots
+    Chromium    a browser with a profile of its own: third-party cookies allowed or blocked
+
+`partner.localhost` and `*.hub.localhost` are different sites to Chromium, and it trusts both without TLS.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Frame, Page, Playwright
+from werkzeug.serving import make_server
+from werkzeug.wrappers import Request, Response
+
+from examples.partner_client import PartnerClient
+from hub.cli.demo_site import DemoSite, Prepared
+
+SCREENSHOTS = "IDHUB_TEST_SCREENSHOTS"
+ARGUMENTS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+Cookies = Literal["allowed", "blocked"]
+
+_LISTENER = "<script>heard=[];addEventListener('message',e=>heard.push({origin:e.origin,...e.data}))</script>"
+_WATCH = "addEventListener('securitypolicyviolation',e=>console.error('CSP stopped '+e.violatedDirective+' '+e.blockedURI))"
+_CONTROL = "__Secure-control"
+_PATIENCE = 10_000
+"""Milliseconds until a wait gives up."""
+
+
+class PartnerSite:
+    """A partner's web server: whatever pages a test puts there, on any host under localhost."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self._pages: dict[str, str] = {}
+        for path in ("/", "/back"):
+            self.show(path, "<h1>At the partner</h1>")
+        self._server = make_server("127.0.0.1", port, self._answer, threaded=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def origin(self, name: str = "partner") -> str:
+        return f"http://{name}.localhost:{self.port}"
+
+    def show(self, path: str, body: str, *, host: str = "partner") -> str:
+        """Put a page there, and give its address."""
+        self._pages[path] = f"<!doctype html><html lang=en><title>Partner</title><body>{body}</body></html>"
+        return f"{self.origin(host)}{path}"
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @Request.application
+    def _answer(self, request: Request) -> Response:
+        if request.path == "/control":
+            # An ordinary third-party cookie: tells whether this browser really allows or blocks them.
+            response = Response(f"came: {request.cookies.get(_CONTROL, 'none')}", mimetype="text/html")
+            response.set_cookie(_CONTROL, "cookie", secure=True, samesite="None")
+            return response
+        if request.path == "/favicon.ico":
+            return Response(status=204)
+        page = self._pages.get(request.path, "")
+        return Response(page, status=200 if page else 404, mimetype="text/html")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The running hub, and what a partner does about it."""
+
+    demo: DemoSite
+    prepared: Prepared
+    partner: PartnerSite
+    clients: Mapping[str, PartnerClient]
+
+    def origin(self, slug: str = "riverbend") -> str:
+        return self.prepared.billers[slug].origin
+
+    def authenticate(self, user: str = "avery", slug: str = "riverbend") -> dict[str, Any]:
+        """The answer of Remote Authentication."""
+        return self.clients[slug].call("POST", "/remote-authentication/authenticate", {"UserName": user})
+
+    def revoke(self, answer: Mapping[str, Any], slug: str = "riverbend") -> None:
+        """End a token and its sessions, as a partner does."""
+        body = {"RemoteAuthenticationToken": answer["RemoteAuthenticationToken"]}
+        self.clients[slug].call("POST", "/remote-authentication/revoke", body)
+
+    def form(self, answer: Mapping[str, Any], *, name: str, target: str = "", **params: str) -> str:
+        """A form that hands off; a test submits it."""
+        values = {"RemoteAuthenticationToken": answer["RemoteAuthenticationToken"], "RedirectID": "1", **params}
+        fields = "".join(f'<input type=hidden name="{key}" value="{html.escape(value)}">' for key, value in values.items())
+        aim = f' target="{target}"' if target else ""
+        return f'<form id="{name}" method=post action="{answer["ConnectUrl"]}"{aim}>{fields}<button>Show my bills</button></form>'
+
+    def frame_page(self, *frames: tuple[str, Mapping[str, Any]], host: str = "partner", **params: str) -> str:
+        """The address of a partner's page with a frame (by name) for each answer, handed off at once."""
+        body = _LISTENER
+        for name, answer in frames:
+            body += f'<iframe name="{name}" title="{name}" width=1000 height=700></iframe>'
+            body += self.form(answer, name=f"form-{name}", target=name, ViewMode="1", **params)
+        body += "<script>for (const form of document.forms) form.submit()</script>"
+        return self.partner.show(f"/frame-{len(frames)}", body, host=host)
+
+    def full_page(self, answer: Mapping[str, Any], **params: str) -> str:
+        """The address of a partner's page with a button that hands off to a full page."""
+        return self.partner.show("/full", self.form(answer, name="full", ViewMode="0", **params))
+
+
+@dataclass(slots=True)
+class Window:
+    """One tab, with everything that went wrong in it."""
+
+    page: Page
+    faults: list[str] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, context: BrowserContext) -> Window:
+        window = cls(context.new_page())
+        window.page.on("console", lambda message: window._said(message))
+        window.page.on("pageerror", lambda fault: window.faults.append(f"script: {fault}"))
+        window.page.on("requestfailed", lambda request: window.faults.append(f"failed: {request.url} {request.failure}"))
+        return window
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.faults.append(f"{message.type}: {message.text}")
+
+    def frame(self, name: str = "hub", selector: str = "h1") -> Frame:
+        """A frame by its name, once it shows something."""
+        frame = self.page.frame(name=name)
+        assert frame is not None
+        frame.wait_for_selector(selector)
+        return frame
+
+    def heard(self, kind: str) -> dict[str, Any]:
+        """The first message of a kind that reached the partner's page."""
+        self.page.wait_for_function("kind => heard.some(each => each.type === kind)", arg=kind)
+        found: dict[str, Any] = next(each for each in self.page.evaluate("heard") if each["type"] == kind)
+        return found
+
+    def wait_for_fault(self, words: str) -> None:
+        """Until the console has said something with these words."""
+        if not any(words in fault for fault in self.faults):
+            self.page.wait_for_event("console", lambda message: words in message.text)
+
+    def shoot(self, name: str) -> None:
+        """Keep a picture of this state, where the run asks for pictures."""
+        folder = os.environ.get(SCREENSHOTS)
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=str(Path(folder) / f"{re.sub('[^a-z0-9]+', '-', name.lower())}.png"), full_page=True)
+
+
+@contextmanager
+def open_chromium(playwright: Playwright, program: Path, profile: Path, cookies: Cookies, **options: Any) -> Iterator[BrowserContext]:
+    """Debian's Chromium with a fresh profile."""
+    blocked = cookies == "blocked"
+    preferences = {"profile": {"cookie_controls_mode": 1 if blocked else 0, "block_third_party_cookies": blocked}}
+    (profile / "Default").mkdir(parents=True)
+    (profile / "Default" / "Preferences").write_text(json.dumps(preferences), encoding="utf-8")
+    context = playwright.chromium.launch_persistent_context(
+        str(profile), executable_path=str(program), headless=True, args=list(ARGUMENTS), **options
+    )
+    try:
+        context.set_default_timeout(_PATIENCE)
+        context.add_init_script(_WATCH)
+        yield context
+    finally:
+        context.close()
