@@ -132,7 +132,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     sessions = Sessions(kv)
     tokens = Tokens(read, kv, api_keys, payers, time)
     visits = Visits(read, billers, sessions, tokens, api_keys, payers)
-    diagnostics = Diagnostics(begin, time)
+    diagnostics = Diagnostics(begin, kv, time)
     return Hub(
         settings=settings,
         clock=time,

@@ -6,6 +6,7 @@ expected, what came, and the fix. Kept for 30 days; never a token, a secret or a
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -13,9 +14,15 @@ from uuid import UUID
 
 from idp.clock import Clock
 from idp.errors import ReferenceNotFound
+from idp.kv import KeyValue, Limit
 from idp.transaction import Begin
 
 KEPT_FOR = timedelta(days=30)
+MOST_PER_SECOND = 20.0
+BURST = 500
+"""Refusals of one biller that are kept; a payer's portal refuses a few an hour."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,7 @@ class RefusalStore(Protocol):
         ...
 
     def find_refusal(self, bid: int, reference: str) -> Refusal | None:
-        """By reference within a biller."""
+        """By reference or request id within a biller; case does not count."""
         ...
 
     def list_refusals(self, bid: int, limit: int) -> list[Refusal]:
@@ -75,18 +82,22 @@ class RefusalStores(Protocol):
 class Diagnostics:
     """Keeps and finds refusals."""
 
-    def __init__(self, begin: Begin[RefusalStores], clock: Clock) -> None:
+    def __init__(self, begin: Begin[RefusalStores], kv: KeyValue, clock: Clock) -> None:
         self._begin = begin
+        self._kv = kv
         self._clock = clock
 
     def record(self, refusal: Refusal) -> None:
-        """Keep one."""
+        """Keep one. In a flood only some are kept: anybody can be refused, and must not fill the database by it."""
+        if self._kv.transact(Limit(f"refusals:{refusal.bid}", MOST_PER_SECOND, BURST)).stop is not None:
+            _log.warning("refusal not kept", extra={"bid": refusal.bid, "code": refusal.code, "request_id": refusal.request_id})
+            return
         with self._begin() as stores:
             stores.refusals.add_refusal(refusal)
 
     def get(self, bid: int, reference: str) -> Refusal:
-        """By reference, as it was read out (case and blanks do not count). ReferenceNotFound."""
-        plain = "".join(reference.split()).upper()
+        """By reference as it was read out, or by the request id (case and blanks do not count). ReferenceNotFound."""
+        plain = "".join(reference.split())
         with self._begin() as stores:
             found = stores.refusals.find_refusal(bid, plain)
         if found is None:

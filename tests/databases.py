@@ -42,6 +42,7 @@ class SqlCase:
     """A database under test. `engine` goes round the stores; `single` is the engine of single statements."""
 
     database: Database
+    kv: SqliteKeyValue
     engine: Engine
     single: Engine
     clock: FixedClock
@@ -89,7 +90,7 @@ def _open(url: str, folder: Path) -> Iterator[SqlCase]:
     database = Database(url, kv, clock, pool=16)
     engines = open_engines(url, 8)
     with ThreadPoolExecutor(8) as threads:
-        yield SqlCase(database, engines.writing, engines.reading, clock, threads)
+        yield SqlCase(database, kv, engines.writing, engines.reading, clock, threads)
     engines.dispose()
     database.close()
     kv.close()

@@ -144,7 +144,7 @@ class Window:
 
     def frame(self, name: str = "hub", selector: str = "h1") -> Frame:
         """A frame by its name, once it shows something."""
-        frame = self.page.frame(name=name)
+        frame = self.page.wait_for_selector(f"iframe[name={name}]", state="attached").content_frame()  # type: ignore[union-attr]
         assert frame is not None
         frame.wait_for_selector(selector)
         return frame
@@ -169,7 +169,9 @@ class Window:
 
 
 @contextmanager
-def open_chromium(playwright: Playwright, program: Path, profile: Path, cookies: Cookies, **options: Any) -> Iterator[BrowserContext]:
+def open_chromium(
+    playwright: Playwright, program: Path, profile: Path, cookies: Cookies, **options: Any
+) -> Iterator[BrowserContext]:
     """Debian's Chromium with a fresh profile."""
     blocked = cookies == "blocked"
     preferences = {"profile": {"cookie_controls_mode": 1 if blocked else 0, "block_third_party_cookies": blocked}}

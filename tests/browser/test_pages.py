@@ -32,6 +32,7 @@ def test_every_full_page_is_whole_and_reached_from_the_navigation(
     window.page.set_viewport_size(dict(zip(("width", "height"), WIDTHS[width], strict=True)))
     window.page.goto(stage.full_page(stage.authenticate(user, slug)))
     window.page.click("button")
+    window.page.wait_for_url("**/bills")
     for number, destination in DESTINATIONS.items():
         if width == "phone" and not window.page.evaluate("document.querySelector('.menu').open"):
             window.page.click(".menu summary")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from hub.storage.kv_sqlite import SqliteKeyValue
 from idp.errors import ReferenceNotFound
 from idp.opaque import new_id, new_reference
-from sso_connect.diagnostics import KEPT_FOR, Check, Diagnostics, Refusal
+from sso_connect.diagnostics import BURST, KEPT_FOR, Check, Diagnostics, Refusal
 from sso_connect.imports.runs import ImportRun, RowReport
 from tests import databases
 from tests.databases import START, SqlCase
@@ -26,14 +28,35 @@ def refusal(bid: int = OAKDALE, after: timedelta = timedelta(0), reference: str 
 
 
 def test_a_refusal_is_found_again_by_its_reference_as_it_was_read_out(sql: SqlCase) -> None:
-    diagnostics = Diagnostics(sql.begin, sql.clock)
+    diagnostics = Diagnostics(sql.begin, sql.kv, sql.clock)
     kept = replace(refusal(reference="AB23CD45EF"), key_id=new_id(), partner_id=new_id(), user_id=new_id())
     diagnostics.record(kept)
     assert diagnostics.get(OAKDALE, " ab23 cd45 ef ") == kept
 
 
+def test_a_refusal_is_found_again_by_the_id_of_its_request(sql: SqlCase) -> None:
+    diagnostics = Diagnostics(sql.begin, sql.kv, sql.clock)
+    kept = replace(refusal(), request_id="01a1fbd6-2a0b-734b-938f-dc7b99844ae4")
+    diagnostics.record(kept)
+    assert diagnostics.get(OAKDALE, kept.request_id.upper()) == kept
+    with pytest.raises(ReferenceNotFound):
+        diagnostics.get(BIRCHWOOD, kept.request_id)
+
+
+def test_a_flood_of_refusals_at_one_biller_is_kept_in_part_and_costs_no_other_biller_any(sql: SqlCase, tmp_path: Path) -> None:
+    standing = SqliteKeyValue(tmp_path / "standing.db", clock=sql.clock)  # no time passes, so no bucket fills up again
+    diagnostics = Diagnostics(sql.begin, standing, sql.clock)
+    for _ in range(BURST + 100):
+        diagnostics.record(refusal())
+    other = refusal(BIRCHWOOD)
+    diagnostics.record(other)
+    assert len(diagnostics.list_recent(OAKDALE, limit=10 * BURST)) == BURST
+    assert diagnostics.list_recent(BIRCHWOOD) == [other]
+    standing.close()
+
+
 def test_a_refusal_of_another_biller_is_not_found(sql: SqlCase) -> None:
-    diagnostics = Diagnostics(sql.begin, sql.clock)
+    diagnostics = Diagnostics(sql.begin, sql.kv, sql.clock)
     kept = refusal(OAKDALE)
     diagnostics.record(kept)
     with pytest.raises(ReferenceNotFound):
@@ -42,7 +65,7 @@ def test_a_refusal_of_another_biller_is_not_found(sql: SqlCase) -> None:
 
 
 def test_refusals_are_listed_newest_first_and_no_more_than_asked_for(sql: SqlCase) -> None:
-    diagnostics = Diagnostics(sql.begin, sql.clock)
+    diagnostics = Diagnostics(sql.begin, sql.kv, sql.clock)
     first, second, third = (refusal(after=number * MINUTE) for number in range(3))
     for each in (second, third, first, refusal(BIRCHWOOD)):
         diagnostics.record(each)
@@ -51,7 +74,7 @@ def test_refusals_are_listed_newest_first_and_no_more_than_asked_for(sql: SqlCas
 
 
 def test_refusals_are_purged_in_batches_when_their_time_is_over(sql: SqlCase) -> None:
-    diagnostics = Diagnostics(sql.begin, sql.clock)
+    diagnostics = Diagnostics(sql.begin, sql.kv, sql.clock)
     kept = refusal(after=MINUTE)
     for each in (refusal(), refusal(BIRCHWOOD), kept):
         diagnostics.record(each)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, insert, or_, select
 
 from hub.storage.tables.diagnostics import refusals
 from hub.storage.work import Work
@@ -28,7 +28,10 @@ _COLUMNS = (
 """In the order of Refusal's fields."""
 
 _ADD = insert(refusals).inline()
-_FIND = select(*_COLUMNS).where(refusals.c.bid == bindparam("of_bid"), refusals.c.reference == bindparam("wanted"))
+_FIND = select(*_COLUMNS).where(
+    refusals.c.bid == bindparam("of_bid"),
+    or_(refusals.c.reference == bindparam("wanted"), refusals.c.request_id == bindparam("wanted_request")),
+)
 _LIST = (
     select(*_COLUMNS)
     .where(refusals.c.bid == bindparam("of_bid"))
@@ -72,8 +75,9 @@ class SqlRefusalStore:
         )
 
     def find_refusal(self, bid: int, reference: str) -> Refusal | None:
-        """By reference within a biller."""
-        row = self._work.connection.execute(_FIND, {"of_bid": bid, "wanted": reference}).first()
+        """By reference or request id within a biller, as they were given out (upper and lower case)."""
+        wanted = {"of_bid": bid, "wanted": reference.upper(), "wanted_request": reference.lower()}
+        row = self._work.connection.execute(_FIND, wanted).first()
         return None if row is None else _refusal(row)
 
     def list_refusals(self, bid: int, limit: int) -> list[Refusal]:

@@ -22,6 +22,7 @@ refusals = Table(
 )
 Index("ix_refusals_bid_at", refusals.c.bid, refusals.c.at)
 Index("ix_refusals_at", refusals.c.at)
+Index("ix_refusals_bid_request_id", refusals.c.bid, refusals.c.request_id)
 
 import_runs = Table(
     "import_runs",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,6 @@ WATER, POWER = 9001, 9002
 
 ACTOR = Staff("ann", "operator")
 _ABOUT_RUNS = {"import_runs", "import_rows", "leases", "change_log", "change_values", "data_keys"}
-_EMPTY = {"sqlite_sequence", "alembic_version"}
 
 
 def sample(name: str) -> io.BytesIO:
@@ -71,7 +70,7 @@ class House:
         with self.database.begin() as stores:
             before = self.biller(bid)
             policies = Policies.model_validate(before.policies.model_dump() | changes)
-            stores.billers.put_biller(_replaced(before, policies=policies))
+            stores.billers.put_biller(replace(before, policies=policies))
 
     def importer(self, batch: int = 200) -> InvoiceFileImport:
         """The importer."""
@@ -99,7 +98,7 @@ class House:
     def change_customer(self, customer: Customer, **changes: Any) -> None:
         """What the API would do."""
         with self.database.begin() as stores:
-            stores.customers.put_customer(_replaced(customer, **changes))
+            stores.customers.put_customer(replace(customer, **changes))
 
     def invoices(self, number: str = "1001-01", bid: int = WATER) -> list[Invoice]:
         """Of an account, newest first."""
@@ -159,12 +158,6 @@ class House:
     def actions(self) -> list[str]:
         """The words of the change log, oldest first."""
         return [action for action, _ in self.changes()]
-
-
-def _replaced(value: Any, **changes: Any) -> Any:
-    from dataclasses import replace
-
-    return replace(value, **changes)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -431,6 +431,7 @@ def _create_reports() -> None:
     )
     op.create_index("ix_refusals_at", "refusals", ["at"])
     op.create_index("ix_refusals_bid_at", "refusals", ["bid", "at"])
+    op.create_index("ix_refusals_bid_request_id", "refusals", ["bid", "request_id"])
     op.create_table(
         "import_runs",
         sa.Column("id", sa.Uuid(), nullable=False),
