@@ -14,11 +14,11 @@ import json
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Frame, Page, Playwright
 from werkzeug.serving import make_server
@@ -26,6 +26,9 @@ from werkzeug.wrappers import Request, Response
 
 from examples.partner_client import PartnerClient
 from hub.cli.demo_site import DemoSite, Prepared
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 SCREENSHOTS = "IDHUB_TEST_SCREENSHOTS"
 ARGUMENTS = (
@@ -68,8 +71,10 @@ class PartnerSite:
         self._thread.join()
         self._server.server_close()
 
-    @Request.application
-    def _answer(self, request: Request) -> Response:
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return self._respond(Request(environ))(environ, start_response)
+
+    def _respond(self, request: Request) -> Response:
         if request.path == "/control":
             # An ordinary third-party cookie: tells whether this browser really allows or blocks them.
             response = Response(f"came: {request.cookies.get(_CONTROL, 'none')}", mimetype="text/html")

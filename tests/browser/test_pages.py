@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import ViewportSize
 
 from sso_connect.redirects import DESTINATIONS
 from tests.browser.stage import Stage, Window
 
-WIDTHS = {"desktop": (1280, 900), "phone": (360, 740)}
+WIDTHS = {"desktop": ViewportSize(width=1280, height=900), "phone": ViewportSize(width=360, height=740)}
 _TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_page_in_the_frame_is_whole(window: Window, stage: Stage, width: str) -> None:
-    window.page.set_viewport_size(dict(zip(("width", "height"), WIDTHS[width], strict=True)))
+    window.page.set_viewport_size(WIDTHS[width])
     answer = stage.authenticate()
     for number, destination in DESTINATIONS.items():
         window.page.goto(stage.frame_page(("hub", answer), RedirectID=str(number)))
@@ -29,7 +30,7 @@ def test_every_page_in_the_frame_is_whole(window: Window, stage: Stage, width: s
 def test_every_full_page_is_whole_and_reached_from_the_navigation(
     window: Window, stage: Stage, width: str, user: str, slug: str
 ) -> None:
-    window.page.set_viewport_size(dict(zip(("width", "height"), WIDTHS[width], strict=True)))
+    window.page.set_viewport_size(WIDTHS[width])
     window.page.goto(stage.full_page(stage.authenticate(user, slug)))
     window.page.click("button")
     window.page.wait_for_url("**/bills")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,7 +14,7 @@ from tests.processes import free_port
 
 
 @pytest.fixture(scope="module")
-def portal(stage: Stage, start_module_process: StartProcess) -> Iterator[str]:
+def portal(stage: Stage, start_module_process: StartProcess) -> str:
     """The origin of the running example. Its keys learn of that origin while the hub serves, as with `idhub origins add`."""
     port = free_port()
     origin = f"http://partner.localhost:{port}"
@@ -29,7 +28,7 @@ def portal(stage: Stage, start_module_process: StartProcess) -> Iterator[str]:
     config = str(stage.demo.folder / "partner.json")
     command = [sys.executable, "-m", "examples.partner_portal", "--port", str(port), "--config", config]
     start_module_process("partner", command, ready_url=f"http://127.0.0.1:{port}/healthz")
-    yield origin
+    return origin
 
 
 @pytest.mark.parametrize(("payer", "amount"), [("Avery Brandt", "$84.17"), ("Hollis Grain Elevator", "$1,833.09")])

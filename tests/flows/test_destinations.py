@@ -8,7 +8,8 @@ import pytest
 
 from idp.opaque import new_id
 from sso_connect.redirects import DESTINATIONS, DestinationSetting
-from tests.flows.world import ACTOR, AMOUNTS, FULL, PRAIRIE, RIVERBEND, World
+from tests.flows.visitor import FULL
+from tests.flows.world import ACTOR, AMOUNTS, PRAIRIE, RIVERBEND, World
 
 
 def switch(world: World, number: int, *, off: bool = False, title: str = "", bid: int = RIVERBEND) -> None:
@@ -111,7 +112,7 @@ def test_two_payers_of_one_account_have_different_handles_for_it(shared: World) 
 
 
 def test_an_unknown_page_is_a_404_and_a_method_that_is_not_offered_a_405(shared: World) -> None:
-    visitor, own = shared.full_page()
+    visitor, _ = shared.full_page()
     for path in ("/b/riverbend/a/x/unknown", "/b/riverbend/", "/b/riverbend/sso", "/", "/favicon.ico", "/b/riverbend/a/"):
         assert visitor.get(shared.url(path)).status == 404, path
     answer = visitor.get(f"{shared.biller().base_url}/sign-out")

@@ -1,4 +1,4 @@
-"""The headers of every kind of answer: framing, CSP, caching, referrer. Taken from the session and the row, never from the caller."""
+"""The headers of every answer: framing, CSP, caching, referrer. From the session and the row, never from the caller."""
 
 from __future__ import annotations
 
@@ -8,21 +8,11 @@ from collections.abc import Callable
 import pytest
 
 from idp.opaque import new_id
-from tests.flows.world import (
-    ACTOR,
-    BACK,
-    FRAME,
-    FULL,
-    HARBORLIGHT,
-    HARBORLIGHT_AT_PRAIRIE,
-    MEADOWLINE,
-    RIVERBEND,
-    Answer,
-    World,
-)
+from tests.flows.visitor import FRAME, FULL, Answer
+from tests.flows.world import ACTOR, BACK, HARBORLIGHT, HARBORLIGHT_AT_PRAIRIE, MEADOWLINE, RIVERBEND, World
 
 PAGES: dict[str, Callable[[World], Answer]] = {
-    "a full page": lambda world: (lambda visitor, url: visitor.get(url))(*world.full_page()),
+    "a full page": lambda world: _full_page(world),
     "a frame": lambda world: world.frame()[1],
     "a session that is over": lambda world: world.visitor().get(world.url("/b/riverbend/a/none/bills")),
     "a refusal": lambda world: world.connect(world.visitor(), "x"),
@@ -41,6 +31,11 @@ NOBODY = {
     "a refused form",
     "no such biller",
 }
+
+
+def _full_page(world: World) -> Answer:
+    visitor, url = world.full_page()
+    return visitor.get(url)
 
 
 @pytest.mark.parametrize("what", PAGES)

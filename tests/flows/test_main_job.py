@@ -10,18 +10,8 @@ import pytest
 from admin.history import ChangeFilter
 from idp.changelog import Action
 from sso_connect.redirects import DESTINATIONS
-from tests.flows.world import (
-    AMOUNTS,
-    BACK,
-    BEGIN,
-    FRAME,
-    HARBORLIGHT,
-    HARBORLIGHT_AT_PRAIRIE,
-    MANY_BILLS,
-    PRAIRIE,
-    RIVERBEND,
-    World,
-)
+from tests.flows.visitor import FRAME
+from tests.flows.world import AMOUNTS, BACK, BEGIN, HARBORLIGHT, HARBORLIGHT_AT_PRAIRIE, MANY_BILLS, PRAIRIE, RIVERBEND, World
 
 
 @pytest.mark.parametrize(("key", "bid"), [("session", RIVERBEND), ("prairie", PRAIRIE)])

@@ -13,7 +13,8 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.test import Client, TestResponse
 
 from idp.errors import StoreUnavailable
-from tests.flows.world import AMOUNTS, BACK, FRAME, FULL, RIVERBEND, Answer, Prepared, World, open_world
+from tests.flows.visitor import FRAME, FULL, Answer
+from tests.flows.world import AMOUNTS, BACK, RIVERBEND, Prepared, World, open_world
 from tests.servers import RedisServer
 
 PARTS = ("keyvalue", "database")

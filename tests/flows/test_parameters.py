@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from idp.errors import InvalidRedirect
-from tests.flows.world import ACTOR, FULL, PRAIRIE, SILENT, Answer, World
+from tests.flows.visitor import FULL, SILENT, Answer
+from tests.flows.world import ACTOR, PRAIRIE, World
 
 
 def send(world: World, form: dict[str, str] | list[tuple[str, str]], *, dest: str = FULL) -> Answer:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from idp.opaque import new_id
-from tests.flows.world import ACTOR, AMOUNTS, FRAME, FULL, PRAIRIE, RIVERBEND, SILENT, Visitor, World
+from tests.flows.visitor import FRAME, FULL, SILENT, Visitor
+from tests.flows.world import ACTOR, AMOUNTS, PRAIRIE, RIVERBEND, World
 
 FULL_COOKIE, FRAME_COOKIE = "__Host-hub", "__Host-hub_f"
 

@@ -7,20 +7,8 @@ import pytest
 from admin.history import ChangeFilter
 from idp.changelog import Action
 from idp.opaque import new_id
-from tests.flows.world import (
-    ACTOR,
-    AMOUNTS,
-    BACK,
-    FRAME,
-    FULL,
-    HARBORLIGHT,
-    PRAIRIE,
-    RIVERBEND,
-    SETTING_3,
-    Answer,
-    Visitor,
-    World,
-)
+from tests.flows.visitor import FRAME, FULL, Answer, Visitor
+from tests.flows.world import ACTOR, AMOUNTS, BACK, HARBORLIGHT, PRAIRIE, RIVERBEND, SETTING_3, World
 
 STRANGERS = {
     "no origin at all": None,

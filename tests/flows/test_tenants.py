@@ -10,18 +10,8 @@ from werkzeug.test import Client
 
 from idp.errors import InvalidFields, SharedOriginRefused
 from idp.opaque import new_id
-from tests.flows.world import (
-    ACTOR,
-    AMOUNTS,
-    FRAME,
-    FULL,
-    PRAIRIE,
-    RIVERBEND,
-    Prepared,
-    Visitor,
-    World,
-    open_world,
-)
+from tests.flows.visitor import FRAME, FULL, Visitor
+from tests.flows.world import ACTOR, AMOUNTS, PRAIRIE, RIVERBEND, Prepared, World, open_world
 
 HERE, THERE = "https://riverbend.hub.example.com", "https://prairie.hub.example.com"
 

@@ -11,7 +11,8 @@ from idp.directory.payers import UserNames
 from idp.errors import InvalidApiKey, ReferenceNotFound, UserDisabled
 from idp.opaque import new_id
 from sso_connect.tokens import Assertion
-from tests.flows.world import ACTOR, BACK, FRAME, HARBORLIGHT_AT_PRAIRIE, PRAIRIE, RIVERBEND, Answer, World
+from tests.flows.visitor import FRAME, Answer
+from tests.flows.world import ACTOR, BACK, HARBORLIGHT_AT_PRAIRIE, PRAIRIE, RIVERBEND, World
 
 
 def hand_off(world: World, token: str, *, bid: int = RIVERBEND, **params: str) -> Answer:

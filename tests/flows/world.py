@@ -1,8 +1,7 @@
-"""The world of the flows: a wired hub with two billers that look alike, partners and keys, and a browser that is none.
+"""The world of the flows: a wired hub with two billers that look alike, partners and keys.
 
     World      the hub of one test, its clock, its application, and the sentences that most tests begin with
-    Visitor    one browser: keeps every cookie as it was set, sends `Sec-Fetch-Dest` and `Origin` as Chromium does
-    Answer     what came, with the few things that tests look at
+    Prepared   what all worlds share: the filled database file, keys, users, customers
 
 Both billers have an account 1001-01 and a user `avery`: a test that mixes them up sees the wrong amount. The world is made once
 for a run of tests, and each test gets its own copy of the database file and an empty key-value store.
@@ -14,17 +13,12 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from http.cookies import Morsel, SimpleCookie
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
 from uuid import UUID
-
-from werkzeug.datastructures import Headers
-from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from hub.storage.database import migrate
 from hub.wiring import Hub, wire
@@ -41,6 +35,7 @@ from idp.opaque import new_id
 from idp.settings import load
 from sso_connect.diagnostics import Refusal
 from sso_connect.tokens import Assertion
+from tests.flows.visitor import FRAME, FULL, Answer, Visitor
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -58,126 +53,9 @@ AMOUNTS = {RIVERBEND: "$84.17", PRAIRIE: "$1,833.09"}
 """What avery's newest bill of 1001-01 asks for."""
 
 MANY_BILLS = 14
-FULL, FRAME, SILENT = "document", "iframe", ""
-"""What a browser says it loads for; SILENT: one without Fetch Metadata."""
 
 _MASTER_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 _FORMAT = UUID("6f1d2c1e-0000-7000-8000-000000000001")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came over the wire. `cookies` holds the Set-Cookie lines, read."""
-
-    status: int
-    headers: Headers
-    text: str
-    cookies: Mapping[str, Morsel[str]]
-
-    @property
-    def location(self) -> str:
-        return self.headers.get("Location", "")
-
-    @property
-    def csp(self) -> dict[str, str]:
-        """The Content-Security-Policy by directive."""
-        parts = (part.strip().partition(" ") for part in self.headers.get("Content-Security-Policy", "").split(";"))
-        return {name: value for name, _, value in parts}
-
-    @property
-    def reference(self) -> str:
-        """The reference on a refusal or problem page, "" when there is none."""
-        found = re.search(r'data-reference="([^"]+)"', self.text)
-        return found[1] if found else ""
-
-    @property
-    def csrf(self) -> str:
-        """The form token of a portal page."""
-        found = re.search(r'name="csrf_token" value="([0-9a-f]+)"', self.text)
-        assert found, "no form on this page"
-        return found[1]
-
-    def links(self) -> list[str]:
-        """The portal pages that this one leads to, each once, in order."""
-        return list(dict.fromkeys(re.findall(r'href="(/b/[^"]+/a/[^"]+)"', self.text)))
-
-
-@dataclass(slots=True)
-class Visitor:
-    """One browser. `dest` is what it says it loads for; `peer` is the address that it comes from."""
-
-    app: WSGIApplication
-    dest: str = FULL
-    peer: str = "203.0.113.7"
-    jars: dict[str, dict[str, str]] = field(default_factory=dict)
-
-    def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
-        """A GET, with the cookies of the host."""
-        return self._send("GET", url, None, None, headers)
-
-    def post(
-        self,
-        url: str,
-        form: Mapping[str, str] | list[tuple[str, str]],
-        *,
-        origin: str | None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """A form POST from a page of `origin` (None: a client that says nothing)."""
-        return self._send("POST", url, form, origin, headers)
-
-    def framed(self) -> Visitor:
-        """The same browser, with the same cookies, loading a frame."""
-        return Visitor(self.app, FRAME, self.peer, self.jars)
-
-    def cookie(self, url: str, name: str) -> str | None:
-        """What the browser holds under a name."""
-        return self.jars.get(urlsplit(url).netloc, {}).get(name)
-
-    def _send(
-        self,
-        method: str,
-        url: str,
-        form: Mapping[str, str] | list[tuple[str, str]] | None,
-        origin: str | None,
-        headers: Mapping[str, str] | None,
-    ) -> Answer:
-        parts = urlsplit(url)
-        jar = self.jars.setdefault(parts.netloc, {})
-        sent = Headers({"Host": parts.netloc})
-        if self.dest:
-            sent["Sec-Fetch-Dest"] = self.dest
-        if origin is not None:
-            sent["Origin"] = origin
-        if jar:
-            sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in jar.items())
-        for name, value in (headers or {}).items():
-            sent[name] = value
-        pairs = list(form.items()) if isinstance(form, Mapping) else form or []
-        builder = EnvironBuilder(
-            path=parts.path,
-            base_url=f"http://{parts.netloc}",
-            query_string=parts.query,
-            method=method,
-            headers=sent,
-            data=urlencode(pairs) if method == "POST" else None,
-            content_type=sent.get("Content-Type", "application/x-www-form-urlencoded") if method == "POST" else None,
-            environ_base={"REMOTE_ADDR": self.peer},
-        )
-        try:
-            body, status, answered = run_wsgi_app(self.app, builder.get_environ())
-            text = b"".join(body).decode()
-        finally:
-            builder.close()
-        cookies: dict[str, Morsel[str]] = {}
-        for line in answered.getlist("Set-Cookie"):
-            # http.cookies of Python 3.11 does not know Partitioned; it is looked at in the raw line.
-            for name, morsel in SimpleCookie(line.replace("; Partitioned", "")).items():
-                cookies[name] = morsel
-                jar[name] = morsel.value
-                if morsel["max-age"] == "0" or not morsel.value:
-                    del jar[name]
-        return Answer(int(status.split()[0]), answered, text, cookies)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from idp.secrets import Secrets
 from sso_connect.imports.runner import InvoiceFileImport
 from sso_connect.imports.runs import ImportRun, RowReport
 from tests.contracts.sql_stores import START, RecordedKeyValue, sample_biller, sample_registration, sample_user
-from tests.sso_connect.imports.bif_files import DATA, PRAIRIE, RIVERBEND
+from tests.sso_connect.imports.bif_files import DATA, PRAIRIE, RIVERBEND, cr, detail, file_of, ih
 
 WATER, POWER = 9001, 9002
 """Riverbend Water & Light, with the default column order, and Prairie Electric Cooperative, with one of its own."""
@@ -46,6 +46,16 @@ _ABOUT_RUNS = {"import_runs", "import_rows", "leases", "change_log", "change_val
 def sample(name: str) -> io.BytesIO:
     """One of the files of examples/data."""
     return io.BytesIO((DATA / name).read_bytes())
+
+
+def bills(*rows: str, count: int) -> io.BytesIO:
+    """A file with `count` invoices of 10.00."""
+    return file_of(*rows, count=count, total=f"{count * 10}.00")
+
+
+def one(account: str = "1001-01", number: str = "A-1", **invoice: str) -> tuple[str, str, str]:
+    """The rows of one invoice."""
+    return ih(InvoiceNumber=number, **invoice), cr(AccountNumber=account), detail()
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -13,20 +14,10 @@ from idp.directory.rights import LoginType
 from idp.errors import InvalidFields
 from sso_connect.imports.bif import ColumnMap
 from sso_connect.imports.runs import RowReport
-from tests.sso_connect.imports.bif_files import cr, detail, file_of, ih
-from tests.sso_connect.imports.import_house import POWER, WATER, House, sample
+from tests.sso_connect.imports.bif_files import cr, detail, ih
+from tests.sso_connect.imports.import_house import POWER, WATER, House, bills, one, sample
 
 WATER_FILE, POWER_FILE = "9001_11202026.bif", "9002_11192026.bif"
-
-
-def bills(*rows: str, count: int) -> io.BytesIO:
-    """A file with `count` invoices of 10.00."""
-    return file_of(*rows, count=count, total=f"{count * 10}.00")
-
-
-def one(account: str = "1001-01", number: str = "A-1", **invoice: str) -> tuple[str, str, str]:
-    """The rows of one invoice."""
-    return ih(InvoiceNumber=number, **invoice), cr(AccountNumber=account), detail()
 
 
 class TestSamples:
@@ -223,8 +214,6 @@ class TestRefusedWhole:
 
     def test_a_column_map_that_cannot_be_used_is_told_before_anything_begins(self, house: House) -> None:
         with house.database.begin() as stores:
-            from dataclasses import replace
-
             stores.billers.put_biller(replace(house.biller(), column_map={"IH": ["Nonsense"]}))
         with pytest.raises(InvalidFields):
             house.take(sample(WATER_FILE))

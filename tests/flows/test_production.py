@@ -1,0 +1,207 @@
+"""The hub as operators run it: several worker processes on PostgreSQL and Redis, and one for jobs, all started as programs.
+
+What one process does must count on all of them with the next click; a Redis that lost its data begins a new epoch; everything that
+was accepted is in the change log.
+"""
+
+from __future__ import annotations
+
+import base64
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from examples.partner_client import ApiRefused, PartnerClient, Visitor
+from hub.wiring import Hub, wire
+from idp.actor import System
+from idp.changelog import Verdict, verify
+from idp.directory.api_keys import KeyPolicies
+from idp.settings import load
+from tests.conftest import StartProcess
+from tests.processes import clean_environment, free_port
+from tests.servers import RedisServer
+
+DATA = Path(__file__).resolve().parents[2] / "examples" / "data"
+ACTOR = System("test")
+FRAME = {"Sec-Fetch-Dest": "iframe"}
+WORKERS = 2
+CLICKS = 12
+"""So many requests, each over a connection of its own, reach every worker."""
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Production:
+    """Two billers on real stores, served by `WORKERS` processes. `hub` is one more process: this one."""
+
+    hub: Hub
+    port: int
+    keys: dict[str, str]
+
+    def token(self, slug: str, user: str) -> str:
+        """A token, by a connection of its own."""
+        client = PartnerClient(f"http://api.hub.localhost:{self.port}", self.keys[slug])
+        try:
+            answer = client.call("POST", "/remote-authentication/authenticate", {"UserName": user})
+        finally:
+            client.close()
+        return str(answer["RemoteAuthenticationToken"])
+
+    def enter(self, slug: str, user: str) -> tuple[Visitor, str]:
+        """A browser with a session in a frame, and the address of its bills."""
+        form = {"RemoteAuthenticationToken": self.token(slug, user), "ViewMode": "1", "RedirectID": "6"}
+        host = f"http://{slug}.hub.localhost:{self.port}"
+        browser = Visitor()
+        page = browser.post(f"{host}/b/{slug}/sso/connect", form, FRAME)
+        assert page.status_code == 200
+        path = next(part for each in page.text.split('href="')[1:] if "/a/" in (part := each.split('"')[0]))
+        return browser, host + path
+
+    def clicks(self, browser: Visitor, url: str) -> set[int]:
+        """The statuses of `CLICKS` requests for a page, over connections of their own."""
+        return {browser.get(url, {**FRAME, "Connection": "close"}).status_code for _ in range(CLICKS)}
+
+
+@pytest.fixture(scope="module")
+def production(module_postgres_url: str, redis_server: RedisServer, start_module_process: StartProcess) -> Iterator[Production]:
+    redis_server.flush()
+    port = free_port()
+    settings = {
+        "IDHUB_DATABASE_URL": module_postgres_url,
+        "IDHUB_KEYVALUE_URL": redis_server.url,
+        "IDHUB_MASTER_KEY": base64.b64encode(b"production-like-key-of-32-bytes!").decode(),
+        "IDHUB_PORTAL_DOMAIN": f"hub.localhost:{port}",
+        "IDHUB_PUBLIC_SCHEME": "http",
+        "IDHUB_ALLOW_LOOPBACK_ORIGINS": "true",
+        "IDHUB_LISTEN": f"127.0.0.1:{port}",
+        "IDHUB_WORKERS": str(WORKERS),
+        "IDHUB_THREADS": "4",
+        "IDHUB_DATABASE_POOL": "6",
+        "IDHUB_LOG_LEVEL": "warning",
+    }
+    hub = wire(load(settings))
+    keys = _fill(hub)
+    environment, program = clean_environment(settings), [sys.executable, "-m", "hub.cli"]
+    start_module_process("serve", [*program, "serve"], environment=environment, ready_url=f"http://127.0.0.1:{port}/readyz")
+    start_module_process("worker", [*program, "worker"], environment=environment)
+    yield Production(hub, port, keys)
+    hub.close()
+
+
+def _fill(hub: Hub) -> dict[str, str]:
+    hub.partners.create(ACTOR, "r", slug="harborlight", name="Harborlight")
+    guid = UUID("d99eda17-2af5-5ac0-ae88-9a0d9422bc15")
+    riverbend = hub.billers.create(ACTOR, "r", bid=9001, slug="riverbend", dba="Riverbend", guid=guid)
+    with (DATA / "9001_11202026.bif").open("rb") as file:
+        assert hub.invoice_import.run(ACTOR, "r", riverbend, file, "9001_11202026.bif").state == "done"
+    prairie = hub.billers.create(ACTOR, "r", bid=9002, slug="prairie", dba="Prairie")
+    hub.customers.create(ACTOR, "r", prairie, "20001", name="Prairie Rose Diner")
+    keys = {}
+    for biller in (riverbend, prairie):
+        issued = hub.api_keys.issue(
+            ACTOR,
+            "r",
+            bid=biller.bid,
+            partner_slug="harborlight",
+            policies=KeyPolicies(account_proof=("cis",)),
+            frame_origins=["http://partner.localhost:8090"],
+        )
+        keys[biller.slug] = issued.secret
+    return keys
+
+
+@pytest.fixture
+def registered(production: Production) -> Production:
+    """avery on an account of each biller: two users of one name who have nothing to do with each other."""
+    for slug, account in (("riverbend", "1001-01"), ("prairie", "20001")):
+        client = PartnerClient(f"http://api.hub.localhost:{production.port}", production.keys[slug])
+        client.hand_over("avery", "avery@example.com", account)
+        client.close()
+    return production
+
+
+def _user_id(production: Production, bid: int) -> UUID:
+    return next(user.id for user in production.hub.users.list_page(bid) if user.user_name == "avery")
+
+
+def test_a_session_is_good_on_every_worker(registered: Production) -> None:
+    for slug in ("riverbend", "prairie"):
+        browser, bills = registered.enter(slug, "avery")
+        assert registered.clicks(browser, bills) == {200}
+        browser.close()
+
+
+def test_revoking_a_user_in_one_process_ends_its_sessions_on_every_worker_and_those_of_no_other_biller(
+    registered: Production,
+) -> None:
+    river, river_bills = registered.enter("riverbend", "avery")
+    prairie, prairie_bills = registered.enter("prairie", "avery")
+    assert registered.clicks(river, river_bills) == {200}
+    registered.hub.users.revoke(ACTOR, "r", 9001, _user_id(registered, 9001))
+    assert registered.clicks(river, river_bills) == {401}
+    assert registered.clicks(prairie, prairie_bills) == {200}
+
+
+def test_a_disabled_user_is_refused_by_every_worker_though_each_had_it_cached(registered: Production) -> None:
+    for _ in range(CLICKS):
+        registered.token("riverbend", "avery")
+    user_id = _user_id(registered, 9001)
+    registered.hub.users.change(ACTOR, "r", 9001, user_id, disabled=True)
+    for _ in range(CLICKS):
+        with pytest.raises(ApiRefused) as refused:
+            registered.token("riverbend", "avery")
+        assert refused.value.problem["Code"] == "UserDisabled"
+    registered.hub.users.change(ACTOR, "r", 9001, user_id, disabled=False)
+    assert all(registered.token("riverbend", "avery") for _ in range(CLICKS))
+
+
+def test_a_revoked_key_is_refused_by_every_worker_and_ends_what_it_began(registered: Production) -> None:
+    issued = registered.hub.api_keys.issue(
+        ACTOR, "r", bid=9001, partner_slug="harborlight", frame_origins=["http://partner.localhost:8090"]
+    )
+    second = Production(registered.hub, registered.port, {"riverbend": issued.secret})
+    browser, bills = second.enter("riverbend", "avery")
+    assert second.clicks(browser, bills) == {200}
+    registered.hub.api_keys.revoke(ACTOR, "r", 9001, issued.key.id)
+    assert second.clicks(browser, bills) == {401}
+    for _ in range(CLICKS):
+        with pytest.raises(ApiRefused) as refused:
+            second.token("riverbend", "avery")
+        assert refused.value.status == 401
+
+
+def test_a_redis_that_lost_its_data_signs_everybody_out_and_the_hub_goes_on_by_itself(
+    registered: Production, redis_server: RedisServer
+) -> None:
+    browser, bills = registered.enter("riverbend", "avery")
+    redis_server.stop()
+    assert registered.clicks(browser, bills) == {503}
+    redis_server.start()
+    _until(lambda: registered.clicks(browser, bills) == {401})
+    again, bills = registered.enter("riverbend", "avery")
+    assert registered.clicks(again, bills) == {200}
+
+
+def test_the_worker_seals_what_every_process_wrote_and_the_chain_is_sound(registered: Production) -> None:
+    registered.token("riverbend", "avery")
+
+    def verdict() -> Verdict:
+        with registered.hub.database.read() as stores:
+            return verify(stores.seals, lambda token: registered.hub.signing_keys.check("checkpoint", token))
+
+    _until(lambda: verdict().unsealed == 0)
+    found = verdict()
+    assert found.sealed > 0
+    assert found.findings == ()
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < give_up, "it never happened"
+        time.sleep(0.1)

@@ -1,0 +1,138 @@
+"""A browser that is none, for the flows: keeps every cookie as it was set, and says of itself what Chromium would.
+
+Visitor    one browser: sends `Sec-Fetch-Dest`, `Origin` and the cookies of the host; follows nothing
+Answer     what came, with the few things that tests look at
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.cookies import Morsel, SimpleCookie
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
+
+from werkzeug.datastructures import Headers
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+FULL, FRAME, SILENT = "document", "iframe", ""
+"""What a browser says it loads for; SILENT: one without Fetch Metadata."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came over the wire. `cookies` holds the Set-Cookie lines, read."""
+
+    status: int
+    headers: Headers
+    text: str
+    cookies: Mapping[str, Morsel[str]]
+
+    @property
+    def location(self) -> str:
+        return self.headers.get("Location", "")
+
+    @property
+    def csp(self) -> dict[str, str]:
+        """The Content-Security-Policy by directive."""
+        parts = (part.strip().partition(" ") for part in self.headers.get("Content-Security-Policy", "").split(";"))
+        return {name: value for name, _, value in parts}
+
+    @property
+    def reference(self) -> str:
+        """The reference on a refusal or problem page, "" when there is none."""
+        found = re.search(r'data-reference="([^"]+)"', self.text)
+        return found[1] if found else ""
+
+    @property
+    def csrf(self) -> str:
+        """The form token of a portal page."""
+        found = re.search(r'name="csrf_token" value="([0-9a-f]+)"', self.text)
+        assert found, "no form on this page"
+        return found[1]
+
+    def links(self) -> list[str]:
+        """The portal pages that this one leads to, each once, in order."""
+        return list(dict.fromkeys(re.findall(r'href="(/b/[^"]+/a/[^"]+)"', self.text)))
+
+
+@dataclass(slots=True)
+class Visitor:
+    """One browser. `dest` is what it says it loads for; `peer` is the address that it comes from."""
+
+    app: WSGIApplication
+    dest: str = FULL
+    peer: str = "203.0.113.7"
+    jars: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
+        """A GET, with the cookies of the host."""
+        return self._send("GET", url, None, None, headers)
+
+    def post(
+        self,
+        url: str,
+        form: Mapping[str, str] | list[tuple[str, str]],
+        *,
+        origin: str | None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """A form POST from a page of `origin` (None: a client that says nothing)."""
+        return self._send("POST", url, form, origin, headers)
+
+    def framed(self) -> Visitor:
+        """The same browser, with the same cookies, loading a frame."""
+        return Visitor(self.app, FRAME, self.peer, self.jars)
+
+    def cookie(self, url: str, name: str) -> str | None:
+        """What the browser holds under a name."""
+        return self.jars.get(urlsplit(url).netloc, {}).get(name)
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        form: Mapping[str, str] | list[tuple[str, str]] | None,
+        origin: str | None,
+        headers: Mapping[str, str] | None,
+    ) -> Answer:
+        parts = urlsplit(url)
+        jar = self.jars.setdefault(parts.netloc, {})
+        sent = Headers({"Host": parts.netloc})
+        if self.dest:
+            sent["Sec-Fetch-Dest"] = self.dest
+        if origin is not None:
+            sent["Origin"] = origin
+        if jar:
+            sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in jar.items())
+        for name, value in (headers or {}).items():
+            sent[name] = value
+        pairs = list(form.items()) if isinstance(form, Mapping) else form or []
+        builder = EnvironBuilder(
+            path=parts.path,
+            base_url=f"http://{parts.netloc}",
+            query_string=parts.query,
+            method=method,
+            headers=sent,
+            data=urlencode(pairs) if method == "POST" else None,
+            content_type=sent.get("Content-Type", "application/x-www-form-urlencoded") if method == "POST" else None,
+            environ_base={"REMOTE_ADDR": self.peer},
+        )
+        try:
+            body, status, answered = run_wsgi_app(self.app, builder.get_environ())
+            text = b"".join(body).decode()
+        finally:
+            builder.close()
+        cookies: dict[str, Morsel[str]] = {}
+        for line in answered.getlist("Set-Cookie"):
+            # http.cookies of Python 3.11 does not know Partitioned; it is looked at in the raw line.
+            for name, morsel in SimpleCookie(line.replace("; Partitioned", "")).items():
+                cookies[name] = morsel
+                jar[name] = morsel.value
+                if morsel["max-age"] == "0" or not morsel.value:
+                    del jar[name]
+        return Answer(int(status.split()[0]), answered, text, cookies)
