@@ -54,8 +54,22 @@ def code(customer: Customer, digest: str, login_type: LoginType = LoginType.OWNE
 def invoice(customer: Customer, number: str = "A-1", issued_on: date = date(2031, 4, 1), kind: str = "") -> Invoice:
     lines = (InvoiceLine("Water", Decimal("4.25"), 1000),)
     return Invoice(
-        new_id(), customer.bid, customer.id, number, "R", UUID(int=1), kind, issued_on, issued_on, 1000, 0, "USD", {4: "L"}, lines, START
-    )  # fmt: skip
+        id=new_id(),
+        bid=customer.bid,
+        customer_id=customer.id,
+        number=number,
+        record_type="R",
+        format_guid=UUID(int=1),
+        invoice_type=kind,
+        issued_on=issued_on,
+        due_on=issued_on,
+        total_minor=1000,
+        past_due_minor=0,
+        currency="USD",
+        customs={4: "L"},
+        lines=lines,
+        created_at=START,
+    )
 
 
 class TestCustomers:

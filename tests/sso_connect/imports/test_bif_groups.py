@@ -20,6 +20,7 @@ from sso_connect.imports.bif import (
     Rules,
     check,
     groups,
+    repeated_accounts,
 )
 from sso_connect.imports.bif_values import Unreadable, parse_meters
 from tests.sso_connect.imports.bif_files import (
@@ -187,6 +188,57 @@ class TestTwice:
         assert all(isinstance(group, Group) for group in groups(file, DEFAULT))
         _, second = groups(file, DEFAULT, Rules(account_key=lambda number: number.replace("-", "")))
         assert isinstance(second, BadGroup)
+
+
+class TestRules:
+    def test_what_the_billers_rules_refuse_is_a_fault_of_its_cell(self) -> None:
+        def account_key(number: str) -> str:
+            raise ValueError(number)
+
+        def check_custom(number: int, text: str) -> None:
+            if number == 9 and text != "fine":
+                raise ValueError("is not fine")
+
+        file = file_of(ih(Custom9="bad", Custom10="bad"), cr(), detail())
+        (group,) = groups(file, DEFAULT, Rules(account_key, check_custom))
+        assert isinstance(group, BadGroup)
+        assert group.faults == (
+            Fault(2, "Custom9", "is not fine"),
+            Fault(3, "AccountNumber", "is no account number of this biller"),
+        )
+
+    def test_a_group_carries_the_canonical_account(self) -> None:
+        (group,) = groups(file_of(ih(), cr(), detail()), DEFAULT, Rules(account_key=str.lower))
+        assert isinstance(group, Group)
+        assert group.account_key == "1001-01"
+
+
+class TestRepeated:
+    def file(self) -> io.BytesIO:
+        """Three invoices of 1001-01, the second bad, in two spellings; one of 1001-02."""
+        return file_of(
+            *(ih(), cr(), detail()),
+            *(ih(InvoiceNumber="A-2"), cr(AccountNumber="1001-02"), detail()),
+            *(ih(InvoiceNumber="A-3", Custom10=""), cr(AccountNumber=" 100101 "), detail(), detail()),
+            *(ih(InvoiceNumber="A-4"), cr(AccountNumber="1001-01"), detail()),
+            count=4,
+            total="40.00",
+        )
+
+    RULES = Rules(account_key=lambda number: number.replace("-", ""))
+
+    def test_accounts_with_several_invoices_are_found_good_or_bad(self) -> None:
+        assert repeated_accounts(self.file(), DEFAULT, self.RULES) == {"100101"}
+        assert repeated_accounts(self.file(), DEFAULT) == {"1001-01"}
+
+    def test_an_account_without_a_number_is_none(self) -> None:
+        empty = cr(AccountNumber="")
+        assert repeated_accounts(file_of(ih(), empty, detail(), ih(), empty, detail()), DEFAULT) == frozenset()
+
+    def test_only_the_invoices_of_the_named_accounts_are_read(self) -> None:
+        everything = list(groups(self.file(), DEFAULT, self.RULES))
+        some = list(groups(self.file(), DEFAULT, self.RULES, accounts={"100101"}))
+        assert some == [everything[0], everything[2], everything[3]]
 
 
 class TestValues:
