@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import tempfile
 import time
 from pathlib import Path
+from types import FrameType
 
 import click
 from rich.console import Console
@@ -58,6 +60,9 @@ def _serve(console: Console, folder: Path, port: int, partner_port: int) -> None
     if folder.exists() and not (folder / "master.key").exists() and any(folder.iterdir()):
         raise click.ClickException(f"{folder} holds something else than an earlier demo: choose another with --dir")
     shutil.rmtree(folder, ignore_errors=True)
+    # A shell starts what runs in the background with SIGINT ignored, and `kill` sends SIGTERM: both stop the demo.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     with DemoSite(folder.resolve(), port, partner_port) as site:
         console.print("Setting up: two utilities from their invoice files, a partner with a key for each, six payers ...")
         prepared = site.prepare()
@@ -71,6 +76,10 @@ def _serve(console: Console, folder: Path, port: int, partner_port: int) -> None
             console.print("\nStopping ...")
             return
         raise DemoFailedError(f"a process ended by itself; see the logs in {site.folder}")
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _tell(console: Console, site: DemoSite, prepared: Prepared) -> None:

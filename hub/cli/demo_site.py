@@ -166,11 +166,11 @@ class DemoSite:
 
     def start(self, name: str, *command: str, ready: str) -> None:
         """Start a process and wait until `ready` (a URL on this machine, or "") answers 200."""
-        log = (self.folder / f"{name}.log").open("wb")
         clean = {name: value for name, value in os.environ.items() if not name.startswith("IDHUB_")}
-        process = subprocess.Popen(  # noqa: S603  (our own programs)
-            [sys.executable, "-m", *command], env=clean | self.environment(), stdout=log, stderr=subprocess.STDOUT
-        )
+        with (self.folder / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(  # noqa: S603  (our own programs)
+                [sys.executable, "-m", *command], env=clean | self.environment(), stdout=log, stderr=subprocess.STDOUT
+            )
         self._processes.append(process)
         if ready:
             self._wait(name, process, ready)

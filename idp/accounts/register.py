@@ -227,7 +227,7 @@ class _Call:
                 return standing, None
         proved = self.key is None or bool(self.key.policies.account_proof)
         asked = account.login_type or self.named.wanted.login_type
-        match grant(self.biller.policies, asked, others=len(ties), proved=proved):
+        match grant(self.biller.policies, asked, others=len(ties), proved=proved, by_staff=self.key is None):
             case Refused(status=status):
                 return Item(account.account_number, status), None
             case given:

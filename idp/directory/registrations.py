@@ -67,13 +67,13 @@ class Refused:
     status: str
 
 
-def grant(policies: Policies, asked: LoginType, others: int, *, proved: bool) -> Grant | Refused:
+def grant(policies: Policies, asked: LoginType, others: int, *, proved: bool, by_staff: bool) -> Grant | Refused:
     """The login type of a newcomer without a role code.
 
     `others`: registered users of the account besides the newcomer (a ghost is none). `proved`: the caller may state that the
-    person has proved the account (`account_proof`).
+    person has proved the account (`account_proof`). `by_staff`: the biller itself registers somebody, and needs no code for that.
     """
-    if policies.role_codes == "required":
+    if policies.role_codes == "required" and not by_staff:
         return Refused("RoleCodeRequired")
     if others and not policies.multi_user:
         return Refused("AccountAlreadyRegistered")

@@ -51,7 +51,7 @@ class TokenExpired(Expired):
 
     code = "TokenExpired"
     public = "This link has expired."
-    fix = "Call Remote Authentication again; the reference shows when and by what the token ended."
+    fix = "Call Remote Authentication again; the reference shows by what the token ended."
 
 
 class TokenSpent(Spent):
