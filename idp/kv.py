@@ -71,6 +71,8 @@ class Put:
     watch: tuple[str, ...] = ()
     parent: int | None = None
     absent: bool = False
+    linger: timedelta = timedelta(0)
+    """So long after its time a record is still told of (`Gone` with its value): a refusal can say what it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,7 @@ class Stale:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """No live record: never there or over (`value` None), ended by a mark (`ended_by`), or taken before (`spent`)."""
+    """No live record: taken before (`spent`), ended by a mark (`ended_by`), past its time but lingering (`value`), or nothing."""
 
     spent: bool = False
     ended_by: str | None = None

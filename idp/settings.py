@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -34,10 +34,15 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="IDHUB_", extra="forbid", frozen=True)
 
-    database_url: str = Field("sqlite:///var/hub.sqlite3", description="SQLAlchemy URL: sqlite:///PATH or postgresql+psycopg://...")
+    database_url: str = Field(
+        "sqlite:///var/hub.sqlite3",
+        description="SQLAlchemy URL: sqlite:///PATH or postgresql+psycopg://...",
+        repr=False,
+    )
     keyvalue_url: str = Field(
         "sqlite:///var/keyvalue.sqlite3",
         description="sqlite:///PATH, redis://..., rediss://... or unix://PATH",
+        repr=False,
     )
     master_key: SecretStr | None = Field(
         None,
@@ -77,6 +82,18 @@ class Settings(BaseSettings):
 
     log_format: Literal["json", "text"] = Field("json", description="json for machines, text for people")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="From this level on")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  (a signature of pydantic-settings)
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load` found: pydantic's own reader would want lists as JSON, and look past the given environment."""
+        return (init_settings,)
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

@@ -48,6 +48,8 @@ SESSION_ABSOLUTE = timedelta(hours=8)
 SINGLE_USE_LIFETIME = timedelta(minutes=20)
 _PREFIXES = {"session": "idht_", "single_use": "idho_"}
 _TOMBSTONE = timedelta(hours=8)
+_LINGER = timedelta(hours=1)
+"""So long a token past its time is still told as expired, with whose it was; links that are older were never in a live page."""
 _TRIES = 4
 
 
@@ -142,7 +144,9 @@ class Tokens:
                     raise CredentialsRefused("the key must present the payer's password")
                 entry = self._payers.named(key, assertion.names)
                 if fresh:
-                    entry = self._payers.reload(key.bid, entry.value.user.id) or entry
+                    # Named again after it: the user that the stale record was about may have given the name up.
+                    self._payers.reload(key.bid, entry.value.user.id)
+                    entry = self._payers.named(key, assertion.names)
                 if entry.value.user.disabled:
                     raise UserDisabled(str(entry.value.user.id))
                 number = assertion.account_number
@@ -240,7 +244,9 @@ class Tokens:
             return Rejected(TokenSpent("presented again; what came of the first use was ended"), facts)
         if gone.ended_by is not None:
             return Rejected(TokenExpired("revoked, or its session was signed out"), facts)
-        return Rejected(TokenUnknown("never issued here, past its lifetime, or of an older epoch"), facts)
+        if facts is not None:
+            return Rejected(TokenExpired("past its lifetime"), facts)
+        return Rejected(TokenUnknown("never issued here, long past its lifetime, or of an older epoch"), None)
 
     def _checked_key(self, held: HeldKey, scope: Scope | None = Scope.SSO) -> ApiKey:
         now = self._clock.now()
@@ -303,6 +309,7 @@ def _put(token: str, held: Cached[HeldKey], entry: Cached[PayerRecord], assertio
         absolute=None if single else SESSION_ABSOLUTE,
         unless=(_ended(token_id),),
         watch=(*held.stamps, *entry.stamps),
+        linger=_LINGER,
     )
 
 

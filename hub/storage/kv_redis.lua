@@ -2,7 +2,7 @@
 --
 -- KEYS[1] the marker of the epoch. ARGV: the marker that the caller knows, the key prefix of that epoch, a nonce (the source of
 -- all chance here: Redis seeds math.random alike for every script), then the steps, each an operation and its arguments:
---   L key interval_us full_us                     P key value idle_ms absolute_ms|-1 absent parent|-1 n unless.. n watch..
+--   L key interval_us full_us                     P key value idle_ms absolute_ms|-1 absent linger_ms parent|-1 n unless.. n watch..
 --   E n name version ..                           R key slide optional          T key tombstone_ms
 --   M key ms       D key       C key ms           N hold_ms|0 n name ..         K n name ..
 -- Answers nil when the marker is another one (nothing is done then), else { stopped_at|-1, stop|nil, result, .. }:
@@ -14,8 +14,8 @@
 -- no, only what is staged as `sure`: used-up limits, counts, and stamps that somebody has now seen.
 --
 -- Keys behind the prefix: r: record, m: mark (its end), s: stamp, l: limit (the bucket's full time, microseconds), c: counter.
--- Record: msgpack {value, created_ms, idle_ms, last_ms, parent, {unless}, {watch}, spent, expires_ms}. It says its end itself,
--- because PTTL counts from another moment than TIME and would be a millisecond off.
+-- Record: msgpack {value, created_ms, idle_ms, last_ms, parent, {unless}, {watch}, spent, expires_ms, linger_ms}. It says its end
+-- itself, because PTTL counts from another moment than TIME and would be a millisecond off; and because it may linger behind it.
 -- Stamp: ten digits of the second it was written, then the version; held: "~" and the ends of all holds, in milliseconds.
 
 local call, sub = redis.call, string.sub
@@ -121,7 +121,7 @@ local function alive(key)
   if not raw then return nil, { 0, 0, false, false, false } end
   local record = cmsgpack.unpack(raw)
   local mark = ended_by(record[6])
-  if record[8] or mark then return nil, { 0, record[8] and 1 or 0, mark, record[1], record[5] } end
+  if record[8] or mark or record[9] <= now then return nil, { 0, record[8] and 1 or 0, mark, record[1], record[5] } end
   return record
 end
 
@@ -186,9 +186,9 @@ while at <= #ARGV do
   elseif op == 'P' then
     key = prefix .. 'r:' .. key
     local value, idle, absolute = ARGV[at + 2], tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
-    local absent, parent = ARGV[at + 5] == '1', tonumber(ARGV[at + 6])
+    local absent, linger, parent = ARGV[at + 5] == '1', tonumber(ARGV[at + 6]), tonumber(ARGV[at + 7])
     local unless, watch
-    unless, at = names(at + 7)
+    unless, at = names(at + 8)
     watch, at = names(at)
     local origin = false
     if absent then
@@ -206,7 +206,7 @@ while at <= #ARGV do
     if not stop then
       local last = now + (absolute >= 0 and absolute or idle)
       local expires = math.min(now + idle, last)
-      stage(key, cmsgpack.pack({ value, now, idle, last, origin, unless, watch, false, expires }), expires)
+      stage(key, cmsgpack.pack({ value, now, idle, last, origin, unless, watch, false, expires, linger }), expires + linger)
       result = expires
     end
 
@@ -219,7 +219,7 @@ while at <= #ARGV do
       local expires = math.min(now + record[3], record[4])
       if slide and expires > record[9] then
         record[9] = expires
-        stage(key, cmsgpack.pack(record), expires)
+        stage(key, cmsgpack.pack(record), expires + record[10])
       end
       parents[index] = record
       result = told(record)

@@ -313,7 +313,7 @@ def _program(steps: tuple[Step, ...]) -> list[str]:
                     program += stamp
             case Put():
                 program += ("P", step.key, step.value, _ms(step.idle))
-                program += ("-1" if step.absolute is None else _ms(step.absolute), "1" if step.absent else "0")
+                program += ("-1" if step.absolute is None else _ms(step.absolute), "1" if step.absent else "0", _ms(step.linger))
                 program += ("-1" if step.parent is None else str(step.parent), str(len(step.unless)), *step.unless)
                 program += (str(len(step.watch)), *step.watch)
             case Read():

@@ -28,7 +28,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -222,15 +222,17 @@ class _Stored:
     parent: str | None
     unless: tuple[str, ...]
     watch: tuple[str, ...]
+    expires: int
+    linger: int
     spent: bool = False
 
-    def body(self, *, spent: bool = False) -> str:
-        return json.dumps([self.value, self.created, self.idle, self.last, self.parent, self.unless, self.watch, spent])
+    def body(self) -> str:
+        return json.dumps([getattr(self, name) for name in self.__slots__])
 
     @classmethod
     def read(cls, body: str) -> _Stored:
-        value, created, idle, last, parent, unless, watch, spent = json.loads(body)
-        return cls(value, created, idle, last, parent, tuple(unless), tuple(watch), spent)
+        value, created, idle, last, parent, unless, watch, expires, linger, spent = json.loads(body)
+        return cls(value, created, idle, last, parent, tuple(unless), tuple(watch), expires, linger, spent)
 
 
 class _Transaction:
@@ -324,9 +326,9 @@ class _Transaction:
             watch = tuple(dict.fromkeys(parent.watch + watch))
         idle = max(0, milliseconds(step.idle))
         last = self._now + idle if step.absolute is None else self._after(step.absolute)
-        record = _Stored(step.value, self._now, idle, last, origin, unless, watch)
-        expires = min(self._now + idle, last)
-        self._stage(key, record.body(), expires)
+        expires, linger = min(self._now + idle, last), max(0, milliseconds(step.linger))
+        record = _Stored(step.value, self._now, idle, last, origin, unless, watch, expires, linger)
+        self._stage(key, record.body(), expires + linger)
         return Written(instant(expires))
 
     def _read(self, index: int, step: Read) -> Record | Gone:
@@ -337,11 +339,11 @@ class _Transaction:
             if step.optional:
                 return record
             raise _StoppedError(record)
-        known = self._fetch(key)
         expires = min(self._now + record.idle, record.last)
-        if step.slide and known and expires > known.expires:
-            self._stage(key, record.body(), expires)
-        return self._told(key, record)
+        if step.slide and expires > record.expires:
+            record = replace(record, expires=expires)
+            self._stage(key, record.body(), expires + record.linger)
+        return self._told(record)
 
     def _take(self, index: int, step: Take) -> Record:
         key = "r:" + step.key
@@ -349,8 +351,8 @@ class _Transaction:
         if isinstance(record, Gone):
             raise _StoppedError(record)
         self._parents[index] = record
-        told = self._told(key, record)
-        self._stage(key, record.body(spent=True), self._after(step.tombstone))
+        told = self._told(record)
+        self._stage(key, replace(record, spent=True).body(), self._after(step.tombstone))
         return told
 
     def _alive(self, key: str) -> _Stored | Gone:
@@ -359,15 +361,13 @@ class _Transaction:
             return Gone()
         record = _Stored.read(entry.body)
         mark = next((name for name in record.unless if self._fetch("m:" + name)), None)
-        if record.spent or mark is not None:
+        if record.spent or mark is not None or record.expires <= self._now:
             return Gone(record.spent, mark, record.value, record.parent)
         return record
 
-    def _told(self, key: str, record: _Stored) -> Record:
-        entry = self._fetch(key)
-        expires = entry.expires if entry else record.last
+    def _told(self, record: _Stored) -> Record:
         stamps = self._versions(record.watch)
-        return Record(record.value, instant(expires), instant(record.created), stamps, record.parent)
+        return Record(record.value, instant(record.expires), instant(record.created), stamps, record.parent)
 
     # --- stamps ---
 

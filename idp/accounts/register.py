@@ -168,7 +168,7 @@ class _Call:
             self._add_user(user)
         for registration, customer in fresh:
             self._add(user, registration, customer)
-        if known is not None or fresh:
+        if any(item.login_type is not None for item in items):
             self._note_partner(user)
             return Registered(user, tuple(items))
         return Registered(None, tuple(items))

@@ -24,7 +24,8 @@ def account_key(profile: AccountProfile, account_number: str) -> str:
     if profile == "digits_only":
         key = _NOT_DIGITS.sub("", account_number)
     else:
-        key = unicodedata.normalize("NFC", account_number).strip().upper()
+        upper = unicodedata.normalize("NFC", account_number).strip().upper()
+        key = unicodedata.normalize("NFC", upper)  # again: upper case takes some letters apart
     if not key or len(key) > 50 or not key.isprintable():
         raise ValueError("an account number has 1 to 50 printable characters")
     return key

@@ -171,13 +171,24 @@ class Payers:
             raise InvalidFields(fields=[FieldError("LoginGUID", "name a user: LoginGUID, PartnerUserID, UserName or EmailAddress")])
         wanted = canonical_names(names)
         ids = self._candidates(key, wanted)
-        # A stale record may only ever say yes (the caller's Expect finds that out); a no is said from a fresh one.
-        for read in (self.cached, self.reload):
-            found = [entry for user_id in ids if (entry := read(key.bid, user_id)) is not None]
-            fits = [entry for entry in found if _fits(entry.value, key, wanted) and may_speak_for(key, entry.value)]
-            if fits:
-                return fits
-        return []
+        fits = self._fitting(key, wanted, ids)
+        if not fits and (others := self._candidates(key, wanted)) != ids:
+            fits = self._fitting(key, wanted, others)  # the remembered id was that of a user who gave the name up
+        if len(fits) > 1:  # a refusal, which only fresh records may say
+            fresh = [entry for each in fits if (entry := self.reload(key.bid, each.value.user.id)) is not None]
+            fits = [entry for entry in fresh if _selects(entry.value, key, wanted)]
+        return fits
+
+    def _fitting(self, key: ApiKey, wanted: UserNames, ids: list[UUID]) -> list[Cached[PayerRecord]]:
+        """A stale record may only ever say yes (the caller's Expect finds that out); each no is said from a fresh one."""
+        fits: list[Cached[PayerRecord]] = []
+        for user_id in ids:
+            for read in (self.cached, self.reload):
+                entry = read(key.bid, user_id)
+                if entry is not None and _selects(entry.value, key, wanted):
+                    fits.append(entry)
+                    break
+        return fits
 
     def _candidates(self, key: ApiKey, names: UserNames) -> list[UUID]:
         """Ids by the most telling name. The others are checked against the record, whose stamps are checked in turn."""
@@ -245,6 +256,10 @@ def canonical_names(names: UserNames) -> UserNames:
     if faults:
         raise InvalidFields(fields=faults)
     return UserNames(names.login_guid, names.partner_user_id, user_name, email)
+
+
+def _selects(payer: PayerRecord, key: ApiKey, names: UserNames) -> bool:
+    return _fits(payer, key, names) and may_speak_for(key, payer)
 
 
 def _fits(payer: PayerRecord, key: ApiKey, names: UserNames) -> bool:

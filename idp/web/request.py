@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -75,7 +76,10 @@ class HubRequest(Request):
         referrer = self.headers.get("Referer")
         if not referrer:
             return None
-        parts = urlsplit(referrer)
+        try:
+            parts = urlsplit(referrer)
+        except ValueError:
+            return None
         return f"{parts.scheme}://{parts.netloc}".lower()
 
     def read_json(self) -> dict[str, Any]:
@@ -89,8 +93,10 @@ class HubRequest(Request):
             raise MalformedRequest("not UTF-8") from None
         except RecursionError:
             raise MalformedRequest("nested too deep") from None
-        except ValueError as fault:
+        except json.JSONDecodeError as fault:
             raise MalformedRequest(f"not JSON: {fault}") from None
+        except ValueError:
+            raise MalformedRequest("a number with too many digits") from None
         if not isinstance(value, dict):
             raise MalformedRequest("one JSON object is expected")
         _check_tree(value)
@@ -123,9 +129,12 @@ class HubRequest(Request):
         if (self.content_length or 0) > MOST_BODY_BYTES:
             raise BodyTooLarge(f"{self.content_length} bytes")
         try:
-            return self.get_data(cache=False)
+            raw = self.get_data(cache=False)
         except RequestEntityTooLarge:
             raise BodyTooLarge("body") from None
+        if self.content_length is None and len(raw) >= MOST_BODY_BYTES:
+            raise BodyTooLarge("body without length")  # the framework cuts such a body off at the limit and says nothing
+        return raw
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -146,15 +155,18 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_co
 
 
 def _check_tree(value: Any) -> None:
-    """Depth, and texts that no database or page can hold: NUL, lone surrogates."""
+    """Depth of objects and lists, and what no database or page can hold: NUL, lone surrogates, numbers beyond a float."""
     waiting: list[tuple[Any, int]] = [(value, 1)]
     while waiting:
         node, depth = waiting.pop()
-        if depth > MOST_JSON_DEPTH:
-            raise MalformedRequest("nested too deep")
         if isinstance(node, str):
             if _UNKEEPABLE.search(node):
                 raise MalformedRequest("a text with NUL or a lone surrogate")
+        elif isinstance(node, float):
+            if math.isinf(node):
+                raise MalformedRequest("a number that is too large")
+        elif isinstance(node, dict | list) and depth > MOST_JSON_DEPTH:
+            raise MalformedRequest("nested too deep")
         elif isinstance(node, dict):
             waiting += [(child, depth + 1) for child in node.values()] + [(name, depth) for name in node]
         elif isinstance(node, list):

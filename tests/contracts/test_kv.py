@@ -109,6 +109,29 @@ def test_a_record_without_any_lifetime_is_over_at_once(case: Case) -> None:
     assert gone(case.kv.transact(Read("k"))) == Gone()
 
 
+def test_a_record_that_lingers_is_gone_at_its_time_and_told_of_with_its_value(case: Case) -> None:
+    case.kv.transact(Put("k", "v", SOON, absolute=HOUR, linger=HOUR), put("parent", "mother"))
+    case.until(lambda: case.kv.transact(Read("k")).stop == Gone(value="v"), SOON)
+    assert gone(case.kv.transact(Take("k", HOUR))) == Gone(value="v")
+    assert went_through(case.kv.transact(Read("k", slide=True, optional=True))).results == (Gone(value="v"),)
+    went_through(case.kv.transact(Put("k", "new", HOUR, absent=True)))
+    assert record(case.kv.transact(Read("k"))).value == "new"
+
+
+def test_a_slide_moves_the_end_and_the_lingering_with_it(case: Case) -> None:
+    case.kv.transact(Put("k", "v", MINUTE, absolute=HOUR, linger=HOUR))
+    first = record(case.kv.transact(Read("k")))
+    assert first.expires_at == first.created_at + MINUTE
+    case.until(lambda: record(case.kv.transact(Read("k", slide=True))).expires_at > first.expires_at, SOON)
+
+
+def test_nothing_rests_on_a_record_that_only_lingers(case: Case) -> None:
+    case.kv.transact(Put("k", "v", timedelta(0), linger=HOUR))
+    outcome = case.kv.transact(Read("k", optional=True), Put("child", "c", HOUR, parent=0))
+    assert outcome.stop == Gone(value="v")
+    assert case.kv.transact(Read("child")).stop == Gone()
+
+
 def test_drop_removes_records_and_marks_and_nothing_else(case: Case) -> None:
     case.kv.transact(put("k", unless=("family",)), put("other"), Mark("family", HOUR), Count("k", HOUR))
     assert went_through(case.kv.transact(Drop("family"), Drop("never there"))).results == (Done(), Done())

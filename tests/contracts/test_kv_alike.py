@@ -57,6 +57,7 @@ steps = st.one_of(
         names,
         st.sampled_from([None, None, 0, 1, 2]),
         st.booleans(),
+        st.sampled_from([timedelta(0), HOUR]),
     ),
     st.builds(Read, keys, st.booleans(), st.sampled_from([True, True, False])),
     st.builds(Take, keys, lives),

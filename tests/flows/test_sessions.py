@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from idp.login.sessions import Opening
 from idp.opaque import new_id
 from tests.flows.visitor import FRAME, FULL, SILENT, Visitor
 from tests.flows.world import ACTOR, AMOUNTS, PRAIRIE, RIVERBEND, World
@@ -188,3 +191,22 @@ def test_the_cookie_of_one_biller_opens_nothing_at_another(world: World) -> None
     assert stray.get(there_url).status == 401
     assert stray.get(url.replace("riverbend", "prairie")).status == 401
     assert AMOUNTS[PRAIRIE] in there.get(there_url).text
+
+
+@pytest.mark.parametrize("params", [{"AccountNumber": "1002-01"}, {"ReturnUrl": "https://elsewhere.example/"}, {"ViewMode": "1"}])
+def test_a_hand_off_that_a_rule_refuses_leaves_no_session_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch, params: dict[str, Any]
+) -> None:
+    made: list[Opening] = []
+    opening = world.hub.sessions.opening
+
+    def noted(*arguments: Any, **more: Any) -> Opening:
+        made.append(opening(*arguments, **more))
+        return made[-1]
+
+    monkeypatch.setattr(world.hub.sessions, "opening", noted)
+    assert world.connect(world.visitor(), world.token(), **params).status == 403
+    assert world.connect(world.visitor(), world.token()).status == 303
+    refused, good = made
+    assert world.hub.sessions.find(refused.secret) is None
+    assert world.hub.sessions.find(good.secret) is not None

@@ -39,6 +39,8 @@ def test_a_session_token_slides_sixty_minutes_from_each_redemption(world: World)
         world.later(minutes=59, seconds=59)
         assert hand_off(world, token).status == 303
     world.later(minutes=60, seconds=1)
+    assert reason(world, hand_off(world, token), 410) == "TokenExpired"
+    world.later(hours=1)
     assert reason(world, hand_off(world, token), 401) == "TokenUnknown"
 
 
@@ -46,8 +48,8 @@ def test_a_session_token_ends_after_eight_hours_however_often_it_is_used(world: 
     token = world.token()
     for _ in range(15):
         world.later(minutes=32)
-        assert hand_off(world, token).status == (303 if world.clock.now().hour < 23 else 401)
-    assert reason(world, hand_off(world, token), 401) == "TokenUnknown"
+        assert hand_off(world, token).status == (303 if world.clock.now().hour < 23 else 410)
+    assert reason(world, hand_off(world, token), 410) == "TokenExpired"
 
 
 def test_a_single_use_token_is_good_for_twenty_minutes(world: World) -> None:
@@ -55,7 +57,7 @@ def test_a_single_use_token_is_good_for_twenty_minutes(world: World) -> None:
     world.later(minutes=19, seconds=59)
     assert hand_off(world, early).status == 303
     world.later(seconds=2)
-    assert reason(world, hand_off(world, late), 401) == "TokenUnknown"
+    assert reason(world, hand_off(world, late), 410) == "TokenExpired"
 
 
 def test_the_second_use_of_a_single_use_token_is_refused_and_ends_what_came_of_the_first(world: World) -> None:
