@@ -2,8 +2,8 @@
 
 One call does everything: `transact(*steps)` runs its steps in order, atomically, in ONE round trip (a Lua script on Redis, one
 BEGIN IMMEDIATE on SQLite). A step sees what the steps before it did. The first step that says no stops the transaction and
-NOTHING that came before it is written, not even a `Take`; only a `Limit` that passed and a `Count` stay counted (or whoever
-fails is never limited), and stamps made on first sight stay.
+NOTHING that came before it is written, not even a `Take`; only a `Limit` or `Attempt` that passed and a `Count` stay counted (or
+whoever fails is never limited), and stamps made on first sight stay.
 
 Records
     A record has a value (text; JSON by custom) and lives until `expires_at` = min(last slide + idle, absolute), by the store's
@@ -49,6 +49,22 @@ class Limit:
     key: str
     per_second: float
     burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One guess at something that people choose or copy from paper: a password, a role code.
+
+    The first `free` guesses pass; then each passes only after a delay that begins with `delay` and doubles up to `longest`; until
+    then the transaction stops with `Limited`. A guess is counted BEFORE it is judged, so that many at once are no way round it;
+    whoever guessed right does `Drop`. All is forgotten `window` after the last guess that passed.
+    """
+
+    key: str
+    free: int
+    delay: timedelta
+    longest: timedelta
+    window: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +122,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Remove a record or a mark; nothing happens when there is none."""
+    """Remove a record, a mark and the guesses counted under a key; nothing happens when there are none."""
 
     key: str
 
@@ -134,7 +150,7 @@ class Count:
     window: timedelta
 
 
-Step = Limit | Expect | Put | Read | Take | Mark | Drop | Renew | Look | Count
+Step = Limit | Attempt | Expect | Put | Read | Take | Mark | Drop | Renew | Look | Count
 
 
 # --- results, one per step, in order ---------------------------------------------------------------------------------------
@@ -175,7 +191,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """From `Count`: how many, this one included."""
+    """From `Count` and `Attempt`: how many, this one included."""
 
     count: int
 
@@ -190,7 +206,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Limited:
-    """The bucket is empty for `retry_after`."""
+    """The bucket is empty, or the next guess must wait, for `retry_after`; `full_in` until nothing of it is remembered."""
 
     retry_after: timedelta
     full_in: timedelta

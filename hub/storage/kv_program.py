@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from idp.kv import Limit, Put, Read, Step, Take
+from idp.kv import Attempt, Limit, Put, Read, Step, Take
 
 STAMP_LIFETIME = timedelta(days=1)
 """A stamp that nobody read or renewed for this long is forgotten, and made anew on the next sight."""
@@ -17,6 +17,7 @@ STAMP_LIFETIME = timedelta(days=1)
 STAMP_REFRESH = timedelta(hours=12)
 """A stamp older than this is written again when it is read: far from its end, and not at every read."""
 
+_LONGEST_DELAY = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _MICROSECOND = timedelta(microseconds=1)
@@ -43,6 +44,14 @@ def bucket(limit: Limit) -> tuple[int, int]:
     return interval, interval * limit.burst
 
 
+def delay_after(attempt: Attempt, count: int) -> timedelta:
+    """How long the guess after this one, the `count`th, must wait."""
+    if count < attempt.free:
+        return timedelta(0)
+    # Beyond 30 doublings the longest was reached long ago, and the product would leave the range of a timedelta.
+    return min(attempt.longest, attempt.delay * 2 ** min(count - attempt.free, 30))
+
+
 def check_program(steps: Sequence[Step]) -> None:
     """Raise ValueError for steps that no store can carry out: a mistake of the caller, found before anything is written."""
     for index, step in enumerate(steps):
@@ -52,3 +61,5 @@ def check_program(steps: Sequence[Step]) -> None:
                 raise ValueError(f"step {index}: parent {parent} is not an earlier Read or Take")
         elif isinstance(step, Limit) and not (step.per_second > 0 and step.burst >= 1):
             raise ValueError(f"step {index}: a limit needs a rate above 0 and a burst of at least 1")
+        elif isinstance(step, Attempt) and not (step.free >= 1 and timedelta(0) < step.delay <= step.longest <= _LONGEST_DELAY):
+            raise ValueError(f"step {index}: an attempt needs at least one free guess and delays of at most a day")

@@ -2,10 +2,12 @@
 --
 -- KEYS[1] the marker of the epoch. ARGV: the marker that the caller knows, the key prefix of that epoch, a nonce (the source of
 -- all chance here: Redis seeds math.random alike for every script), then the steps, each an operation and its arguments:
+--   A key free delay_ms longest_ms window_ms
 --   L key interval_us full_us                     P key value idle_ms absolute_ms|-1 absent linger_ms parent|-1 n unless.. n watch..
 --   E n name version ..                           R key slide optional          T key tombstone_ms
 --   M key ms       D key       C key ms           N hold_ms|0 n name ..         K n name ..
 -- Answers nil when the marker is another one (nothing is done then), else { stopped_at|-1, stop|nil, result, .. }:
+--   A count or stop {retry_ms, full_in_ms}
 --   L {remaining, full_in_us} or stop {retry_us, full_in_us}     E 1 or stop {version, ..}      P expires_ms or stop {1, value}
 --   R, T {1, value, expires_ms, created_ms, parent, name, version, ..} or {0, spent, ended_by, value, parent}
 --   C count        M, D, N 1        K {version, ..}
@@ -13,7 +15,8 @@
 -- First every step is decided against the store AND what the steps before it staged; then all is written, or, when a step said
 -- no, only what is staged as `sure`: used-up limits, counts, and stamps that somebody has now seen.
 --
--- Keys behind the prefix: r: record, m: mark (its end), s: stamp, l: limit (the bucket's full time, microseconds), c: counter.
+-- Keys behind the prefix: r: record, m: mark (its end), s: stamp, l: limit (the bucket's full time, microseconds), c: counter,
+-- t: attempts ("count until_ms forgotten_ms").
 -- Record: msgpack {value, created_ms, idle_ms, last_ms, parent, {unless}, {watch}, spent, expires_ms, linger_ms}. It says its end
 -- itself, because PTTL counts from another moment than TIME and would be a millisecond off; and because it may linger behind it.
 -- Stamp: ten digits of the second it was written, then the version; held: "~" and the ends of all holds, in milliseconds.
@@ -169,6 +172,23 @@ while at <= #ARGV do
       result = { math.floor((full - (after - now_us)) / interval), after - now_us }
     end
 
+  elseif op == 'A' then
+    key = prefix .. 't:' .. key
+    local free, delay, longest = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
+    local window = tonumber(ARGV[at + 5])
+    at = at + 6
+    local count, until_ms, forgotten = string.match(fetch(key) or '0 0 0', '^(%d+) (%d+) (%d+)$')
+    until_ms = tonumber(until_ms)
+    if until_ms > now then
+      stop = { until_ms - now, tonumber(forgotten) - now }
+    else
+      count = tonumber(count) + 1
+      until_ms = now
+      if count >= free then until_ms = now + math.min(longest, delay * 2 ^ math.min(count - free, 30)) end
+      stage(key, string.format('%.0f %.0f %.0f', count, until_ms, until_ms + window), until_ms + window, true)
+      result = count
+    end
+
   elseif op == 'E' then
     local list, known = {}, {}
     local last = at + 1 + 2 * tonumber(key)
@@ -255,6 +275,7 @@ while at <= #ARGV do
   elseif op == 'D' then
     stage(prefix .. 'r:' .. key, false, 0)
     stage(prefix .. 'm:' .. key, false, 0)
+    stage(prefix .. 't:' .. key, false, 0)
     at = at + 2
     result = 1
 

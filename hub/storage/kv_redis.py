@@ -38,6 +38,7 @@ from hub.storage.kv_program import bucket, check_program, instant, milliseconds
 from idp.errors import StoreUnavailable
 from idp.kv import (
     Allowance,
+    Attempt,
     Count,
     Counted,
     Done,
@@ -307,6 +308,9 @@ def _program(steps: tuple[Step, ...]) -> list[str]:
             case Limit():
                 interval, full = bucket(step)
                 program += ("L", step.key, str(interval), str(full))
+            case Attempt():
+                delays = (_ms(step.delay), _ms(step.longest), _ms(step.window))
+                program += ("A", step.key, str(step.free), *delays)
             case Expect():
                 program += ("E", str(len(step.stamps)))
                 for stamp in step.stamps.items():
@@ -361,7 +365,7 @@ def _result(step: Step, answer: Any) -> Result:
                 return _gone(answer)
             stamps = dict(zip(answer[5::2], answer[6::2], strict=True))
             return Record(answer[1], instant(answer[2]), instant(answer[3]), stamps, answer[4])
-        case Count():
+        case Count() | Attempt():
             return Counted(answer)
         case Mark() | Drop() | Renew():
             return Done()
@@ -371,6 +375,8 @@ def _stop(step: Step, answer: Any) -> Stop:
     match step:
         case Limit():
             return Limited(timedelta(microseconds=answer[0]), timedelta(microseconds=answer[1]))
+        case Attempt():
+            return Limited(timedelta(milliseconds=answer[0]), timedelta(milliseconds=answer[1]))
         case Expect():
             return Stale(dict(zip(step.stamps, answer, strict=True)))
         case Put() if answer[0]:

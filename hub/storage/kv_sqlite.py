@@ -38,6 +38,7 @@ from hub.storage.kv_program import (
     STAMP_REFRESH,
     bucket,
     check_program,
+    delay_after,
     instant,
     microseconds_since_1970,
     milliseconds,
@@ -46,6 +47,7 @@ from idp.clock import Clock, SystemClock
 from idp.errors import StoreUnavailable
 from idp.kv import (
     Allowance,
+    Attempt,
     Count,
     Counted,
     Done,
@@ -263,6 +265,8 @@ class _Transaction:
         match step:
             case Limit():
                 return self._limit(step)
+            case Attempt():
+                return self._attempt(step)
             case Expect():
                 return self._expect(step)
             case Put():
@@ -279,6 +283,7 @@ class _Transaction:
             case Drop():
                 self._staged["r:" + step.key] = None
                 self._staged["m:" + step.key] = None
+                self._staged["t:" + step.key] = None
                 return Done()
             case Renew():
                 for name in step.stamps:
@@ -307,6 +312,18 @@ class _Transaction:
         self._stage(key, str(after), math.ceil(after / 1000), sure=True)
         full_in = after - self._now_us
         return Allowance((full - full_in) // interval, timedelta(microseconds=full_in))
+
+    def _attempt(self, step: Attempt) -> Counted:
+        key = "t:" + step.key
+        known = self._fetch(key)
+        count, until = json.loads(known.body) if known else (0, 0)
+        if known and until > self._now:
+            wait = timedelta(milliseconds=until - self._now)
+            raise _StoppedError(Limited(wait, timedelta(milliseconds=known.expires - self._now)))
+        count += 1
+        until = self._after(delay_after(step, count))
+        self._stage(key, json.dumps([count, until]), until + milliseconds(step.window), sure=True)
+        return Counted(count)
 
     # --- records ---
 

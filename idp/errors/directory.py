@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from idp.errors.tree import Conflict, Denied, Invalid, NotFound
+from idp.errors.tree import Conflict, Denied, Expired, Invalid, NotFound
 
 
 class InvalidFile(Invalid):
@@ -123,6 +123,46 @@ class PartnerUserIdTaken(Conflict):
     code = "PartnerUserIdTaken"
     public = "This PartnerUserID belongs to another user."
     fix = "Send the PartnerUserID that the user was registered with, or none."
+
+
+class UserRequired(Conflict):
+    """An account was named instead of a user, and it has several users and no Owner."""
+
+    code = "UserRequired"
+    public = "This account has several users; name the one you mean."
+    fix = "Name the user by LoginGUID, PartnerUserID, UserName or EmailAddress; Retrieve Users lists the users of an account."
+
+
+class RolledBack(Conflict):
+    """A batch with `Atomic: true` in which an item failed: nothing of it was written."""
+
+    code = "RolledBack"
+    public = "One of the items failed, so nothing was changed."
+    fix = "Results names the item that failed and why; correct it, or send the batch without Atomic."
+
+
+class PasswordOwnedByPartner(Conflict):
+    """The password of the user belongs to another partner."""
+
+    code = "PasswordOwnedByPartner"
+    public = "This password is managed by another portal."
+    fix = "Only the partner that owns the password can change it; the biller can give the ownership back to the hub."
+
+
+class ConfirmationGone(Expired):
+    """A link in a mail that is unknown, past its time, or was answered before."""
+
+    code = "ConfirmationGone"
+    public = "This link has expired or was used already."
+    fix = "Repeat the call that asked for the confirmation: it sends a new mail."
+
+
+class InvoiceFileNotFound(NotFound):
+    """No uploaded invoice file with that id at this biller."""
+
+    code = "InvoiceFileNotFound"
+    public = "There is no such invoice file."
+    fix = "Use the id that the upload answered, with a key of the same biller."
 
 
 class AlreadyExists(Conflict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from idp.errors.tree import Denied, Internal, Invalid, NotFound, Throttled, Unavailable
+from idp.errors.tree import Conflict, Denied, Internal, Invalid, NotFound, Throttled, Unavailable
 
 
 class MalformedRequest(Invalid):
@@ -87,6 +87,38 @@ class RateLimited(Throttled):
     code = "RateLimited"
     public = "Too many requests."
     fix = "Wait for Retry-After seconds; RateLimit-* headers tell what is left. A higher rate is a setting of the key."
+
+
+class TooManyAttempts(Throttled):
+    """Too many wrong passwords or role codes by one caller at one user or account. Right ones of other callers still work."""
+
+    code = "TooManyAttempts"
+    public = "Too many wrong attempts. Please wait a little."
+    fix = "Wait for Retry-After seconds before you try again; each further wrong attempt doubles the wait."
+
+
+class Busy(Throttled):
+    """More passwords are being checked than there are cores for it. Everything else goes on."""
+
+    code = "Busy"
+    public = "We are very busy right now. Please try again in a moment."
+    fix = "Send the request again after Retry-After seconds."
+
+
+class IdempotencyKeyReused(Conflict):
+    """An Idempotency-Key that was sent before with another body."""
+
+    code = "IdempotencyKeyReused"
+    public = "This Idempotency-Key was used for another request."
+    fix = "Make a fresh Idempotency-Key for each new request; repeat a request with the very same body."
+
+
+class IdempotencyInProgress(Conflict):
+    """The request with this Idempotency-Key is being worked on."""
+
+    code = "IdempotencyInProgress"
+    public = "The same request is being worked on."
+    fix = "Wait a moment and send the request again with the same Idempotency-Key."
 
 
 class StoreUnavailable(Unavailable):

@@ -15,6 +15,7 @@ from hub.storage.kv_redis import RedisKeyValue
 from hub.storage.kv_sqlite import SqliteKeyValue
 from idp.kv import (
     Allowance,
+    Attempt,
     Count,
     Drop,
     Expect,
@@ -68,6 +69,7 @@ steps = st.one_of(
     st.builds(lambda stamps: Expect(dict.fromkeys(stamps, "")), names),
     st.builds(Limit, keys, st.just(0.0001), st.just(3)),
     st.builds(Count, keys, lives),
+    st.builds(Attempt, keys, st.sampled_from([1, 2]), st.just(HOUR), st.just(DAY), lives),
 )
 
 

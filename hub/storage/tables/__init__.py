@@ -5,7 +5,7 @@ Importing this package knows every table (migrations and `metadata.create_all` o
 
 from __future__ import annotations
 
-from hub.storage.tables import billing, diagnostics, directory, jobs, keys, log, partners
+from hub.storage.tables import billing, credentials, diagnostics, directory, jobs, keys, log, partners, requests
 from hub.storage.tables.columns import metadata
 
-__all__ = ["billing", "diagnostics", "directory", "jobs", "keys", "log", "metadata", "partners"]
+__all__ = ["billing", "credentials", "diagnostics", "directory", "jobs", "keys", "log", "metadata", "partners", "requests"]

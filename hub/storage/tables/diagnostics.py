@@ -1,10 +1,22 @@
-"""Refusals that are found again by their reference, and runs of imports with the report of their rows."""
+"""Refusals that are found again by their reference, warnings, alarms, and runs of imports with the report of their rows."""
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, Uuid
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    Uuid,
+)
 
-from hub.storage.tables.columns import BigId, Json, UtcTime, metadata
+from hub.storage.tables.columns import BigId, Json, KeyText, UtcTime, metadata
 
 refusals = Table(
     "refusals",
@@ -23,6 +35,37 @@ refusals = Table(
 Index("ix_refusals_bid_at", refusals.c.bid, refusals.c.at)
 Index("ix_refusals_at", refusals.c.at)
 Index("ix_refusals_bid_request_id", refusals.c.bid, refusals.c.request_id)
+
+warnings = Table(
+    "warnings",
+    metadata,
+    Column("bid", Integer, primary_key=True),
+    Column("key_id", Uuid, primary_key=True),
+    Column("place", KeyText, primary_key=True),
+    Column("code", KeyText, primary_key=True),
+    Column("subject", KeyText, primary_key=True),
+    Column("checks", Json, nullable=False),
+    Column("request_id", String, nullable=False),
+    Column("first_at", UtcTime, nullable=False),
+    Column("last_at", UtcTime, nullable=False),
+    Column("times", BigInteger, nullable=False),
+    ForeignKeyConstraint(["key_id", "bid"], ["api_keys.id", "api_keys.bid"]),
+)
+Index("ix_warnings_bid_last_at", warnings.c.bid, warnings.c.last_at)
+Index("ix_warnings_last_at", warnings.c.last_at)
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("bid", Integer, primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+Index("ix_alarms_bid_at", alarms.c.bid, alarms.c.at)
+Index("ix_alarms_at", alarms.c.at)
 
 import_runs = Table(
     "import_runs",

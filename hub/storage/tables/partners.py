@@ -12,6 +12,7 @@ from sqlalchemy import (
     Integer,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
     text,
 )
@@ -95,3 +96,24 @@ one_partner_user_id = Index(
     sqlite_where=text(_NAMED),
 )
 """A partner's own id of a user names one user of a biller."""
+
+themes = Table(
+    "themes",
+    metadata,
+    Column("bid", Integer, ForeignKey("billers.bid"), primary_key=True),
+    Column("id", Uuid, primary_key=True),
+    Column("css_url", KeyText, nullable=False),
+    Column("partner_id", Uuid, ForeignKey("partners.id")),
+    Column("state", Text, nullable=False),
+    # The custom properties that were taken over; NULL until the first good copy.
+    Column("properties", Json),
+    Column("digest", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("approved_at", UtcTime),
+    Column("fetched_at", UtcTime),
+    Column("checked_at", UtcTime),
+    Column("fault", Text, nullable=False),
+    UniqueConstraint("bid", "css_url"),
+    CheckConstraint("state IN ('awaiting', 'approved', 'refused')", name="state"),
+)
+"""Stylesheets that partners ask for (CSSUrl), and what of them a biller has approved."""
