@@ -34,6 +34,7 @@ from idp.kv import KeyValue
 from idp.login.sessions import Sessions
 from idp.messages.mail import SEND_MAIL, MailboxSender, Mails, Sender, SmtpSender
 from idp.outbox import Relay
+from idp.receipts import Receipts
 from idp.secrets import Secrets
 from idp.settings import Settings, SettingsError, is_loopback_name
 from idp.web.csrf import Csrf
@@ -62,6 +63,7 @@ class Hub:
     signing_keys: SigningKeys
     sealer: Sealer
     relay: Relay
+    receipts: Receipts
     mails: Mails
     billers: Billers
     partners: Partners
@@ -95,6 +97,7 @@ class Hub:
                 Recurring("seal", timedelta(seconds=2), self.sealer.run),
                 Recurring("relay", timedelta(seconds=2), self.relay.run),
                 Recurring("purge-refusals", timedelta(minutes=10), self.diagnostics.purge),
+                Recurring("purge-receipts", timedelta(minutes=10), self.receipts.purge),
                 Recurring("purge-events", timedelta(minutes=10), self.relay.purge),
                 Recurring("purge-key-value", timedelta(minutes=1), lambda: self.kv.purge(_PURGE_BATCH)),
             ),
@@ -142,6 +145,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         signing_keys=signing_keys,
         sealer=Sealer(begin, time, lambda claims: signing_keys.sign("checkpoint", claims)),
         relay=Relay(begin, time),
+        receipts=Receipts(begin, time, secrets),
         mails=Mails(begin, time, secrets, _sender(settings)),
         billers=billers,
         partners=Partners(begin, time),

@@ -102,6 +102,7 @@ def api_site(hub: Hub) -> Flask:
         users=hub.users,
         members=hub.members,
         look_up=hub.look_up,
+        receipts=hub.receipts,
         clock=hub.clock,
         api_origin=origin,
     )

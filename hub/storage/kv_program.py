@@ -49,7 +49,7 @@ def delay_after(attempt: Attempt, count: int) -> timedelta:
     if count < attempt.free:
         return timedelta(0)
     # Beyond 30 doublings the longest was reached long ago, and the product would leave the range of a timedelta.
-    return min(attempt.longest, attempt.delay * 2 ** min(count - attempt.free, 30))
+    return min(attempt.longest, attempt.delay * (1 << min(count - attempt.free, 30)))
 
 
 def check_program(steps: Sequence[Step]) -> None:

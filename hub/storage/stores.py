@@ -23,6 +23,7 @@ from hub.storage.sql.mails import SqlMailStore
 from hub.storage.sql.outbox import SqlOutboxStore
 from hub.storage.sql.partners import SqlPartnerStore
 from hub.storage.sql.payers import SqlPayerStore
+from hub.storage.sql.receipts import SqlReceiptStore
 from hub.storage.sql.refusals import SqlRefusalStore
 from hub.storage.sql.registrations import SqlRegistrationStore
 from hub.storage.sql.role_codes import SqlRoleCodeStore
@@ -122,6 +123,10 @@ class Stores:
     @cached_property
     def signing_keys(self) -> SqlSigningKeyStore:
         return SqlSigningKeyStore(self._work)
+
+    @cached_property
+    def receipts(self) -> SqlReceiptStore:
+        return SqlReceiptStore(self._work)
 
     @cached_property
     def refusals(self) -> SqlRefusalStore:

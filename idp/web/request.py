@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 from urllib.parse import urlsplit
 
 from flask import Request
@@ -112,18 +112,23 @@ class HubRequest(Request):
                 pairs = list(self.form.items(multi=True))
             except RequestEntityTooLarge:
                 raise BodyTooLarge("form") from None
-        else:
-            pairs = list(self.args.items(multi=True))
-        if len(pairs) > MOST_PARAMETERS:
-            raise MalformedRequest("too many parameters")
-        values: dict[str, str] = {}
-        twice: set[str] = set()
-        for name, value in pairs:
-            folded = name.lower()
-            if folded in values:
-                twice.add(folded)
-            values.setdefault(folded, value)
-        return Folded(values, frozenset(twice))
+            return _fold(pairs)
+        return self.folded_query
+
+    @cached_property
+    def folded_query(self) -> Folded:
+        """Query parameters, whatever the method. MalformedRequest."""
+        return _fold(list(self.args.items(multi=True)))
+
+    def read_stream(self, most: int) -> IO[bytes]:
+        """The body, to be read piece by piece. BodyTooLarge at once when it says that it is longer than `most` bytes.
+
+        A body that does not say how long it is is cut off at `most` + 1: whoever reads so far has read too much.
+        """
+        if (self.content_length or 0) > most:
+            raise BodyTooLarge(f"{self.content_length} bytes, at most {most}")
+        self.max_content_length = most + 1
+        return self.stream
 
     def _read_body(self) -> bytes:
         if (self.content_length or 0) > MOST_BODY_BYTES:
@@ -135,6 +140,19 @@ class HubRequest(Request):
         if self.content_length is None and len(raw) >= MOST_BODY_BYTES:
             raise BodyTooLarge("body without length")  # the framework cuts such a body off at the limit and says nothing
         return raw
+
+
+def _fold(pairs: list[tuple[str, str]]) -> Folded:
+    if len(pairs) > MOST_PARAMETERS:
+        raise MalformedRequest("too many parameters")
+    values: dict[str, str] = {}
+    twice: set[str] = set()
+    for name, value in pairs:
+        folded = name.lower()
+        if folded in values:
+            twice.add(folded)
+        values.setdefault(folded, value)
+    return Folded(values, frozenset(twice))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from idp.directory.api_keys import ApiKey
 from idp.directory.payers import PayerRecord, Payers, UserNames
 from idp.errors import UserNotFound
 from idp.login.sessions import TokenFacts
-from sso_connect.api.models import NamedUser
+from sso_connect.api.models.named import NamedUser
 from sso_connect.tokens import Tokens
 
 

@@ -17,12 +17,16 @@ from flask_openapi3.types import ResponseDict
 from pydantic import BaseModel
 
 from idp.errors import HubError
-from sso_connect.api.models import Problem
+from sso_connect.api.models.problem import Problem
 from sso_connect.api.operations import OPERATIONS, PREFIX, Operation
 from sso_connect.api.request import KEY_HEADER
 
 VERSION = "1.0.0"
+FILE_TYPES = ("application/octet-stream", "text/plain")
+"""What a file may call itself."""
+
 _SECURITY = "ApiKey"
+_BASIC = "BasicKey"
 _DESCRIPTION = """\
 The partner API of Identity Hub: register payers, authenticate them, and hand them over to the customer portal.
 
@@ -40,6 +44,14 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "RateLimit-Remaining": {"description": "How much of it is left.", "schema": {"type": "integer"}},
     "RateLimit-Reset": {"description": "Seconds until it is whole again.", "schema": {"type": "integer"}},
 }
+_IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Repeats are answered as the first request was, for 24 hours. Make a fresh one for each new request.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+_BYTES = {"type": "string", "format": "binary"}
 _RETRY = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 
 
@@ -48,7 +60,10 @@ def openapi_document(api_origin: str = "") -> dict[str, Any]:
     app = OpenAPI(
         __name__,
         info=Info(title="Identity Hub partner API", version=VERSION, description=_DESCRIPTION),
-        security_schemes={_SECURITY: {"type": "apiKey", "in": "header", "name": KEY_HEADER}},
+        security_schemes={
+            _SECURITY: {"type": "apiKey", "in": "header", "name": KEY_HEADER},
+            _BASIC: {"type": "http", "scheme": "basic", "description": "The key as user name, an empty password."},
+        },
         servers=[Server(url=f"{api_origin}{PREFIX}")],
         doc_ui=False,
         validation_error_model=Problem,
@@ -57,24 +72,46 @@ def openapi_document(api_origin: str = "") -> dict[str, Any]:
         _add(app, operation)
     document: dict[str, Any] = app.api_doc
     for operation in OPERATIONS:
-        answers = document["paths"][operation.path][operation.method.lower()]["responses"]
-        if operation.request is None:
+        told = document["paths"][operation.path][operation.method.lower()]
+        if parameters := _parameters(operation):
+            told["parameters"] = parameters
+        if operation.file is not None:
+            told["requestBody"] = {"required": True, "content": {kind: {"schema": _BYTES} for kind in FILE_TYPES}}
+        answers = told["responses"]
+        if 422 not in {reason.http for reason in operation.all_refusals}:
             del answers["422"]  # the library gives one to everything
         for status, answer in answers.items():
             answer["headers"] = _HEADERS | (_RETRY if status in {"429", "503"} else {})
     return document
 
 
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    """Of path, query and header, from the operation's query model."""
+    schema = {} if operation.query is None else operation.query.model_json_schema()
+    required = set(schema.get("required", ()))
+    parameters = [
+        {
+            "name": name,
+            "in": "path" if f"{{{name}}}" in operation.path else "query",
+            "required": name in required,
+            "description": each.pop("description", ""),
+            "schema": each,
+        }
+        for name, each in schema.get("properties", {}).items()
+    ]
+    return [*parameters, _IDEMPOTENCY_KEY] if operation.takes_key else parameters
+
+
 def _add(app: OpenAPI, operation: Operation) -> None:
-    register = app.get if operation.method == "GET" else app.post
+    register = {"GET": app.get, "POST": app.post, "PATCH": app.patch}[operation.method]
     register(
-        operation.path,
+        operation.rule.removeprefix(PREFIX),
         endpoint=operation.name,
         operation_id=operation.name,
         tags=[Tag(name=operation.group, description=_TAGS[operation.group])],
         summary=operation.summary,
         description=_described(operation),
-        security=[{_SECURITY: []}],
+        security=[{_SECURITY: []}, {_BASIC: []}],
         responses=_answers(operation),
     )(_stub(operation.request))
 
@@ -97,7 +134,7 @@ def _answers(operation: Operation) -> ResponseDict:
     by_status: dict[int, list[type[HubError]]] = {}
     for reason in operation.all_refusals:
         by_status.setdefault(reason.http, []).append(reason)
-    answers: ResponseDict = {str(operation.status): operation.answer}
+    answers: ResponseDict = {str(status): answer for status, answer in ((operation.status, operation.answer), *operation.others)}
     for status, reasons in sorted(by_status.items()):
         answers[str(status)] = _refused(reasons)
     return answers

@@ -1,24 +1,30 @@
-"""What the partner API reads of a request beside its body: the key, and what is left of the key's rate.
+"""What the partner API reads of a request beside its body: the key, what is left of the key's rate, what the caller is warned of.
 
-One way in for the key: the `X-Api-Key` header, once. What is left of its rate is noted as soon as it is known and leaves with every
+Two ways in for the key, one of them, once: the `X-Api-Key` header, or HTTP Basic with the key as user name and an empty password
+(RFC 7617; what partners send today). What is left of its rate is noted as soon as it is known and leaves with every
 answer, refusals too (`RateLimit-Limit`, `RateLimit-Remaining`, `RateLimit-Reset` in seconds).
 """
 
 from __future__ import annotations
 
+import base64
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask import Response
 
 from idp.directory.api_keys import ApiKey
-from idp.errors import InvalidApiKey
+from idp.errors import FieldError, InvalidApiKey, InvalidFields
 from idp.kv import Allowance
 from idp.web.request import HubRequest
+from sso_connect.api.calls.caller import Caller, Warned
 
 KEY_HEADER = "X-Api-Key"
 _KEY_VARIABLE = "HTTP_X_API_KEY"
 _MOST_SECRET = 200
+_MOST_IDEMPOTENCY_KEY = 255
+_MOST_WARNING = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +40,57 @@ class ApiRequest(HubRequest):
     """A request to the partner API."""
 
     rate: Rate | None = None
+    key: ApiKey | None = None
+    """The key that called, as soon as it is known; not yet whether it may."""
+    caller: Caller | None = None
+    old_name: str = ""
+    """The old name under which the operation was asked for, or ""."""
+    ends: Sequence[tuple[str, str]] = ()
+    """Headers that say when that old name ends."""
 
     def key_secret(self) -> str:
         """The secret of the key. InvalidApiKey when there is none, or more than one (servers join repeated headers by comma)."""
         sent: str = self.environ.get(_KEY_VARIABLE, "")
+        authorization: str = self.environ.get("HTTP_AUTHORIZATION", "")
+        if authorization[:6].lower() == "basic ":
+            if sent:
+                raise InvalidApiKey("a key in X-Api-Key and another in Authorization")
+            sent = _basic_user(authorization[6:])
         if not 0 < len(sent) <= _MOST_SECRET or "," in sent or not sent.isascii():
             raise InvalidApiKey("no key, several, or none of ours")
         return sent
 
+    def idempotency_key(self) -> str | None:
+        """The Idempotency-Key, if one was sent. InvalidFields when it is not 1 to 255 visible characters, once."""
+        sent: str | None = self.environ.get("HTTP_IDEMPOTENCY_KEY")
+        if sent is None:
+            return None
+        if not (0 < len(sent) <= _MOST_IDEMPOTENCY_KEY and sent.isascii() and sent.isprintable() and "," not in sent):
+            raise InvalidFields(fields=[FieldError("Idempotency-Key", "1 to 255 visible ASCII characters, no comma")])
+        return sent
+
     def note(self, key: ApiKey, allowance: Allowance) -> None:
         """Remember what is left of the key's rate (sso_connect.tokens.Noted)."""
+        self.key = key
         self.rate = Rate(key.policies.burst, max(0, allowance.remaining), math.ceil(allowance.full_in.total_seconds()))
+
+
+def _basic_user(encoded: str) -> str:
+    try:
+        user, _, password = base64.b64decode(encoded.strip(), validate=True).decode("ascii").partition(":")
+    except ValueError:
+        return ""
+    return "" if password else user
+
+
+def tell_warnings(response: Response, warned: Sequence[Warned]) -> None:
+    """Write X-Warning: `UnknownField Colour, Size; OldName RegisterAccounts`. Names are plain ASCII by then."""
+    if warned:
+        by_code: dict[str, list[str]] = {}
+        for each in warned:
+            by_code.setdefault(each.code, []).append(each.subject)
+        told = "; ".join(f"{code} {', '.join(subjects)}" for code, subjects in by_code.items())
+        response.headers["X-Warning"] = told[:_MOST_WARNING]
 
 
 def tell_rate(response: Response, rate: Rate | None) -> None:

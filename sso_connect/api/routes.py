@@ -1,11 +1,14 @@
-"""The partner API as Flask routes: key, body, call, answer; the same steps for every operation, in this order.
+"""The partner API as Flask routes: key, parameters, body, receipt, call, answer; the same steps for every operation, in this order.
 
-    key      the X-Api-Key header, limited and checked for scope and state in one key-value transaction     401, 429, 403
-    body     JSON, then the operation's model                                                                400, 413, 415, 422
-    call     `calls`, by the operation's name
-    answer   JSON, with request id, rate, and no-store; every refusal as problem+json, unknown paths too
+    key          X-Api-Key or Basic, limited and checked for scope and state in one key-value transaction   401, 429, 403
+    parameters   of path and query, as the operation's query model                                          400, 422
+    body         JSON, then the operation's model                                                           400, 413, 415, 422
+    receipt      of an operation that writes, when an Idempotency-Key was sent (idp.receipts)               409, or the first answer
+    call         `calls`, by the operation's name
+    answer       JSON, with request id, rate, warnings and no-store; every refusal as problem+json, unknown paths too
 
-Remote Authentication alone does the first three in one go (`authenticate`).
+Remote Authentication alone does the first three in one go (`calls.authenticate`). Every operation answers under its old names too
+(`aliases`).
 """
 
 from __future__ import annotations
@@ -24,18 +27,24 @@ from idp.directory.customers import Customers
 from idp.directory.payers import Payers
 from idp.directory.users import Users
 from idp.errors import HubError, Unauthenticated
+from idp.receipts import Answer, Receipts
 from idp.web import headers, problems
-from sso_connect.api import calls
-from sso_connect.api.authenticate import Authenticate
-from sso_connect.api.calls import Call, Caller
+from sso_connect.api.aliases import OLD_NAMES, AnyCase, headers_of, old_rules
+from sso_connect.api.calls import customers as customer_calls
+from sso_connect.api.calls import key as key_calls
+from sso_connect.api.calls import registering as registering_calls
+from sso_connect.api.calls import tokens as token_calls
+from sso_connect.api.calls import users as user_calls
+from sso_connect.api.calls.authenticate import Authenticate
+from sso_connect.api.calls.caller import Call, Caller
 from sso_connect.api.docs import add_pages
 from sso_connect.api.names import NameUser
 from sso_connect.api.operations import OPERATIONS, PREFIX, Operation
-from sso_connect.api.request import ApiRequest, tell_rate
-from sso_connect.api.wire import read
+from sso_connect.api.request import ApiRequest, tell_rate, tell_warnings
+from sso_connect.api.wire import read, read_parameters
 from sso_connect.tokens import Tokens
 
-View = Callable[[], Response]
+View = Callable[..., Response]
 
 
 def blueprint(
@@ -47,29 +56,56 @@ def blueprint(
     users: Users,
     members: Members,
     look_up: LookUp,
+    receipts: Receipts,
     clock: Clock,
     api_origin: str,
 ) -> Blueprint:
     """Every operation, and the public pages. The application's request class must be ApiRequest (`api_app` sees to it)."""
     name_user = NameUser(payers, tokens)
     by_name: Mapping[str, Call] = {
-        "Ping": calls.ping,
-        "CreateCustomer": calls.create_customer(customers),
-        "RetrieveUsers": calls.retrieve_users(look_up),
-        "RegisterAccounts": calls.register_accounts(register),
-        "RetrieveUserAccounts": calls.retrieve_user_accounts(name_user, customers, members),
-        "Revoke": calls.revoke(name_user, tokens, users),
+        "Ping": key_calls.ping,
+        "CreateCustomer": customer_calls.create_customer(customers),
+        "RetrieveUsers": user_calls.retrieve_users(look_up),
+        "RegisterAccounts": registering_calls.register_accounts(register),
+        "RetrieveUserAccounts": user_calls.retrieve_user_accounts(name_user, customers, members),
+        "Revoke": token_calls.revoke(name_user, tokens, users),
     }
     authenticate = Authenticate(tokens, name_user, clock)
     api = Blueprint("partner_api", __name__, url_prefix=PREFIX)
+    views: dict[str, View] = {}
     for operation in OPERATIONS:
         if operation.name == "RemoteAuthentication":
             view = _authenticate_view(authenticate)
         else:
-            view = _view(operation, by_name[operation.name], tokens)
-        api.add_url_rule(operation.path, operation.name, view, methods=[operation.method], provide_automatic_options=False)
+            view = _view(operation, by_name[operation.name], tokens, receipts)
+        views[operation.name] = view
+        rule = operation.rule.removeprefix(PREFIX)
+        api.add_url_rule(rule, operation.name, view, methods=[operation.method], provide_automatic_options=False)
+    _add_old_names(api, views)
     add_pages(api, _current, api_origin)
     return api
+
+
+def _add_old_names(api: Blueprint, views: Mapping[str, View]) -> None:
+    operations = {operation.name: operation for operation in OPERATIONS}
+    for old_name, name in OLD_NAMES.items():
+        if name not in operations:
+            continue
+        operation = operations[name]
+        view = _old_name_view(old_name, operation, views[name])
+        for rule, place in zip(old_rules(old_name, operation), ("alone", "in_group"), strict=True):
+            api.add_url_rule(rule, f"{old_name}_{place}", view, methods=[operation.method], provide_automatic_options=False)
+
+
+def _old_name_view(old_name: str, operation: Operation, view: View) -> View:
+    told = headers_of(old_name, operation)
+
+    def answer(**_parts: str) -> Response:
+        current = _current()
+        current.old_name, current.ends = old_name, told
+        return view()
+
+    return answer
 
 
 def api_app(api: Blueprint, *, api_origin: str) -> Flask:
@@ -77,6 +113,7 @@ def api_app(api: Blueprint, *, api_origin: str) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.request_class = ApiRequest
     app.url_map.merge_slashes = False  # another spelling of a path is another path, and not a redirect
+    app.url_map.converters["any_case"] = AnyCase
     app.register_blueprint(api)
     https = api_origin.startswith("https://")
     type_base = f"{api_origin}{PREFIX}/problems"
@@ -94,34 +131,77 @@ def api_app(api: Blueprint, *, api_origin: str) -> Flask:
         current = _current()
         response.headers.setdefault("Cache-Control", "no-store")
         tell_rate(response, current.rate)
+        response.headers.extend(current.ends)
+        if current.caller is not None:
+            tell_warnings(response, current.caller.warned)
         return headers.plain(response, current, https=https)
 
     return app
 
 
-def _view(operation: Operation, call: Call, tokens: Tokens) -> View:
-    model, scope, status = operation.request, operation.scope, operation.status
-
-    def view() -> Response:
+def _view(operation: Operation, call: Call, tokens: Tokens, receipts: Receipts) -> View:
+    def view(**parts: str) -> Response:
         current = _current()
-        admitted = tokens.admit(current.key_secret(), scope, current.note)
-        body = None if model is None else read(model, current.read_json())
-        return _answer(call(Caller(admitted.key, admitted.biller, current.request_id), body), status)
+        admitted = tokens.admit(current.key_secret(), operation.scope, current.note)
+        caller = Caller(admitted.key, admitted.biller, current.request_id)
+        current.caller = caller
+        if current.old_name:
+            caller.warn("OldName", current.old_name)
+        if operation.query is not None:
+            asked = read_parameters(operation.query, current.folded_query, parts, compat=caller.is_compat)
+            caller.where = asked.value
+            caller.warn("UnknownParameter", *asked.ignored)
+        sent: dict[str, Any] = {}
+        body: Any = None
+        if operation.request is not None:
+            sent = current.read_json()
+            reading = read(operation.request, sent, compat=caller.is_compat)
+            body = reading.value
+            caller.warn("UnknownField", *reading.ignored)
+        elif operation.file is not None:
+            caller.stream = current.read_stream(operation.file)
+        key = current.idempotency_key() if operation.takes_key and operation.request is not None else None
+        if key is None:
+            return _answer(_as_answer(operation, call(caller, body)))
+        return _answer(_once(operation, call, caller, body, sent, receipts, key))
 
     return view
+
+
+def _once(
+    operation: Operation, call: Call, caller: Caller, body: Any, sent: Mapping[str, Any], receipts: Receipts, key: str
+) -> Answer:
+    """The call under an Idempotency-Key: its first answer, now or again."""
+    who = (caller.key.id, operation.name, caller.where)
+    opened = receipts.open(caller.biller.bid, who, key, json.dumps(sent, sort_keys=True))
+    if isinstance(opened, Answer):
+        return opened
+    caller.receipts, caller.claimed = receipts, opened
+    try:
+        answer = _as_answer(operation, call(caller, body))
+    except BaseException:
+        receipts.drop(opened)
+        raise
+    if not caller.kept:
+        receipts.keep_alone(opened, answer)
+    return answer
 
 
 def _authenticate_view(authenticate: Authenticate) -> View:
     def view() -> Response:
-        return _answer(authenticate.answer(_current()), 200)
+        return _answer(Answer(200, authenticate.answer(_current())))
 
     return view
 
 
-def _answer(body: dict[str, Any] | None, status: int) -> Response:
-    if body is None:
-        return Response(status=status)
-    return Response(json.dumps(body), status=status, content_type="application/json")
+def _as_answer(operation: Operation, given: Answer | dict[str, Any] | None) -> Answer:
+    return given if isinstance(given, Answer) else Answer(operation.status, given)
+
+
+def _answer(answer: Answer) -> Response:
+    if answer.body is None:
+        return Response(status=answer.status)
+    return Response(json.dumps(answer.body), status=answer.status, content_type="application/json")
 
 
 def _current() -> ApiRequest:

@@ -3,7 +3,7 @@
 names     match without regard to case, nested ones too; answers use the one spelling of the document
 types     are strict: a number is no text, "1" is no number, 1 is no flag. GUIDs come as text
 texts     are bounded, are not blank, and hold no control characters; "" is allowed only where it can mean "nothing known"
-unknown   fields are refused by name
+unknown   fields are refused by name; for a compat key they are ignored and told, and numbers and flags may come as text
 faults    one FieldError each, under the wire path (`Accounts.0.AccountNumber`), in plain words, never with what was sent
 """
 
@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from types import MappingProxyType
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError, WithJsonSchema
@@ -22,6 +23,7 @@ from pydantic import model_validator as _model_validator
 from pydantic_core import ErrorDetails
 
 from idp.errors import FieldError, InvalidFields
+from idp.web.request import Folded
 
 MOST_FAULTS = 50
 """So many faults are listed; the first are enough to go on with."""
@@ -56,13 +58,40 @@ class Wire(BaseModel):
         return {names.get(name.lower(), name) if isinstance(name, str) else name: each for name, each in value.items()}
 
 
-def read(model: type[M], body: Mapping[str, Any]) -> M:
-    """The body as a model. InvalidFields."""
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[M]):
+    """What was sent, as a model, and the unknown names in it that were ignored (wire paths, as they were sent)."""
+
+    value: M
+    ignored: tuple[str, ...] = ()
+
+
+def read(model: type[M], sent: Mapping[str, Any], *, compat: bool = False) -> Reading[M]:
+    """A body as a model. InvalidFields. `compat`: unknown names are ignored, and numbers and flags may come as text."""
+    return _read(model, sent, compat=compat, strict=False if compat else None)
+
+
+def read_parameters(model: type[M], sent: Folded, more: Mapping[str, str], *, compat: bool = False) -> Reading[M]:
+    """Query parameters, and those of the path (`more`), as a model. InvalidFields, also for a known one that came twice."""
+    names = _folded_names(model)
+    twice = [FieldError(names[name], "given twice") for name in sorted(sent.twice) if name in names]
+    if twice:
+        raise InvalidFields(fields=twice)
+    return _read(model, {**sent.values, **more}, compat=compat, strict=False)
+
+
+def _read(model: type[M], sent: Mapping[str, Any], *, compat: bool, strict: bool | None) -> Reading[M]:
+    # None: as the model says, strict but for GUIDs. True would make those strict, too.
     try:
-        return model.model_validate(body, extra="forbid")
+        return Reading(model.model_validate(sent, extra="forbid", strict=strict))
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False)[:MOST_FAULTS]
-    raise InvalidFields(fields=[_told(fault) for fault in faults])
+        faults = error.errors(include_url=False, include_input=False)
+    unknown = [fault for fault in faults if fault["type"] == "extra_forbidden"]
+    if not compat or len(unknown) < len(faults):
+        told = [fault for fault in faults if not compat or fault["type"] != "extra_forbidden"]
+        raise InvalidFields(fields=[_told(fault) for fault in told[:MOST_FAULTS]])
+    ignored = tuple(_path(fault) for fault in unknown[:MOST_FAULTS])
+    return Reading(model.model_validate(sent, extra="ignore", strict=strict), ignored)
 
 
 @cache
@@ -126,6 +155,9 @@ _WORDS: Mapping[str, str] = MappingProxyType(
         "extra_forbidden": "is not a field of this operation",
         "string_type": "a text is expected",
         "int_type": "a whole number is expected",
+        "int_parsing": "a whole number is expected",
+        "int_from_float": "a whole number is expected",
+        "bool_parsing": "true or false is expected",
         "int_parsing_size": "a smaller number is expected",
         "bool_type": "true or false is expected",
         "list_type": "a list is expected",
@@ -143,8 +175,12 @@ _WORDS: Mapping[str, str] = MappingProxyType(
 )
 
 
+def _path(fault: ErrorDetails) -> str:
+    return ".".join(str(part)[:_MOST_NAME] for part in fault["loc"])
+
+
 def _told(fault: ErrorDetails) -> FieldError:
-    field = ".".join(str(part)[:_MOST_NAME] for part in fault["loc"])
+    field = _path(fault)
     context = fault.get("ctx", {})
     match fault["type"]:
         case "value_error":

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from hub.storage.migrations import migrate
 from sso_connect.api.operations import OPERATIONS, Operation
-from tests.sso_connect.api.world import ALL, World, close_world, open_world
+from tests.sso_connect.api.world import ALL, World, open_world
 
 WITH_BODY = [operation for operation in OPERATIONS if operation.request is not None]
 FIELDS = sorted({str(field.alias) for each in WITH_BODY if each.request for field in each.request.model_fields.values()})
@@ -49,7 +49,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     world.add_key("fast", world.riverbend, "one", replace(ALL, rate_per_second=100_000, burst=1_000_000))
     world.login_guid("pat", "1001-01")
     yield world
-    close_world(world)
+    world.hub.close()
 
 
 @pytest.mark.parametrize("operation", WITH_BODY, ids=lambda operation: str(operation.name))

@@ -38,7 +38,7 @@ from idp.kv import Expect, KeyValue, Outcome, Put, Step
 from idp.login.sessions import Opening, Sessions
 from idp.opaque import digest
 from sso_connect.tokens import Assertion, Issued, Redeemed, Rejected, Tokens
-from tests.sso_connect.api.world import ALL, MAKER, OWN, World, close_world, open_world
+from tests.sso_connect.api.world import ALL, MAKER, OWN, World, open_world
 
 PAT = Assertion(UserNames(user_name="pat"))
 SLOW = replace(ALL, rate_per_second=1, burst=3)
@@ -115,7 +115,7 @@ class Desk:
 
     def change_user(self, **changes: Any) -> None:
         """In the other process."""
-        self.world.users.change(MAKER, "r", 101, self.pat, **changes)
+        self.world.hub.users.change(MAKER, "r", 101, self.pat, **changes)
 
 
 @pytest.fixture
@@ -130,12 +130,12 @@ def desk(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
     world.add_key("password", world.riverbend, "one", replace(ALL, authenticate="password"))
     world.add_key("no sso", world.riverbend, "one", replace(ALL, scopes=frozenset(Scope) - {Scope.SSO}))
     pat = UUID(world.login_guid("pat", "1001-01"))
-    kv = Meddled(world.tokens._kv)
-    begin, read = world.database.begin, world.database.read
+    kv = Meddled(world.hub.tokens._kv)
+    begin, read = world.hub.database.begin, world.hub.database.read
     api_keys = ApiKeys(begin, read, kv, world.clock, allow_loopback_origins=False)
     tokens = Tokens(read, kv, api_keys, Payers(read, kv), world.clock)
     yield Desk(world, kv, tokens, Sessions(kv), pat)
-    close_world(world)
+    world.hub.close()
 
 
 # --- the audit row -----------------------------------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def test_a_user_disabled_in_another_process_gets_no_token(desk: Desk) -> None:
 
 def test_a_key_revoked_in_another_process_issues_no_token(desk: Desk) -> None:
     desk.issue()
-    desk.world.api_keys.revoke(MAKER, "r", 101, desk.world.keys["all"].key.id)
+    desk.world.hub.api_keys.revoke(MAKER, "r", 101, desk.world.keys["all"].key.id)
     assert desk.refused() is InvalidApiKey
 
 
@@ -216,7 +216,7 @@ def test_a_name_that_went_to_somebody_else_gets_a_token_for_that_one(desk: Desk)
     desk.issue()
     desk.issue(assertion=Assertion(UserNames(user_name="kim")))
     desk.change_user(user_name="patricia")
-    desk.world.users.change(MAKER, "r", 101, kim, user_name="pat")
+    desk.world.hub.users.change(MAKER, "r", 101, kim, user_name="pat")
     issued = desk.issue()
     assert issued.payer.user.id == kim
     assert desk.redeemed(issued.token).facts.user_id == kim
@@ -226,7 +226,7 @@ def test_an_address_that_became_shared_is_ambiguous_at_once(desk: Desk) -> None:
     kim = UUID(desk.world.login_guid("kim", "1001-02"))
     for name in ("pat", "kim"):
         desk.issue(assertion=Assertion(UserNames(user_name=name)))
-    desk.world.users.change(MAKER, "r", 101, kim, email="pat@example.com")
+    desk.world.hub.users.change(MAKER, "r", 101, kim, email="pat@example.com")
     assert desk.refused(assertion=Assertion(UserNames(email="pat@example.com"))) is AmbiguousUser
 
 
@@ -235,7 +235,7 @@ def test_what_was_refused_a_moment_ago_is_granted_when_it_became_right(desk: Des
     assert desk.refused(assertion=replace(PAT, account_number="1001-02")) is CustomerNotFound
     assert desk.refused("no sso") is ScopeMissing
     desk.world.login_guid("pat", "1001-02")
-    desk.world.api_keys.change(MAKER, "r", 101, desk.world.keys["no sso"].key.id, policies=ALL)
+    desk.world.hub.api_keys.change(MAKER, "r", 101, desk.world.keys["no sso"].key.id, policies=ALL)
     assert desk.issue(assertion=replace(PAT, account_number=" 1001-02 ")).payer.user.id == desk.pat
     assert desk.issue("no sso").payer.user.id == desk.pat
 
@@ -243,17 +243,20 @@ def test_what_was_refused_a_moment_ago_is_granted_when_it_became_right(desk: Des
 BETWEEN: dict[str, tuple[Callable[[Desk], object], type[HubError]]] = {
     "the user is disabled": (lambda desk: desk.change_user(disabled=True), UserDisabled),
     "the user is renamed": (lambda desk: desk.change_user(user_name="patricia"), UserNotFound),
-    "the key is revoked": (lambda desk: desk.world.api_keys.revoke(MAKER, "r", 101, desk.world.keys["all"].key.id), InvalidApiKey),
-    "the partner is disabled": (lambda desk: desk.world.partners.change(MAKER, "r", "one", disabled=True), InvalidApiKey),
+    "the key is revoked": (
+        lambda desk: desk.world.hub.api_keys.revoke(MAKER, "r", 101, desk.world.keys["all"].key.id),
+        InvalidApiKey,
+    ),
+    "the partner is disabled": (lambda desk: desk.world.hub.partners.change(MAKER, "r", "one", disabled=True), InvalidApiKey),
     "the biller is disabled": (lambda desk: desk.world.change_biller(desk.world.riverbend, disabled=True), InvalidApiKey),
     "the key loses the scope": (
-        lambda desk: desk.world.api_keys.change(
+        lambda desk: desk.world.hub.api_keys.change(
             MAKER, "r", 101, desk.world.keys["all"].key.id, policies=KeyPolicies(scopes=frozenset({Scope.USERS_READ}))
         ),
         ScopeMissing,
     ),
     "the key loses the user": (
-        lambda desk: desk.world.api_keys.change(
+        lambda desk: desk.world.hub.api_keys.change(
             MAKER, "r", 101, desk.world.keys["all"].key.id, policies=replace(OWN, authenticate="password")
         ),
         CredentialsRefused,
@@ -343,7 +346,7 @@ def test_a_call_is_admitted_with_its_scope_only(desk: Desk) -> None:
 def test_a_key_that_was_revoked_in_another_process_admits_nothing(desk: Desk) -> None:
     secret = desk.world.keys["own"].secret
     desk.tokens.admit(secret, None)
-    desk.world.api_keys.revoke(MAKER, "r", 101, desk.world.keys["own"].key.id)
+    desk.world.hub.api_keys.revoke(MAKER, "r", 101, desk.world.keys["own"].key.id)
     with pytest.raises(InvalidApiKey):
         desk.tokens.admit(secret, None)
     with pytest.raises(InvalidApiKey):
@@ -352,7 +355,7 @@ def test_a_key_that_was_revoked_in_another_process_admits_nothing(desk: Desk) ->
 
 def test_a_secret_past_its_overlap_admits_nothing_though_nothing_changed(desk: Desk) -> None:
     old = desk.world.keys["own"].secret
-    new = desk.world.api_keys.rotate(MAKER, "r", 101, desk.world.keys["own"].key.id, timedelta(minutes=5)).secret
+    new = desk.world.hub.api_keys.rotate(MAKER, "r", 101, desk.world.keys["own"].key.id, timedelta(minutes=5)).secret
     desk.tokens.admit(old, None)
     desk.world.clock.advance(timedelta(minutes=5))
     with pytest.raises(InvalidApiKey):

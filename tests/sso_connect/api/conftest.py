@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hub.storage.migrations import migrate
-from tests.sso_connect.api.world import World, close_world, open_world
+from tests.sso_connect.api.world import World, open_world
 
 
 @pytest.fixture
@@ -20,4 +20,4 @@ def world(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         migrate(f"sqlite:///{template}")
     opened = open_world(Path(shutil.copy(template, tmp_path / "hub.db")))
     yield opened
-    close_world(opened)
+    opened.hub.close()

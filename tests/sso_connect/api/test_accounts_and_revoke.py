@@ -12,7 +12,7 @@ REVOKE = "/remote-authentication/revoke"
 
 def guid_of(world: World, number: str) -> str:
     """The CustomerGUID of a riverbend account."""
-    return str(world.customers.get_by_account(world.riverbend, number).id)
+    return str(world.hub.customers.get_by_account(world.riverbend, number).id)
 
 
 # --- retrieve user accounts ------------------------------------------------------------------------------------------------
@@ -58,7 +58,7 @@ def test_a_customer_guid_and_a_name_mean_that_one_account(world: World) -> None:
 def test_another_billers_customer_is_an_unknown_customer(world: World) -> None:
     world.login_guid("pat", "1001-01")
     world.register("lee", "9009-09", key="lake")
-    foreign = str(world.customers.get_by_account(world.lakeside, "9009-09").id)
+    foreign = str(world.hub.customers.get_by_account(world.lakeside, "9009-09").id)
     for extra in ({}, {"UserName": "pat"}):
         unknown = world.post(ACCOUNTS, {"CustomerGUID": unknown_guid(), **extra})
         assert code_of(unknown) == (404, "CustomerNotFound")
@@ -93,8 +93,8 @@ def test_a_revoked_token_is_over_and_others_are_not(world: World) -> None:
     world.login_guid("pat", "1001-01")
     first, second = world.token(UserName="pat"), world.token(UserName="pat")
     assert world.post(REVOKE, {"RemoteAuthenticationToken": first}).status_code == 204
-    assert world.tokens.find(first) is None
-    assert world.tokens.find(second) is not None
+    assert world.hub.tokens.find(first) is None
+    assert world.hub.tokens.find(second) is not None
     assert world.post(REVOKE, {"RemoteAuthenticationToken": first}).status_code == 204
 
 
@@ -105,15 +105,15 @@ def test_a_token_of_another_partner_or_biller_is_answered_alike_and_lives_on(wor
     for sent in (token, "idht_" + "x" * 43, "nonsense"):
         answer = world.post(REVOKE, {"RemoteAuthenticationToken": sent}, key)
         assert (answer.status_code, answer.data) == (204, b"")
-    assert world.tokens.find(token) is not None
+    assert world.hub.tokens.find(token) is not None
 
 
 def test_revoking_a_user_ends_all_its_tokens(world: World) -> None:
     guid = world.login_guid("pat", "1001-01")
     token = world.token(UserName="pat")
     assert world.post(REVOKE, {"UserName": "pat"}).status_code == 204
-    found = world.tokens.find(token)
-    with world.database.read() as stores:
+    found = world.hub.tokens.find(token)
+    with world.hub.database.read() as stores:
         user = stores.users.find_by_user_name(101, "pat")
     assert user is not None
     assert str(user.id) == guid
@@ -138,4 +138,4 @@ def test_a_token_and_a_name_together_are_refused(world: World) -> None:
         "RemoteAuthenticationToken"
     ]
     assert list(fields_of(world.post(REVOKE, {}))) == ["LoginGUID"]
-    assert world.tokens.find(token) is not None
+    assert world.hub.tokens.find(token) is not None

@@ -39,7 +39,7 @@ def test_the_answer_has_token_lifetime_bare_connect_address_and_accounts(world: 
 def test_the_token_says_who_how_and_when(world: World) -> None:
     guid = world.login_guid("pat", "1001-01")
     token = world.token(LoginGUID=guid, SessionReference="s-1", AuthTime="2031-05-04T14:00:00+02:00", AuthMethods=["pwd"])
-    found = world.tokens.find(token)
+    found = world.hub.tokens.find(token)
     assert found is not None
     facts = found[0]
     assert (facts.bid, str(facts.user_id), facts.session_reference, facts.auth_methods) == (101, guid, "s-1", ("pwd",))
@@ -138,11 +138,11 @@ def test_a_disabled_user_is_refused_at_once(world: World) -> None:
     guid = world.login_guid("pat", "1001-01")
     body_of(world.authenticate(UserName="pat"))
     user = body_of(world.authenticate(LoginGUID=guid))
-    with world.database.read() as stores:
+    with world.hub.database.read() as stores:
         found = stores.users.find_by_user_name(101, "pat")
     assert found is not None
     assert user["LoginGUID"] == str(found.id)
-    world.users.change(MAKER, "r", 101, found.id, disabled=True)
+    world.hub.users.change(MAKER, "r", 101, found.id, disabled=True)
     assert code_of(world.authenticate(UserName="pat")) == (403, "UserDisabled")
 
 
@@ -186,7 +186,7 @@ def test_a_bad_key_is_told_before_a_bad_body(world: World) -> None:
 def test_a_revoked_key_is_over_with_the_next_call(world: World) -> None:
     world.login_guid("pat", "1001-01")
     body_of(world.authenticate(UserName="pat"))
-    world.api_keys.revoke(MAKER, "r", 101, world.keys["all"].key.id)
+    world.hub.api_keys.revoke(MAKER, "r", 101, world.keys["all"].key.id)
     assert code_of(world.authenticate(UserName="pat")) == (401, "InvalidApiKey")
 
 

@@ -167,7 +167,7 @@ def test_what_nobody_foresaw_is_500_without_its_cause(world: World, monkeypatch:
     def fail(*_: object) -> None:
         raise RuntimeError("SELECT secret FROM table")
 
-    monkeypatch.setattr(type(world.tokens), "admit", fail)
+    monkeypatch.setattr(type(world.hub.tokens), "admit", fail)
     answer = world.client.get(f"{PREFIX}/ping", headers={"X-Api-Key": world.keys["all"].secret}, base_url=ORIGIN)
     assert code_of(answer) == (500, "UnexpectedError")
     assert "secret" not in answer.text
@@ -184,8 +184,8 @@ def test_every_answer_has_the_security_headers(world: World) -> None:
 
 
 def test_ping_tells_what_the_key_is_and_nothing_of_others(world: World) -> None:
-    world.api_keys.add_place(MAKER, "r", 101, world.keys["own"].key.id, "frame", "https://portal.example.com")
-    world.api_keys.add_place(MAKER, "r", 101, world.keys["own"].key.id, "return", "https://portal.example.com/back")
+    world.hub.api_keys.add_place(MAKER, "r", 101, world.keys["own"].key.id, "frame", "https://portal.example.com")
+    world.hub.api_keys.add_place(MAKER, "r", 101, world.keys["own"].key.id, "return", "https://portal.example.com/back")
     body = body_of(world.get("/ping", "own"))
     assert body["Biller"]["BID"] == 101
     assert body["Biller"]["BillerGUID"] == str(world.riverbend.guid)
@@ -201,7 +201,7 @@ def test_ping_tells_what_the_key_is_and_nothing_of_others(world: World) -> None:
 
 def test_a_rotated_key_answers_with_both_secrets_until_the_overlap_is_over(world: World) -> None:
     old, key = world.keys["all"].secret, world.keys["all"].key
-    world.keys["new"] = world.api_keys.rotate(MAKER, "r", 101, key.id, timedelta(days=1))
+    world.keys["new"] = world.hub.api_keys.rotate(MAKER, "r", 101, key.id, timedelta(days=1))
     world.keys["old"] = replace(world.keys["all"], secret=old)
     for name in ("old", "new"):
         body_of(world.get("/ping", name))

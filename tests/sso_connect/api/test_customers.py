@@ -35,7 +35,7 @@ RECORD: dict[str, Any] = {
 
 def test_every_field_is_stored(world: World) -> None:
     guid = body_of(world.post(ROUTE, RECORD), 201)["CustomerGUID"]
-    made = world.customers.get_by_account(world.riverbend, "5005-05")
+    made = world.hub.customers.get_by_account(world.riverbend, "5005-05")
     assert str(made.id) == guid
     assert (made.display_number, made.name, made.address1, made.address2) == ("5005/05", "Pat Example", "1 Example Street", "")
     assert (made.city, made.state, made.zip, made.phone, made.email) == (
@@ -55,7 +55,7 @@ def test_every_field_is_stored(world: World) -> None:
 
 def test_a_bare_number_is_enough(world: World) -> None:
     body_of(world.post(ROUTE, {"AccountNumber": " 7-1 "}), 201)
-    made = world.customers.get_by_account(world.riverbend, "7-1")
+    made = world.hub.customers.get_by_account(world.riverbend, "7-1")
     assert (made.account_number, made.display_number, made.name, made.customs) == ("7-1", "7-1", "", {})
 
 
@@ -67,9 +67,9 @@ def test_a_number_exists_once_per_biller_in_any_spelling(world: World) -> None:
 
 def test_role_codes_become_digests_and_their_text_is_nowhere(world: World) -> None:
     body_of(world.post(ROUTE, {"AccountNumber": "5-5", "Custom58": "O100-QXZWMV-KJHY; g500", "Custom1": "kept"}), 201)
-    made = world.customers.get_by_account(world.riverbend, "5-5")
+    made = world.hub.customers.get_by_account(world.riverbend, "5-5")
     assert made.customs == {1: "kept"}
-    with world.database.read() as stores:
+    with world.hub.database.read() as stores:
         codes = stores.role_codes.list_codes(101, made.id)
     assert sorted((code.login_type.value, code.bare) for code in codes) == [(1, False), (4, True)]
     stored = world.stored()
@@ -80,7 +80,7 @@ def test_role_codes_become_digests_and_their_text_is_nowhere(world: World) -> No
 def test_the_role_code_field_is_the_billers(world: World) -> None:
     world.change_biller(world.riverbend, policies={"role_code_field": 3, "owner_prefix": "ZZ"})
     body_of(world.post(ROUTE, {"AccountNumber": "5-5", "Custom3": "ZZ-QXZWMV", "Custom58": "plain"}), 201)
-    made = world.customers.get_by_account(world.riverbend, "5-5")
+    made = world.hub.customers.get_by_account(world.riverbend, "5-5")
     assert made.customs == {58: "plain"}
     assert "QXZWMV" not in world.stored()
 
@@ -88,8 +88,8 @@ def test_the_role_code_field_is_the_billers(world: World) -> None:
 def test_a_biller_without_role_codes_drops_the_field(world: World) -> None:
     world.change_biller(world.riverbend, policies={"role_codes": "off"})
     body_of(world.post(ROUTE, {"AccountNumber": "5-5", "Custom58": "whatever QXZWMV"}), 201)
-    made = world.customers.get_by_account(world.riverbend, "5-5")
-    with world.database.read() as stores:
+    made = world.hub.customers.get_by_account(world.riverbend, "5-5")
+    with world.hub.database.read() as stores:
         assert stores.role_codes.list_codes(101, made.id) == []
     assert "QXZWMV" not in world.stored()
 
@@ -104,9 +104,10 @@ def test_an_unreadable_role_code_is_refused_by_field_without_its_text(world: Wor
 def test_an_address_makes_a_ghost_which_is_no_registration(world: World) -> None:
     body_of(world.post(ROUTE, {"AccountNumber": "5-5", "CustomerName": "Pat", "EmailAddress": "Pat@Example.com"}), 201)
     body_of(world.post(ROUTE, {"AccountNumber": "5-6"}), 201)
-    with world.database.read() as stores:
+    with world.hub.database.read() as stores:
         ghosts = [
-            stores.ghosts.find_ghost(101, world.customers.get_by_account(world.riverbend, number).id) for number in ("5-5", "5-6")
+            stores.ghosts.find_ghost(101, world.hub.customers.get_by_account(world.riverbend, number).id)
+            for number in ("5-5", "5-6")
         ]
     assert ghosts[1] is None
     assert ghosts[0] is not None

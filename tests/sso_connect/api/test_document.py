@@ -14,6 +14,7 @@ from openapi_spec_validator import validate
 from playwright.sync_api import Error, sync_playwright
 
 from idp.errors import catalogue
+from sso_connect.api.aliases import rules_of
 from sso_connect.api.docs import PUBLIC_PATHS
 from sso_connect.api.openapi import openapi_document
 from sso_connect.api.operations import OPERATIONS, PREFIX, Operation
@@ -36,7 +37,7 @@ def document() -> dict[str, Any]:
 
 def test_every_route_is_an_operation_or_stands_in_the_public_list(world: World) -> None:
     routes = {(method, rule.rule) for rule in world.app.url_map.iter_rules() for method in rule.methods or ()}
-    asked = {(operation.method, operation.rule) for operation in OPERATIONS}
+    asked = {(operation.method, rule) for operation in OPERATIONS for rule in rules_of(operation)}
     public = {("GET", f"{PREFIX}{path}") for path in PUBLIC_PATHS}
     heads = {("HEAD", rule) for method, rule in asked | public if method == "GET"}
     assert routes == asked | public | heads
@@ -55,9 +56,11 @@ def test_every_operation_has_a_scope_and_models() -> None:
 def test_every_operation_stands_in_the_document_with_all_its_answers(document: dict[str, Any], operation: Operation) -> None:
     told = document["paths"][operation.path][operation.method.lower()]
     assert told["operationId"] == operation.name
-    assert told["security"] == [{"ApiKey": []}]
+    assert told["security"] == [{"ApiKey": []}, {"BasicKey": []}]
     assert ("requestBody" in told) == (operation.request is not None)
-    assert set(told["responses"]) == {str(operation.status)} | {str(reason.http) for reason in operation.all_refusals}
+    assert set(told["responses"]) == {str(operation.status)} | {str(status) for status, _ in operation.others} | {
+        str(reason.http) for reason in operation.all_refusals
+    }
     for reason in operation.all_refusals:
         problem = told["responses"][str(reason.http)]["content"]["application/problem+json"]
         assert reason.code in problem["examples"]

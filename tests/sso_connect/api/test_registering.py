@@ -77,10 +77,10 @@ def test_a_user_of_another_partner_is_a_credentials_mismatch(world: World) -> No
 
 def test_a_disabled_user_is_not_registered_again(world: World) -> None:
     world.login_guid("pat", "1001-01")
-    with world.database.read() as stores:
+    with world.hub.database.read() as stores:
         found = stores.users.find_by_user_name(101, "pat")
     assert found is not None
-    world.users.change(MAKER, "r", 101, found.id, disabled=True)
+    world.hub.users.change(MAKER, "r", 101, found.id, disabled=True)
     assert code_of(world.register("pat", "1001-02")) == (403, "UserDisabled")
 
 
@@ -214,5 +214,5 @@ def test_a_hundred_accounts_fit_into_one_call(world: World) -> None:
 def test_the_account_profile_of_the_biller_says_which_numbers_are_the_same(world: World) -> None:
     world.change_biller(world.lakeside, policies={"account_profile": "digits_only"})
     world.add_key("fresh", world.lakeside, "one", KeyPolicies(scopes=EVERY_SCOPE, users="all"))
-    world.add_customer(world.billers.get(202), "77-01")
+    world.add_customer(world.hub.billers.get(202), "77-01")
     assert [each["Exists"] for each in seen(world, "fresh", AccountNumbers=["7701", "77-01", "abc"])] == [True, True, False]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -19,27 +20,20 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from hub.storage.database import Database
-from hub.storage.kv_sqlite import SqliteKeyValue
-from idp.accounts.look_up import LookUp
-from idp.accounts.members import Members
-from idp.accounts.register import Register
+from hub.wiring import Hub, wire
+from hub.wsgi import api_site
 from idp.actor import System
 from idp.clock import FixedClock
-from idp.directory.api_keys import ApiKeys, IssuedKey, KeyPolicies, Scope
-from idp.directory.billers import Biller, Billers
-from idp.directory.customers import Customer, Customers
-from idp.directory.partners import Partners
-from idp.directory.payers import Payers
-from idp.directory.users import Users
+from idp.directory.api_keys import IssuedKey, KeyPolicies, Scope
+from idp.directory.billers import Biller
+from idp.directory.customers import Customer
 from idp.opaque import new_id
-from idp.secrets import Secrets
+from idp.settings import load
 from sso_connect.api.operations import OPERATIONS, PREFIX
-from sso_connect.api.routes import api_app, blueprint
 from sso_connect.api.wire import Wire
-from sso_connect.tokens import Tokens
 
-ORIGIN = "https://api.hub.example.com"
+DOMAIN = "hub.example.com"
+ORIGIN = f"https://api.{DOMAIN}"
 START = datetime(2031, 5, 4, 12, 30, tzinfo=UTC)
 MAKER = System("test")
 EVERY_SCOPE = frozenset(Scope)
@@ -54,13 +48,7 @@ class World:
 
     path: Path
     clock: FixedClock
-    database: Database
-    billers: Billers
-    partners: Partners
-    api_keys: ApiKeys
-    customers: Customers
-    users: Users
-    tokens: Tokens
+    hub: Hub
     app: Flask
     client: FlaskClient
     riverbend: Biller
@@ -69,16 +57,16 @@ class World:
 
     def add_key(self, name: str, biller: Biller, partner: str, policies: KeyPolicies) -> IssuedKey:
         """A key, found again in `keys` by its name."""
-        self.keys[name] = self.api_keys.issue(MAKER, "r", bid=biller.bid, partner_slug=partner, policies=policies)
+        self.keys[name] = self.hub.api_keys.issue(MAKER, "r", bid=biller.bid, partner_slug=partner, policies=policies)
         return self.keys[name]
 
     def add_customer(self, biller: Biller, number: str, **values: Any) -> Customer:
         """An account, made without the API."""
-        return self.customers.create(MAKER, "r", biller, number, **values)
+        return self.hub.customers.create(MAKER, "r", biller, number, **values)
 
     def change_biller(self, biller: Biller, **changes: Any) -> None:
         """Change a biller without the API."""
-        self.billers.change(MAKER, "r", biller.bid, **changes)
+        self.hub.billers.change(MAKER, "r", biller.bid, **changes)
 
     def post(self, path: str, body: Any, key: str | None = "all", **headers: str) -> TestResponse:
         """POST JSON with a key of `keys`."""
@@ -190,38 +178,27 @@ def same_refusal(left: TestResponse, right: TestResponse) -> bool:
 def open_world(path: Path) -> World:
     """A world on a migrated, empty SQLite file."""
     clock = FixedClock(START)
-    kv = SqliteKeyValue(path.parent / "kv.db", clock=clock)
-    database = Database(f"sqlite:///{path}", kv, clock, pool=8)
-    begin, read = database.begin, database.read
-    secrets = Secrets((b"1" * 32,), database.data_keys)
-    billers = Billers(begin, read, kv, clock, secrets, scheme="https", portal_domain="hub.example.com", share_origins=False)
-    partners = Partners(begin, clock)
-    api_keys = ApiKeys(begin, read, kv, clock, allow_loopback_origins=True)
-    payers = Payers(read, kv)
-    tokens = Tokens(read, kv, api_keys, payers, clock)
-    customers = Customers(begin, clock, secrets)
-    users = Users(begin)
-    app = api_app(
-        blueprint(
-            tokens=tokens,
-            payers=payers,
-            register=Register(begin, clock),
-            customers=customers,
-            users=users,
-            members=Members(read),
-            look_up=LookUp(read),
-            clock=clock,
-            api_origin=ORIGIN,
+    hub = wire(
+        load(
+            {
+                "IDHUB_DATABASE_URL": f"sqlite:///{path}",
+                "IDHUB_KEYVALUE_URL": f"sqlite:///{path.parent / 'kv.db'}",
+                "IDHUB_MASTER_KEY": b64encode(b"1" * 32).decode(),
+                "IDHUB_MAILBOX_DIR": str(path.parent / "mailbox"),
+                "IDHUB_PORTAL_DOMAIN": DOMAIN,
+                "IDHUB_PUBLIC_SCHEME": "https",
+            }
         ),
-        api_origin=ORIGIN,
+        clock,
     )
+    app = api_site(hub)
     world = World(
-        path, clock, database, billers, partners, api_keys, customers, users, tokens, app, app.test_client(),
-        riverbend=billers.create(MAKER, "r", bid=101, slug="riverbend", dba="Riverbend Water"),
-        lakeside=billers.create(MAKER, "r", bid=202, slug="lakeside", dba="Lakeside Power"),
+        path, clock, hub, app, app.test_client(),
+        riverbend=hub.billers.create(MAKER, "r", bid=101, slug="riverbend", dba="Riverbend Water"),
+        lakeside=hub.billers.create(MAKER, "r", bid=202, slug="lakeside", dba="Lakeside Power"),
     )  # fmt: skip
-    partners.create(MAKER, "r", slug="one", name="Portal One")
-    partners.create(MAKER, "r", slug="two", name="Portal Two")
+    hub.partners.create(MAKER, "r", slug="one", name="Portal One")
+    hub.partners.create(MAKER, "r", slug="two", name="Portal Two")
     world.add_key("all", world.riverbend, "one", ALL)
     world.add_key("own", world.riverbend, "two", OWN)
     world.add_key("lake", world.lakeside, "one", ALL)
@@ -231,12 +208,6 @@ def open_world(path: Path) -> World:
     world.add_customer(world.lakeside, "1001-01", name="Lakeside holder")
     world.add_customer(world.lakeside, "9009-09", name="Lakeside only")
     return world
-
-
-def close_world(world: World) -> None:
-    """Give connections back."""
-    world.database.close()
-    world.tokens._kv.close()
 
 
 def unknown_guid() -> str:

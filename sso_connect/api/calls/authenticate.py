@@ -14,8 +14,9 @@ from idp.clock import Clock
 from idp.directory.api_keys import Scope
 from idp.directory.payers import UserNames
 from idp.errors import FieldError, HubError, InvalidFields
-from sso_connect.api.calls import CONNECT_PATH, accounts_of
-from sso_connect.api.models import RemoteAuthentication
+from sso_connect.api.calls.caller import CONNECT_PATH, Caller
+from sso_connect.api.calls.users import accounts_of
+from sso_connect.api.models.tokens import RemoteAuthentication
 from sso_connect.api.names import NameUser, names_in
 from sso_connect.api.request import ApiRequest
 from sso_connect.api.wire import read
@@ -36,8 +37,13 @@ class Authenticate:
     def answer(self, request: ApiRequest) -> dict[str, Any]:
         """A fresh token. Errors as Tokens.issue's and HubRequest.read_json's."""
         secret = request.key_secret()
+        held = self._tokens.peek(secret)
+        if held is not None:
+            request.caller = Caller(held.key, held.biller, request.request_id)
+            if request.old_name:
+                request.caller.warn("OldName", request.old_name)
         try:
-            body = self._read(request.read_json())
+            body = self._read(request.read_json(), request.caller)
         except HubError:
             self._tokens.admit(secret, Scope.SSO, request.note)
             raise
@@ -50,8 +56,11 @@ class Authenticate:
         )
         return _answer(self._tokens.issue(secret, assertion, request.request_id, request.note))
 
-    def _read(self, sent: Mapping[str, Any]) -> RemoteAuthentication:
-        body = read(RemoteAuthentication, sent)
+    def _read(self, sent: Mapping[str, Any], caller: Caller | None) -> RemoteAuthentication:
+        reading = read(RemoteAuthentication, sent, compat=caller is not None and caller.is_compat)
+        body = reading.value
+        if caller is not None:
+            caller.warn("UnknownField", *reading.ignored)
         if body.auth_time is not None:
             age = self._clock.now() - body.auth_time
             if age > OLDEST_SIGN_IN:
