@@ -21,6 +21,7 @@ REGISTERING: tuple[Operation, ...] = (
         scope=Scope.USERS_WRITE,
         request=models.RegisterAccounts,
         answer=models.RegisterAccountsAnswer,
+        writes=True,
         refusals=(UserDisabled, PartnerUserIdTaken, Raced),
     ),
 )

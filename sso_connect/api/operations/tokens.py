@@ -34,6 +34,7 @@ TOKENS: tuple[Operation, ...] = (
         request=models.Revoke,
         answer=None,
         status=204,
+        writes=True,
         refusals=(UserNotFound, AmbiguousUser),
     ),
 )
