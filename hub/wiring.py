@@ -133,7 +133,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     payers = Payers(read, kv)
 
     sessions = Sessions(kv)
-    tokens = Tokens(read, kv, api_keys, payers, time)
+    tokens = Tokens(read, kv, api_keys, payers, sessions, time)
     visits = Visits(read, billers, sessions, tokens, api_keys, payers)
     diagnostics = Diagnostics(begin, kv, time)
     return Hub(

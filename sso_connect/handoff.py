@@ -34,7 +34,7 @@ from idp.errors import (
     ViewModeRefused,
     WrongBiller,
 )
-from idp.login.sessions import Session, Sessions, TokenFacts, ViewMode
+from idp.login.sessions import Opening, Session, Sessions, TokenFacts, ViewMode
 from idp.opaque import new_reference
 from idp.transaction import Begin
 from sso_connect.diagnostics import Check, Diagnostics, Refusal
@@ -84,11 +84,13 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """A hand-off that went through: the visit, where it goes, and the account that opens (None: the payer has none)."""
+    """A hand-off that went through: the visit, where it goes, the account that opens (None: the payer has none), what the browser
+    is to hold."""
 
     visit: Visit
     destination: Destination
     account: Account | None
+    opening: Opening
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +235,7 @@ class Handoff:
                 checks.append(_failed(error))
             return self._refuse(error, arrival, biller, checks, redeemed.facts if redeemed else None, visit)
         account = visit.payer.account_numbered(biller, params.account_number) if params.account_number else None
-        return Landing(visit, params.destination, account or visit.payer.default_account)
+        return Landing(visit, params.destination, account or visit.payer.default_account, redeemed.opening)
 
     def _redeem(self, params: ConnectParams, arrival: Arrival, biller: Biller) -> Redeemed | Rejected:
         facts = {
@@ -340,7 +342,7 @@ def parse(values: Mapping[str, str], twice: frozenset[str]) -> ConnectParams:
 def _session(redeemed: Redeemed) -> Session:
     opening = redeemed.opening
     return Session(
-        secret=opening.secret,
+        key=opening.key,
         facts=opening.facts,
         token=redeemed.facts,
         began_at=redeemed.idle_until - opening.step.idle,

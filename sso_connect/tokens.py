@@ -37,8 +37,27 @@ from idp.errors import (
     TokenUnknown,
     UserDisabled,
 )
-from idp.kv import Allowance, Expect, Gone, KeyValue, Limit, Limited, Mark, Outcome, Put, Read, Record, Stale, Step, Take, Written
-from idp.login.sessions import MOST_ABSOLUTE, Opening, TokenFacts
+from idp.kv import (
+    Allowance,
+    Enlist,
+    Expect,
+    Gone,
+    KeyValue,
+    Limit,
+    Limited,
+    Listed,
+    Mark,
+    Outcome,
+    Put,
+    Read,
+    Record,
+    Roll,
+    Stale,
+    Step,
+    Take,
+    Written,
+)
+from idp.login.sessions import MOST_ABSOLUTE, Opening, Session, Sessions, TokenFacts, sessions_list
 from idp.opaque import digest, new_secret
 from idp.transaction import Begin
 from idp.versions import Cached
@@ -118,11 +137,14 @@ class TokenStores(WithChangeLog, Protocol):
 class Tokens:
     """Issues, redeems and revokes remote-authentication tokens."""
 
-    def __init__(self, append: Begin[TokenStores], kv: KeyValue, api_keys: ApiKeys, payers: Payers, clock: Clock) -> None:
+    def __init__(
+        self, append: Begin[TokenStores], kv: KeyValue, api_keys: ApiKeys, payers: Payers, sessions: Sessions, clock: Clock
+    ) -> None:
         self._append = append
         self._kv = kv
         self._api_keys = api_keys
         self._payers = payers
+        self._sessions = sessions
         self._clock = clock
         self._exhausted: dict[UUID, datetime] = {}
 
@@ -164,7 +186,10 @@ class Tokens:
                 audited = user_id
             token = new_secret(_PREFIXES[key.policies.token])
             outcome = self._kv.transact(
-                _limit(key), Expect({**held.stamps, **entry.stamps}), _put(token, held, entry, assertion, self._clock.now())
+                _limit(key),
+                Expect({**held.stamps, **entry.stamps}),
+                _put(token, held, entry, assertion, self._clock.now()),
+                Enlist(_tokens_list(key.bid, user_id), digest(token), SESSION_ABSOLUTE),
             )
             match outcome.stop:
                 case None:
@@ -215,10 +240,11 @@ class Tokens:
         single = token.startswith(_PREFIXES["single_use"])
         first: Step = Take(_key(token), tombstone=_TOMBSTONE) if single else Read(_key(token), slide=True)
         made = opening()
-        outcome = self._kv.transact(first, made.step)
+        listed = Enlist(sessions_list(digest(token)), made.key, made.step.absolute or MOST_ABSOLUTE)
+        outcome = self._kv.transact(first, made.step, listed, *made.more)
         if isinstance(outcome.stop, Gone):
             return self._gone(outcome.stop)
-        record, written = outcome.results
+        record, written, *_ = outcome.results
         if not isinstance(record, Record) or not isinstance(written, Written):
             raise StoreUnavailable("the key-value store answered out of turn")
         return Redeemed(TokenFacts.parse(record.value), dict(record.stamps), made, record.created_at, written.expires_at)
@@ -229,6 +255,11 @@ class Tokens:
             return None
         record = self._kv.transact(Read(_key(token), optional=True)).results[0]
         return (TokenFacts.parse(record.value), record.expires_at) if isinstance(record, Record) else None
+
+    def list_sessions(self, bid: int, user_id: UUID) -> list[Session]:
+        """The live sessions of a user, oldest first; none of them slides."""
+        listed = self._kv.transact(Roll(_tokens_list(bid, user_id))).results[0]
+        return self._sessions.list_of(listed.members) if isinstance(listed, Listed) else []
 
     def revoke(self, key: ApiKey, token: str, request_id: str) -> None:
         """End a token and the sessions begun with it. Nothing happens to another biller's or partner's."""
@@ -319,7 +350,7 @@ def _put(token: str, held: Cached[HeldKey], entry: Cached[PayerRecord], assertio
 
 
 def _issued(token: str, held: HeldKey, payer: PayerRecord, outcome: Outcome) -> Issued:
-    allowance, _, written = outcome.results
+    allowance, _, written, _ = outcome.results
     if not isinstance(allowance, Allowance) or not isinstance(written, Written):
         raise StoreUnavailable("the key-value store answered out of turn")
     return Issued(token, written.expires_at, held.key, held.biller, payer, allowance)
@@ -331,6 +362,10 @@ def _looks_like_a_token(token: str) -> bool:
 
 def _key(token: str) -> str:
     return f"token:{digest(token)}"
+
+
+def _tokens_list(bid: int, user_id: UUID) -> str:
+    return f"tokens-of:{bid}:{user_id}"
 
 
 def _ended(token_id: str) -> str:

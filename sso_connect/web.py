@@ -55,13 +55,13 @@ class Doors:
         match self._handoff.connect(arrival, biller):
             case Refused() as refused:
                 return self._refused(request, refused)
-            case Landing(visit=visit, destination=destination, account=account):
+            case Landing(visit=visit, destination=destination, account=account, opening=opening):
                 if visit.session.facts.framed and request.method == "POST":
                     response = show(request, visit, destination, account)
                 else:
                     response = _redirect(chrome.url(visit, account, destination))
                     referrer(response, "no-referrer")
-                self._set_cookie(response, visit)
+                self._set_cookie(response, visit, opening.secret)
                 return response
 
     def sign_out(self, request: HubRequest, slug: str) -> Response:
@@ -71,7 +71,7 @@ class Doors:
         visit = self._visit(request, slug)
         if visit is None:
             return self._signed_out_before(request, biller)
-        self._csrf.check(request, biller.origin, biller.bid, visit.session.secret)
+        self._csrf.check(request, biller.origin, biller.bid, visit.session.key)
         self._visits.end(visit, request.request_id)
         facts = visit.session.facts
         page = PlainPage(
@@ -94,7 +94,7 @@ class Doors:
         visit = self._visit(request, slug)
         if visit is None:
             raise SessionRequired
-        self._csrf.check(request, visit.biller.origin, visit.biller.bid, visit.session.secret)
+        self._csrf.check(request, visit.biller.origin, visit.biller.bid, visit.session.key)
         values = request.folded.values
         back = values.get("back", "")
         if values.get("locale") not in LOCALES or not _leads_into(f"/b/{slug}/", back):
@@ -163,11 +163,11 @@ class Doors:
         presented = self._carriers.presented(slug, request.fetch_dest, request.cookies)
         return self._visits.find(request.bare_host, slug, presented)
 
-    def _set_cookie(self, response: Response, visit: Visit) -> None:
+    def _set_cookie(self, response: Response, visit: Visit, secret: str) -> None:
         framed = visit.session.facts.framed
         response.set_cookie(
             self._carriers.carrier(visit.biller.slug, framed=framed).name,
-            visit.session.secret,
+            secret,
             secure=True,
             httponly=True,
             path="/",

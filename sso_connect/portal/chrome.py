@@ -28,7 +28,7 @@ class Chrome:
         table = self.table(visit)
         framed = session.facts.framed
         root = f"/b/{biller.slug}"
-        csrf_token = self._csrf.token(biller.bid, session.secret)
+        csrf_token = self._csrf.token(biller.bid, session.key)
         choices = tuple(self.choice(visit, each, destination, current=each is account) for each in visit.payer.accounts)
         return Page(
             slug=destination.slug,

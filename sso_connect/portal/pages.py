@@ -172,7 +172,7 @@ def blueprint(
         if visit is None:
             raise SessionRequired
         if request.method == "POST":
-            csrf.check(request, visit.biller.origin, visit.biller.bid, visit.session.secret)
+            csrf.check(request, visit.biller.origin, visit.biller.bid, visit.session.key)
         account = handles.find(visit.payer, handle)
         if account is None and (handle != NO_ACCOUNT or visit.payer.accounts):
             raise PageNotFound("not an account of this payer")

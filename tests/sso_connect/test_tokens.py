@@ -133,8 +133,9 @@ def desk(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
     kv = Meddled(world.hub.tokens._kv)
     begin, read = world.hub.database.begin, world.hub.database.read
     api_keys = ApiKeys(begin, read, kv, world.clock, allow_loopback_origins=False)
-    tokens = Tokens(read, kv, api_keys, Payers(read, kv), world.clock)
-    yield Desk(world, kv, tokens, Sessions(kv), pat)
+    sessions = Sessions(kv)
+    tokens = Tokens(read, kv, api_keys, Payers(read, kv), sessions, world.clock)
+    yield Desk(world, kv, tokens, sessions, pat)
     world.hub.close()
 
 
