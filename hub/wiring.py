@@ -31,6 +31,7 @@ from idp.directory.users import Users
 from idp.jobs import Recurring, Worker
 from idp.keys import SigningKeys
 from idp.kv import KeyValue
+from idp.login.frame_tokens import FrameTokens
 from idp.login.sessions import Sessions
 from idp.messages.mail import SEND_MAIL, MailboxSender, Mails, Sender, SmtpSender
 from idp.outbox import Relay
@@ -81,6 +82,7 @@ class Hub:
     invoice_import: InvoiceFileImport
     tokens: Tokens
     sessions: Sessions
+    frame_tokens: FrameTokens
     visits: Visits
     handoff: Handoff
     carriers: Carriers
@@ -134,7 +136,8 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
 
     sessions = Sessions(kv)
     tokens = Tokens(read, kv, api_keys, payers, sessions, time)
-    visits = Visits(read, billers, sessions, tokens, api_keys, payers)
+    frame_tokens = FrameTokens(kv)
+    visits = Visits(read, billers, sessions, tokens, api_keys, payers, frame_tokens)
     diagnostics = Diagnostics(begin, kv, time)
     return Hub(
         settings=settings,
@@ -163,6 +166,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         invoice_import=InvoiceFileImport(begin, time, secrets),
         tokens=tokens,
         sessions=sessions,
+        frame_tokens=frame_tokens,
         visits=visits,
         handoff=Handoff(read, time, tokens, api_keys, sessions, visits, diagnostics),
         carriers=Carriers(shared_origin=settings.shared_origin == "accepted"),

@@ -11,7 +11,7 @@ A rule that says no withdraws the session. Every refusal is recorded with its ch
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from idp import actor as actors
@@ -34,6 +34,8 @@ from idp.errors import (
     ViewModeRefused,
     WrongBiller,
 )
+from idp.login.devices import browser_of, system_of
+from idp.login.frame_tokens import first_token
 from idp.login.sessions import Opening, Session, Sessions, TokenFacts, ViewMode
 from idp.opaque import new_reference
 from idp.transaction import Begin
@@ -77,6 +79,7 @@ class Arrival:
     slug: str
     method: str
     fetch_dest: str
+    user_agent: str
     request_id: str
     values: Mapping[str, str]
     twice: frozenset[str]
@@ -235,6 +238,9 @@ class Handoff:
                 checks.append(_failed(error))
             return self._refuse(error, arrival, biller, checks, redeemed.facts if redeemed else None, visit)
         account = visit.payer.account_numbered(biller, params.account_number) if params.account_number else None
+        if visit.session.facts.framed:
+            # Nobody knows yet whether this browser brings the cookie back: the first page works either way.
+            visit = replace(visit, carrier="token", frame_token=redeemed.opening.frame_token)
         return Landing(visit, params.destination, account or visit.payer.default_account, redeemed.opening)
 
     def _redeem(self, params: ConnectParams, arrival: Arrival, biller: Biller) -> Redeemed | Rejected:
@@ -245,8 +251,18 @@ class Handoff:
             "return_url": params.return_url,
             "return_name": params.return_name,
             "request_id": arrival.request_id,
+            "browser": browser_of(arrival.user_agent),
+            "system": system_of(arrival.user_agent),
         }
-        return self._tokens.redeem(params.token, lambda: self._sessions.opening(biller, facts, parent=0))
+
+        def opening() -> Opening:
+            made = self._sessions.opening(biller, facts, parent=0)
+            if not made.facts.framed:
+                return made
+            token, step = first_token(made.key, made.facts.family)
+            return replace(made, frame_token=token, more=(step,))
+
+        return self._tokens.redeem(params.token, opening)
 
     def _visit(self, arrival: Arrival, biller: Biller, redeemed: Redeemed, checks: list[Check]) -> Visit:
         token = redeemed.facts

@@ -7,19 +7,23 @@ in service, the key live, the user enabled, nothing revoked. So whatever ends a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
 from idp import actor as actors
 from idp.changelog import Action, Change, WithChangeLog
 from idp.directory.api_keys import ApiKey, ApiKeys
 from idp.directory.billers import Biller, Billers
 from idp.directory.payers import PayerRecord, Payers
+from idp.login.frame_tokens import Carried, FrameTokens
 from idp.login.sessions import Session, Sessions
+from idp.opaque import digest
 from idp.transaction import Begin
 from idp.versions import Cached, biller_stamp
 from sso_connect.framing import Presented
 from sso_connect.tokens import Tokens
+
+Carrier = Literal["cookie", "token"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,12 @@ class Visit:
     session: Session
     key: ApiKey
     payer: PayerRecord
+    carrier: Carrier = "cookie"
+    """How the session comes back with the next page: by its cookie, or (also while nobody knows yet) by a frame token."""
+    frame_token: str = ""
+    """The token of the next page, where that is the carrier."""
+    settled: bool = False
+    """Whether this is the request that shows how the browser of a frame carries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,7 @@ class Visits:
         tokens: Tokens,
         api_keys: ApiKeys,
         payers: Payers,
+        frame_tokens: FrameTokens,
     ) -> None:
         self._append = append
         self._tokens = tokens
@@ -72,16 +83,32 @@ class Visits:
         self._sessions = sessions
         self._api_keys = api_keys
         self._payers = payers
+        self._frame_tokens = frame_tokens
 
     def find(self, host: str, slug: str, presented: Presented | None) -> Visit | None:
         """The visit, or None when there is no session, or one that does not stand up to RULES any more."""
         if presented is None:
             return None
-        session = self._sessions.find(presented.secret)
+        carried = self._carried(presented) if presented.frame_token else None
+        session = carried.session if carried is not None else self._sessions.find(presented.secret)
         if session is None or session.facts.framed != presented.framed:
             return None
         visit = self.of_session(host, slug, session)
-        return visit if visit is not None and all(rule.holds(visit) for rule in RULES) else None
+        if visit is None or not all(rule.holds(visit) for rule in RULES):
+            return None
+        if carried is None:
+            return visit
+        by_cookie = bool(presented.secret) and digest(presented.secret) == session.key
+        return replace(
+            visit,
+            carrier="cookie" if by_cookie else "token",
+            frame_token="" if by_cookie else carried.next_token,
+            settled=carried.state == "first",
+        )
+
+    def _carried(self, presented: Presented) -> Carried | None:
+        find = self._frame_tokens.find if presented.navigation else self._frame_tokens.peek
+        return find(presented.frame_token)
 
     def end(self, visit: Visit, request_id: str) -> None:
         """Sign out: the family ends everywhere, and with a ReturnUrl the partner's token too (else the partner owns it)."""

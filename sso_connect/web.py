@@ -21,7 +21,7 @@ from idp.web.pages import Pages, locale_of, remember_locale
 from idp.web.plain import PlainPage, SessionOver, SignedOut
 from idp.web.plain import Refused as RefusedView
 from idp.web.request import Folded, HubRequest
-from sso_connect.framing import Carriers, is_frame
+from sso_connect.framing import FRAME_FIELD, FRAME_HEADER, Carriers, is_frame
 from sso_connect.handoff import Arrival, Handoff, Landing, Refused
 from sso_connect.portal.chrome import Chrome
 from sso_connect.portal.pages import ShowPage
@@ -48,6 +48,7 @@ class Doors:
             slug=slug,
             method=request.method,
             fetch_dest=request.fetch_dest,
+            user_agent=request.headers.get("User-Agent", ""),
             request_id=request.request_id,
             values=params.values,
             twice=params.twice,
@@ -160,7 +161,8 @@ class Doors:
         return entry.value
 
     def _visit(self, request: HubRequest, slug: str) -> Visit | None:
-        presented = self._carriers.presented(slug, request.fetch_dest, request.cookies)
+        token = request.carried(FRAME_FIELD, FRAME_HEADER)
+        presented = self._carriers.presented(slug, request.fetch_dest, request.cookies, token)
         return self._visits.find(request.bare_host, slug, presented)
 
     def _set_cookie(self, response: Response, visit: Visit, secret: str) -> None:

@@ -23,7 +23,7 @@ from idp.web.pages import Pages
 from idp.web.request import HubRequest
 from idp.web.templating import View
 from sso_connect.account_handles import NO_ACCOUNT, AccountHandles
-from sso_connect.framing import Carriers
+from sso_connect.framing import FRAME_FIELD, FRAME_HEADER, Carriers
 from sso_connect.portal import views
 from sso_connect.portal.chrome import Chrome
 from sso_connect.redirects import BY_SLUG, DESTINATIONS, Destination
@@ -81,7 +81,7 @@ class Portal:
                 return _LATER[slug](page=page, bills_url=self._url_if_open(visit, account, 1))
 
     def _bills(self, request: HubRequest, visit: Visit, account: Account, page: views.Page) -> View:
-        cursor = request.folded.values.get("cursor", "")[:_MOST_CURSOR] or None
+        cursor = request.folded_query.values.get("cursor", "")[:_MOST_CURSOR] or None
         found = self._invoices.list_page(visit.biller.bid, account.customer_id, cursor, _BILLS_A_PAGE)
         newest = found if cursor is None else self._invoices.list_page(visit.biller.bid, account.customer_id, None, _BILLS_A_PAGE)
         return views.BillsView(
@@ -167,7 +167,8 @@ def blueprint(
         destination = BY_SLUG.get(page)
         if destination is None:
             raise PageNotFound(page)
-        presented = carriers.presented(slug, request.fetch_dest, request.cookies)
+        token = request.carried(FRAME_FIELD, FRAME_HEADER)
+        presented = carriers.presented(slug, request.fetch_dest, request.cookies, token)
         visit = visits.find(request.bare_host, slug, presented)
         if visit is None:
             raise SessionRequired
