@@ -40,6 +40,7 @@ from idp.secrets import Secrets
 from idp.settings import Settings, SettingsError, is_loopback_name
 from idp.web.csrf import Csrf
 from sso_connect.account_handles import AccountHandles
+from sso_connect.carrier_counts import CarrierCounts
 from sso_connect.diagnostics import Diagnostics
 from sso_connect.framing import Carriers
 from sso_connect.handoff import Handoff
@@ -83,6 +84,7 @@ class Hub:
     tokens: Tokens
     sessions: Sessions
     frame_tokens: FrameTokens
+    carrier_counts: CarrierCounts
     visits: Visits
     handoff: Handoff
     carriers: Carriers
@@ -99,6 +101,7 @@ class Hub:
                 Recurring("seal", timedelta(seconds=2), self.sealer.run),
                 Recurring("relay", timedelta(seconds=2), self.relay.run),
                 Recurring("purge-refusals", timedelta(minutes=10), self.diagnostics.purge),
+                Recurring("purge-carrier-counts", timedelta(hours=1), self.carrier_counts.purge),
                 Recurring("purge-receipts", timedelta(minutes=10), self.receipts.purge),
                 Recurring("purge-events", timedelta(minutes=10), self.relay.purge),
                 Recurring("purge-key-value", timedelta(minutes=1), lambda: self.kv.purge(_PURGE_BATCH)),
@@ -167,6 +170,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         tokens=tokens,
         sessions=sessions,
         frame_tokens=frame_tokens,
+        carrier_counts=CarrierCounts(begin, time),
         visits=visits,
         handoff=Handoff(read, time, tokens, api_keys, sessions, visits, diagnostics),
         carriers=Carriers(shared_origin=settings.shared_origin == "accepted"),

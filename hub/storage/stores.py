@@ -11,6 +11,7 @@ from functools import cached_property
 from hub.storage.sql.advanced_settings import SqlSettingStore
 from hub.storage.sql.api_keys import SqlApiKeyStore
 from hub.storage.sql.billers import SqlBillerStore
+from hub.storage.sql.carrier_counts import SqlCarrierCountStore
 from hub.storage.sql.changelog import SqlChangeLogStore
 from hub.storage.sql.customers import SqlCustomerStore
 from hub.storage.sql.destinations import SqlDestinationStore
@@ -123,6 +124,10 @@ class Stores:
     @cached_property
     def signing_keys(self) -> SqlSigningKeyStore:
         return SqlSigningKeyStore(self._work)
+
+    @cached_property
+    def carrier_counts(self) -> SqlCarrierCountStore:
+        return SqlCarrierCountStore(self._work)
 
     @cached_property
     def receipts(self) -> SqlReceiptStore:
