@@ -21,8 +21,9 @@ from idp.web.pages import Pages, locale_of, remember_locale
 from idp.web.plain import PlainPage, SessionOver, SignedOut
 from idp.web.plain import Refused as RefusedView
 from idp.web.request import Folded, HubRequest
+from sso_connect.arrivals import Arrival
 from sso_connect.framing import Carriers, is_frame
-from sso_connect.handoff import Arrival, Handoff, Landing, Refused
+from sso_connect.handoff import Handoff, Landing, Refused
 from sso_connect.portal.chrome import Chrome
 from sso_connect.portal.pages import ShowPage
 from sso_connect.visits import Visit, Visits
