@@ -23,6 +23,11 @@ GOOD: dict[str, dict[str, Any]] = {
     "RemoteAuthentication": {"UserName": "pat"},
     "RetrieveUserAccounts": {"UserName": "pat"},
     "Revoke": {"UserName": "pat"},
+    "Introspect": {"RemoteAuthenticationToken": "idht_" + "x" * 43},
+    "Explain": {"RemoteAuthenticationToken": "idht_" + "x" * 43},
+    "CreateLink": {"UserName": "pat", "RedirectID": 1, "ViewMode": 0},
+    "Diagnose": {},
+    "RecentDiagnostics": {},
 }
 
 
