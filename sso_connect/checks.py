@@ -25,8 +25,11 @@ class Check:
 
     def without_secrets(self) -> Check:
         """The same check, with whatever looks like a secret of ours cut down to its kind."""
-        return replace(self, name=_cut(self.name), expected=_cut(self.expected), came=_cut(self.came))
+        return replace(
+            self, name=without_secrets(self.name), expected=without_secrets(self.expected), came=without_secrets(self.came)
+        )
 
 
-def _cut(text: str) -> str:
+def without_secrets(text: str) -> str:
+    """A text with whatever looks like a secret of ours cut down to its kind."""
     return _OUR_SECRET.sub(r"\1...", text)

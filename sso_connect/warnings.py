@@ -26,7 +26,7 @@ from idp.clock import Clock
 from idp.directory.api_keys import ApiKey
 from idp.errors import HubError
 from idp.transaction import Begin
-from sso_connect.checks import Check
+from sso_connect.checks import Check, without_secrets
 
 KEPT_FOR = timedelta(days=90)
 WRITTEN_EVERY = timedelta(minutes=1)
@@ -186,7 +186,7 @@ class Warnings:
         """Count what a caller was warned of at a place (method and path). Never fails a call: what cannot be kept is logged."""
         now = self._clock.now()
         with self._lock:
-            for each in dict.fromkeys(warned):
+            for each in dict.fromkeys(Warned(each.code, without_secrets(each.subject)) for each in warned):
                 self._count(key, place, request_id, each, now)
             due = self._due(now)
         if due:
@@ -216,8 +216,7 @@ class Warnings:
             name = (*name[:4], OTHERS)
         heard = self._heard.get(name)
         if heard is None:
-            checks = (warned.check().without_secrets(),)
-            heard = _Heard(Standing(*name, checks, request_id, now, now, 0))
+            heard = _Heard(Standing(*name, (warned.check(),), request_id, now, now, 0))
             self._heard[name] = heard
             self._heard.move_to_end(name, last=False)  # what was never written is due first
             self._of_key[key.id] += 1

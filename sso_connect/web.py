@@ -48,7 +48,7 @@ class Doors:
         return self._answer(request, taken, chrome, show)
 
     def land(self, request: HubRequest, slug: str) -> Response:
-        """Where an SSO link leads: a static page for everybody, which may be framed by anybody, because who may is not known yet."""
+        """Where an SSO link leads: a static page for everybody. Who may frame it is not known yet, so anybody may."""
         biller = self._biller(request, slug)
         framed = is_frame(request.fetch_dest)
         page = PlainPage(

@@ -1,10 +1,7 @@
 // The landing page of SSO links. The secret stands in the fragment: it leaves the address bar and the history first, then it is posted.
-// A page that comes back from the browser's memory (Back) or is reloaded has no secret any more, and says so.
+// A page that is reloaded, or comes back from the browser's memory (Back), has no secret any more, and says so.
 (function () {
   "use strict";
-
-  var form = document.querySelector("form[data-link]");
-  var secret = window.location.hash.slice(1);
 
   function over() {
     document.querySelector("[data-link-going]").hidden = true;
@@ -15,12 +12,22 @@
     if (event.persisted) over();
   });
 
+  var secret = window.location.hash.slice(1);
   if (!secret) {
     over();
     return;
   }
   window.history.replaceState(null, "", window.location.pathname);
-  form.elements.Link.value = secret;
+
+  var form = document.createElement("form");
+  var field = document.createElement("input");
+  form.method = "post";
+  form.action = window.location.pathname;
+  field.type = "hidden";
+  field.name = "Link";
+  field.value = secret;
+  form.appendChild(field);
+  document.body.appendChild(form);
   form.submit();
-  form.reset();
+  form.remove();
 })();
