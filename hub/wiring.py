@@ -42,12 +42,15 @@ from idp.web.csrf import Csrf
 from sso_connect.account_handles import AccountHandles
 from sso_connect.carrier_counts import CarrierCounts
 from sso_connect.diagnostics import Diagnostics
+from sso_connect.explain import Explain
 from sso_connect.framing import Carriers
 from sso_connect.handoff import Handoff
 from sso_connect.imports.runner import InvoiceFileImport
+from sso_connect.links import Links
 from sso_connect.redirects import Destinations
 from sso_connect.tokens import Tokens
 from sso_connect.visits import Visits
+from sso_connect.warnings import Warnings
 
 _PURGE_BATCH = 1000
 _SQLITE = "sqlite:///"
@@ -80,6 +83,7 @@ class Hub:
     invoices: Invoices
     destinations: Destinations
     diagnostics: Diagnostics
+    warnings: Warnings
     invoice_import: InvoiceFileImport
     tokens: Tokens
     sessions: Sessions
@@ -87,6 +91,8 @@ class Hub:
     carrier_counts: CarrierCounts
     visits: Visits
     handoff: Handoff
+    explain: Explain
+    links: Links
     carriers: Carriers
     handles: AccountHandles
     csrf: Csrf
@@ -102,6 +108,7 @@ class Hub:
                 Recurring("relay", timedelta(seconds=2), self.relay.run),
                 Recurring("purge-refusals", timedelta(minutes=10), self.diagnostics.purge),
                 Recurring("purge-carrier-counts", timedelta(hours=1), self.carrier_counts.purge),
+                Recurring("purge-warnings", timedelta(minutes=10), self.warnings.purge),
                 Recurring("purge-receipts", timedelta(minutes=10), self.receipts.purge),
                 Recurring("purge-events", timedelta(minutes=10), self.relay.purge),
                 Recurring("purge-key-value", timedelta(minutes=1), lambda: self.kv.purge(_PURGE_BATCH)),
@@ -110,7 +117,8 @@ class Hub:
         )
 
     def close(self) -> None:
-        """Give connections back."""
+        """Write what waits, and give connections back."""
+        self.warnings.flush()
         self.database.close()
         self.kv.close()
 
@@ -166,6 +174,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         invoices=Invoices(read),
         destinations=Destinations(begin, read, kv),
         diagnostics=diagnostics,
+        warnings=Warnings(begin, time),
         invoice_import=InvoiceFileImport(begin, time, secrets),
         tokens=tokens,
         sessions=sessions,
@@ -173,6 +182,8 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         carrier_counts=CarrierCounts(begin, time),
         visits=visits,
         handoff=Handoff(read, time, tokens, api_keys, sessions, visits, diagnostics),
+        explain=Explain(tokens, api_keys, payers),
+        links=Links(tokens, time),
         carriers=Carriers(shared_origin=settings.shared_origin == "accepted"),
         handles=AccountHandles(secrets),
         csrf=Csrf(secrets),

@@ -28,6 +28,7 @@ from idp.web.request import HubRequest
 from idp.web.templating import StaticFiles, Templates
 from sso_connect import web
 from sso_connect.api import routes as api_routes
+from sso_connect.api.refusals import Refusals
 from sso_connect.portal import pages as portal_pages
 from sso_connect.portal.chrome import Chrome
 
@@ -103,10 +104,13 @@ def api_site(hub: Hub) -> Flask:
         members=hub.members,
         look_up=hub.look_up,
         receipts=hub.receipts,
+        explain=hub.explain,
+        links=hub.links,
+        diagnostics=hub.diagnostics,
         clock=hub.clock,
         api_origin=origin,
     )
-    return api_routes.api_app(routes, api_origin=origin)
+    return api_routes.api_app(routes, Refusals(hub.diagnostics, hub.clock), hub.warnings, api_origin=origin)
 
 
 def health_site(hub: Hub) -> Flask:

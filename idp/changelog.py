@@ -58,6 +58,7 @@ class Action(StrEnum):
     TOKEN_ISSUE = "token.issue"  # noqa: S105  (a word of the vocabulary, not a secret)
     TOKEN_REVOKE = "token.revoke"  # noqa: S105
     TOKEN_REFUSE = "token.refuse"  # noqa: S105
+    LINK_ISSUE = "link.issue"
     SESSION_OPEN = "session.open"
     SESSION_END = "session.end"
 

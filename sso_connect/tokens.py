@@ -4,17 +4,20 @@
              against their stamps and writes the token. Stale caches are loaded again; a refusal is only said from fresh ones
     redeem   ONE key-value transaction that reads (or takes) the token and makes the session that rests on it
     revoke   one mark: the token and every session begun with it are over on every worker
+    look     what became of a token, without spending or sliding it
 
 256 random bits, stored as a digest. The prefix says the policy: `idht_` for a session (60 min sliding from the last redemption,
-8 h in all), `idho_` for one use (20 min). Order: audit first, then the key-value store; if that fails the caller gets 503, the
-audit row stays, and no token exists.
+8 h in all), `idho_` for one use (20 min), `idhl_` for an SSO link (one use, 60 s), whose record also says where it leads. A link is
+no token: neither is ever taken where the other is expected. Order: audit first, then the key-value store; if that fails the caller
+gets 503, the audit row stays, and no token exists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
@@ -23,7 +26,7 @@ from idp.changelog import Action, Change, WithChangeLog
 from idp.clock import Clock
 from idp.directory.api_keys import ApiKey, ApiKeys, HeldKey, Scope
 from idp.directory.billers import Biller
-from idp.directory.payers import PayerRecord, Payers, UserNames
+from idp.directory.payers import PayerRecord, Payers, UserNames, stamps_of
 from idp.errors import (
     CredentialsRefused,
     CustomerNotFound,
@@ -57,15 +60,22 @@ from idp.kv import (
     Take,
     Written,
 )
-from idp.login.sessions import MOST_ABSOLUTE, Opening, Session, Sessions, TokenFacts, sessions_list
+from idp.login.sessions import MOST_ABSOLUTE, Opening, Session, Sessions, TokenFacts, TokenKind, sessions_list
 from idp.opaque import digest, new_secret
 from idp.transaction import Begin
-from idp.versions import Cached
+from idp.versions import biller_stamp, key_stamp
 
 SESSION_IDLE = timedelta(minutes=60)
 SESSION_ABSOLUTE = timedelta(hours=8)
 SINGLE_USE_LIFETIME = timedelta(minutes=20)
-_PREFIXES = {"session": "idht_", "single_use": "idho_"}
+LINK_LIFETIME = timedelta(seconds=60)
+_PREFIXES: Mapping[TokenKind, str] = {"session": "idht_", "single_use": "idho_", "link": "idhl_"}
+_TOKENS: tuple[TokenKind, ...] = ("session", "single_use")
+_LIFETIMES: Mapping[TokenKind, timedelta] = {
+    "session": SESSION_IDLE,
+    "single_use": SINGLE_USE_LIFETIME,
+    "link": LINK_LIFETIME,
+}
 _TOMBSTONE = timedelta(hours=8)
 _LINGER = timedelta(hours=1)
 """So long a token past its time is still told as expired, with whose it was; links that are older were never in a live page."""
@@ -130,6 +140,25 @@ class Rejected:
     facts: TokenFacts | None
 
 
+class State(StrEnum):
+    """What became of a token, in words for whoever issued it."""
+
+    LIVE = "live"
+    UNKNOWN = "unknown: never issued here, damaged, or long past its lifetime"
+    EXPIRED = "past its lifetime"
+    SPENT = "used before: it was good once"
+    ENDED = "revoked, or its session was signed out"
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A token that was looked at: what became of it, what it says (None: nothing is known), and until when it lives."""
+
+    state: State
+    facts: TokenFacts | None = None
+    expires_at: datetime | None = None
+
+
 class TokenStores(WithChangeLog, Protocol):
     """The slice of stores that this service works with."""
 
@@ -188,7 +217,10 @@ class Tokens:
             outcome = self._kv.transact(
                 _limit(key),
                 Expect({**held.stamps, **entry.stamps}),
-                _put(token, held, entry, assertion, self._clock.now()),
+                _put(
+                    _facts(digest(token), key.policies.token, key, entry.value, assertion, self._clock.now()),
+                    (*held.stamps, *entry.stamps),
+                ),
                 Enlist(_tokens_list(key.bid, user_id), digest(token), SESSION_ABSOLUTE),
             )
             match outcome.stop:
@@ -235,26 +267,48 @@ class Tokens:
 
         A second use of a single-use token also ends what came of the first.
         """
-        if not _looks_like_a_token(token):
-            return Rejected(TokenUnknown("not of our form"), None)
+        if not _is_one_of(_TOKENS, token):
+            return Rejected(TokenUnknown(State.UNKNOWN), None)
         single = token.startswith(_PREFIXES["single_use"])
-        first: Step = Take(_key(token), tombstone=_TOMBSTONE) if single else Read(_key(token), slide=True)
-        made = opening()
-        listed = Enlist(sessions_list(digest(token)), made.key, made.step.absolute or MOST_ABSOLUTE)
-        outcome = self._kv.transact(first, made.step, listed, *made.more)
-        if isinstance(outcome.stop, Gone):
-            return self._gone(outcome.stop)
-        record, written, *_ = outcome.results
-        if not isinstance(record, Record) or not isinstance(written, Written):
+        first = Take(_key(token), tombstone=_TOMBSTONE) if single else Read(_key(token), slide=True)
+        return self._redeem(digest(token), first, opening)
+
+    def redeem_link(self, secret: str, opening: Callable[[], Opening]) -> Redeemed | Rejected:
+        """As redeem, for the secret of an SSO link, which is good once."""
+        if not _is_one_of(("link",), secret):
+            return Rejected(TokenUnknown(State.UNKNOWN), None)
+        return self._redeem(digest(secret), Take(_key(secret), tombstone=_TOMBSTONE), opening)
+
+    def issue_link(self, facts: TokenFacts, request_id: str) -> tuple[str, datetime]:
+        """The secret of an SSO link for what `facts` say (`link_facts`), and until when it is good. StoreUnavailable.
+
+        The caller has admitted the key and read the payer just now; what changes after that is found when the link is followed.
+        """
+        with self._append() as stores:
+            actor = actors.Partner(facts.key_id, facts.partner_id)
+            stores.changelog.append(Change(facts.bid, Action.LINK_ISSUE, actor, request_id, user_id=facts.user_id))
+        secret = new_secret(_PREFIXES["link"])
+        stamps = (key_stamp(facts.key_id), biller_stamp(facts.bid), *stamps_of(facts.bid, facts.user_id))
+        listed = Enlist(_tokens_list(facts.bid, facts.user_id), digest(secret), SESSION_ABSOLUTE)
+        written = self._kv.transact(_put(replace(facts, id=digest(secret)), stamps), listed).results[0]
+        if not isinstance(written, Written):
             raise StoreUnavailable("the key-value store answered out of turn")
-        return Redeemed(TokenFacts.parse(record.value), dict(record.stamps), made, record.created_at, written.expires_at)
+        return secret, written.expires_at
 
     def find(self, token: str) -> tuple[TokenFacts, datetime] | None:
         """What a live token says and until when it lives, without spending or sliding it."""
-        if not _looks_like_a_token(token):
+        looked = self.look(token)
+        if looked.state is not State.LIVE or looked.facts is None or looked.expires_at is None:
             return None
-        record = self._kv.transact(Read(_key(token), optional=True)).results[0]
-        return (TokenFacts.parse(record.value), record.expires_at) if isinstance(record, Record) else None
+        return looked.facts, looked.expires_at
+
+    def look(self, token: str) -> Looked:
+        """What became of a token, without spending or sliding it."""
+        return self._look(token) if _is_one_of(_TOKENS, token) else Looked(State.UNKNOWN)
+
+    def look_at_link(self, secret: str) -> Looked:
+        """As look, for the secret of an SSO link."""
+        return self._look(secret) if _is_one_of(("link",), secret) else Looked(State.UNKNOWN)
 
     def list_sessions(self, bid: int, user_id: UUID) -> list[Session]:
         """The live sessions of a user, oldest first; none of them slides."""
@@ -273,16 +327,28 @@ class Tokens:
         """Mark a token as over, and with it every session that was begun with it."""
         self._kv.transact(Mark(_ended(token.id), MOST_ABSOLUTE))
 
+    def _redeem(self, token_id: str, first: Step, opening: Callable[[], Opening]) -> Redeemed | Rejected:
+        made = opening()
+        listed = Enlist(sessions_list(token_id), made.key, made.step.absolute or MOST_ABSOLUTE)
+        outcome = self._kv.transact(first, made.step, listed, *made.more)
+        if isinstance(outcome.stop, Gone):
+            return self._gone(outcome.stop)
+        record, written, *_ = outcome.results
+        if not isinstance(record, Record) or not isinstance(written, Written):
+            raise StoreUnavailable("the key-value store answered out of turn")
+        return Redeemed(TokenFacts.parse(record.value), dict(record.stamps), made, record.created_at, written.expires_at)
+
+    def _look(self, token: str) -> Looked:
+        found = self._kv.transact(Read(_key(token), optional=True)).results[0]
+        if isinstance(found, Record):
+            return Looked(State.LIVE, TokenFacts.parse(found.value), found.expires_at)
+        return _told(found) if isinstance(found, Gone) else Looked(State.UNKNOWN)
+
     def _gone(self, gone: Gone) -> Rejected:
-        facts = None if gone.value is None else TokenFacts.parse(gone.value)
-        if gone.spent and facts is not None:
-            self.end(facts)
-            return Rejected(TokenSpent("presented again; what came of the first use was ended"), facts)
-        if gone.ended_by is not None:
-            return Rejected(TokenExpired("revoked, or its session was signed out"), facts)
-        if facts is not None:
-            return Rejected(TokenExpired("past its lifetime"), facts)
-        return Rejected(TokenUnknown("never issued here, long past its lifetime, or of an older epoch"), None)
+        told = _told(gone)
+        if told.state is State.SPENT and told.facts is not None:
+            self.end(told.facts)
+        return Rejected(refusal_of(told.state), told.facts)
 
     def _checked_key(self, held: HeldKey, scope: Scope | None = Scope.SSO) -> ApiKey:
         now = self._clock.now()
@@ -321,30 +387,63 @@ def _limit(key: ApiKey) -> Limit:
     return Limit(f"key:{key.id}", key.policies.rate_per_second, key.policies.burst)
 
 
-def _put(token: str, held: Cached[HeldKey], entry: Cached[PayerRecord], assertion: Assertion, now: datetime) -> Put:
-    key = held.value.key
-    policy = key.policies.token
-    token_id = digest(token)
-    facts = TokenFacts(
+def link_facts(key: ApiKey, payer: PayerRecord, assertion: Assertion, now: datetime, redirect: Mapping[str, str]) -> TokenFacts:
+    """What the record of an SSO link says: as a token, and the parameters of the redirect that it stands for. `id`: not yet."""
+    return _facts("", "link", key, payer, assertion, now, redirect)
+
+
+def refusal_of(state: State) -> HubError:
+    """Why a token that is not live is refused."""
+    match state:
+        case State.SPENT:
+            return TokenSpent(state)
+        case State.EXPIRED | State.ENDED:
+            return TokenExpired(state)
+        case _:
+            return TokenUnknown(state)
+
+
+def _told(gone: Gone) -> Looked:
+    facts = None if gone.value is None else TokenFacts.parse(gone.value)
+    if gone.spent and facts is not None:
+        return Looked(State.SPENT, facts)
+    if gone.ended_by is not None:
+        return Looked(State.ENDED, facts)
+    return Looked(State.UNKNOWN) if facts is None else Looked(State.EXPIRED, facts)
+
+
+def _facts(
+    token_id: str,
+    kind: TokenKind,
+    key: ApiKey,
+    payer: PayerRecord,
+    assertion: Assertion,
+    now: datetime,
+    redirect: Mapping[str, str] | None = None,
+) -> TokenFacts:
+    return TokenFacts(
         id=token_id,
         bid=key.bid,
         key_id=key.id,
         partner_id=key.partner.id,
-        user_id=entry.value.user.id,
-        generation=entry.value.user.generation,
-        policy=policy,
+        user_id=payer.user.id,
+        generation=payer.user.generation,
+        policy=kind,
         session_reference=assertion.session_reference,
         auth_time=int((assertion.auth_time or now).timestamp()),
         auth_methods=assertion.auth_methods,
+        redirect=redirect,
     )
-    single = policy == "single_use"
+
+
+def _put(facts: TokenFacts, stamps: tuple[str, ...]) -> Put:
     return Put(
-        f"token:{token_id}",
+        f"token:{facts.id}",
         facts.text(),
-        idle=SINGLE_USE_LIFETIME if single else SESSION_IDLE,
-        absolute=None if single else SESSION_ABSOLUTE,
-        unless=(_ended(token_id),),
-        watch=(*held.stamps, *entry.stamps),
+        idle=_LIFETIMES[facts.policy],
+        absolute=SESSION_ABSOLUTE if facts.policy == "session" else None,
+        unless=(_ended(facts.id),),
+        watch=stamps,
         linger=_LINGER,
     )
 
@@ -356,8 +455,8 @@ def _issued(token: str, held: HeldKey, payer: PayerRecord, outcome: Outcome) -> 
     return Issued(token, written.expires_at, held.key, held.biller, payer, allowance)
 
 
-def _looks_like_a_token(token: str) -> bool:
-    return len(token) == 48 and token.isascii() and token.startswith(tuple(_PREFIXES.values()))
+def _is_one_of(kinds: tuple[TokenKind, ...], secret: str) -> bool:
+    return len(secret) == 48 and secret.isascii() and secret.startswith(tuple(_PREFIXES[kind] for kind in kinds))
 
 
 def _key(token: str) -> str:

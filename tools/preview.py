@@ -17,7 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from idp.web.plain import Mode, PlainPage, Problem, Refused, SessionOver, SignedOut
+from idp.web.plain import FollowLink, Mode, PlainPage, Problem, Refused, SessionOver, SignedOut
 from idp.web.templating import StaticFiles, Templates, View
 from sso_connect.portal import views
 from sso_connect.portal.views import AccountChoice, AccountUser, Bill, BillLine, Due, NavItem, Page, SignOut
@@ -301,6 +301,7 @@ def _plain_samples(mode: Mode, locale: str) -> Iterator[tuple[str, View]]:
         "refused-bare",
         Refused(page=replace(page, biller_name=None), code="InvalidRedirect", reference=reference),
     )
+    yield "follow-link", FollowLink(page=page, back_url="https://lakeside.example.com/portal")
     yield "signed-out", SignedOut(page=page)
     yield (
         "signed-out-next",

@@ -18,7 +18,7 @@ from idp.settings import Settings, load
 if TYPE_CHECKING:
     from admin.billers import BillerAdmin
     from admin.destinations import DestinationAdmin
-    from admin.history import HistoryAdmin, RefusalAdmin
+    from admin.history import HistoryAdmin, RefusalAdmin, WarningAdmin
     from admin.partners import KeyAdmin, PartnerAdmin
     from admin.people import CustomerAdmin, UserAdmin
     from hub.wiring import Hub
@@ -128,6 +128,13 @@ class Operator:
         from admin.history import RefusalAdmin
 
         return RefusalAdmin(self.hub.diagnostics)
+
+    @cached_property
+    def warnings(self) -> WarningAdmin:
+        """What partners were warned of."""
+        from admin.history import WarningAdmin
+
+        return WarningAdmin(self.hub.warnings)
 
 
 pass_operator = click.make_pass_decorator(Operator)

@@ -32,6 +32,7 @@ from hub.storage.sql.seals import SqlSealStore
 from hub.storage.sql.signing_keys import SqlSigningKeyStore
 from hub.storage.sql.start import SqlStartStore
 from hub.storage.sql.users import SqlPartnerUserStore, SqlUserStore
+from hub.storage.sql.warnings import SqlWarningStore
 from hub.storage.work import Work
 
 
@@ -136,6 +137,10 @@ class Stores:
     @cached_property
     def refusals(self) -> SqlRefusalStore:
         return SqlRefusalStore(self._work)
+
+    @cached_property
+    def warnings(self) -> SqlWarningStore:
+        return SqlWarningStore(self._work)
 
     @cached_property
     def import_runs(self) -> SqlImportRunStore:

@@ -26,6 +26,9 @@ from idp.opaque import digest, new_id, new_secret
 MOST_ABSOLUTE = timedelta(days=2)
 """Longer than any session can live: how long the mark of an ended family must be remembered."""
 
+TokenKind = Literal["session", "single_use", "link"]
+"""What a session was begun with: a token, by its policy, or an SSO link."""
+
 ViewMode = Literal[0, 1, 2]
 FULL_PAGE: ViewMode = 0
 FRAME: ViewMode = 1
@@ -70,14 +73,17 @@ class TokenFacts:
     partner_id: UUID
     user_id: UUID
     generation: int
-    policy: Literal["session", "single_use"]
+    policy: TokenKind
     session_reference: str
     auth_time: int | None
     auth_methods: tuple[str, ...]
+    redirect: Mapping[str, str] | None = None
+    """Of an SSO link: the parameters of the redirect that it stands for, names in lower case."""
 
     def text(self) -> str:
         """As a record's value."""
         # By hand: dataclasses.asdict copies deeply, and this is written with every token.
+        more = {} if self.redirect is None else {"redirect": dict(self.redirect)}
         return json.dumps(
             {
                 "id": self.id,
@@ -90,7 +96,8 @@ class TokenFacts:
                 "session_reference": self.session_reference,
                 "auth_time": self.auth_time,
                 "auth_methods": self.auth_methods,
-            },
+            }
+            | more,
             separators=(",", ":"),
         )
 

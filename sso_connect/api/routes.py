@@ -30,7 +30,9 @@ from idp.errors import HubError, Unauthenticated
 from idp.receipts import Answer, Receipts
 from idp.web import headers, problems
 from sso_connect.api.aliases import OLD_NAMES, AnyCase, headers_of, old_rules
+from sso_connect.api.calls import connect as connect_calls
 from sso_connect.api.calls import customers as customer_calls
+from sso_connect.api.calls import diagnostics as diagnostics_calls
 from sso_connect.api.calls import key as key_calls
 from sso_connect.api.calls import registering as registering_calls
 from sso_connect.api.calls import tokens as token_calls
@@ -40,9 +42,14 @@ from sso_connect.api.calls.caller import Call, Caller
 from sso_connect.api.docs import add_pages
 from sso_connect.api.names import NameUser
 from sso_connect.api.operations import OPERATIONS, PREFIX, Operation
+from sso_connect.api.refusals import Refusals
 from sso_connect.api.request import ApiRequest, tell_rate, tell_warnings
 from sso_connect.api.wire import read, read_parameters
+from sso_connect.diagnostics import Diagnostics
+from sso_connect.explain import Explain
+from sso_connect.links import Links
 from sso_connect.tokens import Tokens
+from sso_connect.warnings import WarningCode, Warnings
 
 View = Callable[..., Response]
 
@@ -57,6 +64,9 @@ def blueprint(
     members: Members,
     look_up: LookUp,
     receipts: Receipts,
+    explain: Explain,
+    links: Links,
+    diagnostics: Diagnostics,
     clock: Clock,
     api_origin: str,
 ) -> Blueprint:
@@ -69,13 +79,18 @@ def blueprint(
         "RegisterAccounts": registering_calls.register_accounts(register),
         "RetrieveUserAccounts": user_calls.retrieve_user_accounts(name_user, customers, members),
         "Revoke": token_calls.revoke(name_user, tokens, users),
+        "Introspect": token_calls.introspect(explain),
+        "Explain": connect_calls.explain(explain),
+        "CreateLink": connect_calls.create_link(name_user, links, clock),
+        "Diagnose": diagnostics_calls.diagnose(diagnostics),
+        "RecentDiagnostics": diagnostics_calls.recent(diagnostics),
     }
     authenticate = Authenticate(tokens, name_user, clock)
     api = Blueprint("partner_api", __name__, url_prefix=PREFIX)
     views: dict[str, View] = {}
     for operation in OPERATIONS:
         if operation.name == "RemoteAuthentication":
-            view = _authenticate_view(authenticate)
+            view = _authenticate_view(operation, authenticate)
         else:
             view = _view(operation, by_name[operation.name], tokens, receipts)
         views[operation.name] = view
@@ -108,8 +123,8 @@ def _old_name_view(old_name: str, operation: Operation, view: View) -> View:
     return answer
 
 
-def api_app(api: Blueprint, *, api_origin: str) -> Flask:
-    """The application of the API host: our request class, refusals as problem+json, headers on every answer."""
+def api_app(api: Blueprint, refusals: Refusals, warnings: Warnings, *, api_origin: str) -> Flask:
+    """The application of the API host: our request class, refusals and warnings told and kept, headers on every answer."""
     app = Flask(__name__, static_folder=None)
     app.request_class = ApiRequest
     app.url_map.merge_slashes = False  # another spelling of a path is another path, and not a redirect
@@ -119,7 +134,9 @@ def api_app(api: Blueprint, *, api_origin: str) -> Flask:
     type_base = f"{api_origin}{PREFIX}/problems"
 
     def translate(error: HubError) -> Response:
-        response = problems.problem_json(error, _current().request_id, type_base)
+        current = _current()
+        refusals.record(current, error)
+        response = problems.problem_json(error, current.request_id, type_base)
         if isinstance(error, Unauthenticated):
             response.headers["WWW-Authenticate"] = 'ApiKey realm="partner API"'
         return response
@@ -132,8 +149,10 @@ def api_app(api: Blueprint, *, api_origin: str) -> Flask:
         response.headers.setdefault("Cache-Control", "no-store")
         tell_rate(response, current.rate)
         response.headers.extend(current.ends)
-        if current.caller is not None:
-            tell_warnings(response, current.caller.warned)
+        caller = current.caller
+        if caller is not None and caller.warned and current.operation is not None:
+            tell_warnings(response, caller.warned)
+            warnings.hear(caller.key, current.operation.place, current.request_id, caller.warned)
         return headers.plain(response, current, https=https)
 
     return app
@@ -142,22 +161,25 @@ def api_app(api: Blueprint, *, api_origin: str) -> Flask:
 def _view(operation: Operation, call: Call, tokens: Tokens, receipts: Receipts) -> View:
     def view(**parts: str) -> Response:
         current = _current()
+        current.operation = operation
         admitted = tokens.admit(current.key_secret(), operation.scope, current.note)
         caller = Caller(admitted.key, admitted.biller, current.request_id)
         current.caller = caller
         if current.old_name:
-            caller.warn("OldName", current.old_name)
+            caller.warn(WarningCode.OLD_NAME, current.old_name)
         if operation.query is not None:
             asked = read_parameters(operation.query, current.folded_query, parts, compat=caller.is_compat)
             caller.where = asked.value
-            caller.warn("UnknownParameter", *asked.ignored)
+            caller.warn(WarningCode.UNKNOWN_PARAMETER, *asked.ignored)
         sent: dict[str, Any] = {}
         body: Any = None
         if operation.request is not None:
             sent = current.read_json()
-            reading = read(operation.request, sent, compat=caller.is_compat)
+            reading = read(operation.request, sent, compat=caller.is_compat or operation.ignores_unknown)
             body = reading.value
-            caller.warn("UnknownField", *reading.ignored)
+            caller.ignored = reading.ignored
+            if not operation.ignores_unknown:
+                caller.warn(WarningCode.UNKNOWN_FIELD, *reading.ignored)
         elif operation.file is not None:
             caller.stream = current.read_stream(operation.file)
         key = current.idempotency_key() if operation.takes_key and operation.request is not None else None
@@ -187,9 +209,11 @@ def _once(
     return answer
 
 
-def _authenticate_view(authenticate: Authenticate) -> View:
+def _authenticate_view(operation: Operation, authenticate: Authenticate) -> View:
     def view() -> Response:
-        return _answer(Answer(200, authenticate.answer(_current())))
+        current = _current()
+        current.operation = operation
+        return _answer(Answer(200, authenticate.answer(current)))
 
     return view
 

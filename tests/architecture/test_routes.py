@@ -22,6 +22,8 @@ from tests.flows.world import HARBORLIGHT, Prepared, World, open_world, prepare
 PUBLIC = {
     ("portal", "/b/<slug>/sso/connect", "GET"),
     ("portal", "/b/<slug>/sso/connect", "POST"),
+    ("portal", "/b/<slug>/sso/link", "GET"),
+    ("portal", "/b/<slug>/sso/link", "POST"),
     ("portal", "/static/<digest>/<name>", "GET"),
     ("health", "/healthz", "GET"),
     ("health", "/readyz", "GET"),
@@ -43,7 +45,15 @@ OF_NO_BILLER = {
 }
 """Routes without a tenant: they read no row."""
 
-FILLED = {"slug": "riverbend", "handle": "0" * 20, "page": "bills", "digest": "0" * 12, "name": "hub.css", "code": "InvalidFields"}
+FILLED = {
+    "slug": "riverbend",
+    "handle": "0" * 20,
+    "page": "bills",
+    "digest": "0" * 12,
+    "name": "hub.css",
+    "code": "InvalidFields",
+    "Reference": "7QF3K29DXM",
+}
 
 
 @dataclass(frozen=True, slots=True)

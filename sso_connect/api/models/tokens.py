@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from sso_connect.api.models.named import GUID_EXAMPLE, TOKEN_EXAMPLE, NamedUser, example
+from sso_connect.api.models.named import GUID_EXAMPLE, TOKEN_EXAMPLE, NamedUser, Token, example
 from sso_connect.api.models.users import ACCOUNT_EXAMPLE, UserAccount
 from sso_connect.api.wire import AccountNumber, Guid, Moment, Text200, Wire
 
@@ -53,3 +53,21 @@ class Revoke(NamedUser):
     """A token, or a user by another name. A token that is unknown or of another partner answers 204 all the same."""
 
     model_config = example(RemoteAuthenticationToken=TOKEN_EXAMPLE)
+
+
+class Introspect(Wire):
+    """A token of the partner."""
+
+    model_config = example(RemoteAuthenticationToken=TOKEN_EXAMPLE)
+
+    remote_authentication_token: Token
+
+
+class IntrospectAnswer(Wire):
+    """Active: a redirect with the token would be let in now. Anything else, another partner's token too, is not active."""
+
+    model_config = example(Active=True, ExpiresAt="2026-01-02T11:20:30Z", LoginGUID=GUID_EXAMPLE)
+
+    active: bool
+    expires_at: Moment | None = Field(description="null when not active. A session token is prolonged by each redirect.")
+    login_guid: Guid | None = Field(description="null when not active.")

@@ -37,4 +37,15 @@ TOKENS: tuple[Operation, ...] = (
         writes=True,
         refusals=(UserNotFound, AmbiguousUser),
     ),
+    Operation(
+        name="Introspect",
+        method="POST",
+        path="/remote-authentication/introspect",
+        group="Remote authentication",
+        summary="Introspect",
+        description="Whether a token is still good, for whom, and until when. It is neither spent nor prolonged by the question.",
+        scope=Scope.SSO,
+        request=models.Introspect,
+        answer=models.IntrospectAnswer,
+    ),
 )
