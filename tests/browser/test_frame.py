@@ -111,7 +111,8 @@ def test_a_site_that_is_not_registered_sees_no_page_in_its_frame(window: Window,
     window.wait_for_fault("frame-ancestors")
     frame = window.page.frame(name="hub")
     assert frame is not None
-    frame.wait_for_load_state()  # of the browser's own page, which it shows in place of ours
+    # The browser's own page, which it shows in place of ours. The complaint comes before that page does.
+    frame.wait_for_function("location.protocol === 'chrome-error:' && document.readyState === 'complete'")
     assert RIVERBEND not in frame.content()
     assert window.page.evaluate("heard") == []
 
