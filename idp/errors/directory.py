@@ -6,7 +6,7 @@ from idp.errors.tree import Conflict, Denied, Expired, Invalid, NotFound
 
 
 class InvalidFile(Invalid):
-    """An import file is refused whole; `detail` gives line and reason."""
+    """An import file is refused whole; its report gives line and reason."""
 
     code = "InvalidFile"
     public = "The file was refused and nothing of it was taken over."
