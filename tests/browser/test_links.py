@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Playwright
 
-from tests.browser.stage import Stage, Window
+from tests.browser.stage import Stage, Window, open_chromium
 
 RIVERBEND = "$84.17"
 
@@ -43,6 +46,7 @@ def test_a_link_leads_to_the_page_and_neither_address_bar_nor_history_hold_its_s
 def test_a_reloaded_or_bare_landing_page_says_what_to_do(window: Window, stage: Stage) -> None:
     window.page.goto(f"{stage.origin()}/b/riverbend/sso/link")
     window.page.wait_for_selector("[data-link-over]:not([hidden])")
+    assert window.page.inner_text("h1") == window.page.title() == "This link has expired"
     assert "works once" in window.page.inner_text("main")
     assert "We are opening" not in window.page.inner_text("main")
     window.shoot("link over")
@@ -62,7 +66,9 @@ def test_a_link_that_is_followed_twice_shows_the_refusal_page(window: Window, st
 
 def test_a_link_in_a_frame_shows_the_page_in_the_frame(window: Window, stage: Stage) -> None:
     url = make(stage, ViewMode=1)
-    window.page.goto(stage.partner.show("/framed-link", f'<iframe name="hub" title="hub" width=1000 height=700 src="{url}"></iframe>'))
+    window.page.goto(
+        stage.partner.show("/framed-link", f'<iframe name="hub" title="hub" width=1000 height=700 src="{url}"></iframe>')
+    )
     frame = window.frame("hub", "h1:has-text('Recent')")
     assert RIVERBEND in frame.inner_text("main")
     assert "#" not in frame.url
@@ -70,16 +76,15 @@ def test_a_link_in_a_frame_shows_the_page_in_the_frame(window: Window, stage: St
     assert window.faults == []
 
 
-def test_the_landing_page_is_calm_and_says_without_script_what_to_do(
-    playwright: Playwright, window: Window, stage: Stage
-) -> None:
-    browser = window.page.context.browser or playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-    context = browser.new_context(java_script_enabled=False)
-    try:
-        page = context.new_page()
-        page.goto(make(stage))
-        assert "One moment" in page.inner_text("h1")
-        assert "needs JavaScript" in page.inner_text("main")
-        Window(page).shoot("link without script")
-    finally:
-        context.close()
+@pytest.fixture
+def without_script(playwright: Playwright, chromium: Path, tmp_path: Path) -> Iterator[Window]:
+    with open_chromium(playwright, chromium, tmp_path, "blocked", java_script_enabled=False) as context:
+        yield Window.open(context)
+
+
+def test_the_landing_page_is_calm_and_says_without_script_what_to_do(without_script: Window, stage: Stage) -> None:
+    without_script.page.goto(make(stage))
+    assert "One moment" in without_script.page.inner_text("h1")
+    assert "We are opening" not in without_script.page.inner_text("main")
+    assert "needs JavaScript" in without_script.page.inner_text("main")
+    without_script.shoot("link without script")
