@@ -65,7 +65,9 @@ class Doors:
         biller = self._biller(request, slug)
         check_origin(request, biller.origin)
         arrival = _arrival(request, slug, Folded({}, frozenset()))
-        taken = self._handoff.follow(arrival, biller, request.folded.values.get("link", ""))
+        sent = _params(request)
+        secret = "" if "link" in sent.twice else sent.values.get("link", "")
+        taken = self._handoff.follow(arrival, biller, secret)
         return self._answer(request, taken, chrome, show)
 
     def _answer(self, request: HubRequest, taken: Landing | Refused, chrome: Chrome, show: ShowPage) -> Response:

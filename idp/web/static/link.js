@@ -3,9 +3,16 @@
 (function () {
   "use strict";
 
+  function show(name, shown) {
+    Array.prototype.forEach.call(document.querySelectorAll("[data-link-" + name + "]"), function (part) { part.hidden = !shown; });
+  }
+
   function over() {
-    document.querySelector("[data-link-going]").hidden = true;
-    document.querySelector("[data-link-over]").hidden = false;
+    var title = document.querySelector("main").dataset.overTitle;
+    document.title = title;
+    document.querySelector("h1").textContent = title;
+    show("going", false);
+    show("over", true);
   }
 
   window.addEventListener("pageshow", function (event) {
@@ -18,6 +25,7 @@
     return;
   }
   window.history.replaceState(null, "", window.location.pathname);
+  show("going", true);
 
   var form = document.createElement("form");
   var field = document.createElement("input");

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 from sso_connect.api.models.diagnostics import CheckTold
 from sso_connect.api.models.named import TOKEN_EXAMPLE, NamedUser, example
 from sso_connect.api.models.tokens import AuthMethod
-from sso_connect.api.wire import AccountNumber, Moment, Text50, Text80, Text200, Text2000, Wire
+from sso_connect.api.wire import AccountNumber, Moment, Text50, Text80, Text200, Text2000, Text4000, Wire
 
 
 def _as_in_a_redirect(value: Any) -> Any:
@@ -20,7 +20,7 @@ def _as_in_a_redirect(value: Any) -> Any:
 _NUMBER = BeforeValidator(_as_in_a_redirect)
 Parameter50 = Annotated[Text50, _NUMBER]
 Parameter200 = Annotated[Text200, _NUMBER]
-Parameter2000 = Annotated[Text2000, _NUMBER]
+Parameter4000 = Annotated[Text4000, _NUMBER]
 
 
 class Explain(Wire):
@@ -37,11 +37,11 @@ class Explain(Wire):
     remote_authentication_token: Parameter200 | None = None
     view_mode: Parameter50 | None = None
     redirect_id: Parameter50 | None = None
-    css_url: Parameter2000 | None = Field(None, alias="CSSUrl")
-    return_url: Parameter2000 | None = None
+    css_url: Parameter4000 | None = Field(None, alias="CSSUrl")
+    return_url: Parameter4000 | None = None
     custom_return_site_name: Parameter200 | None = None
     account_number: Parameter200 | None = None
-    resume: Parameter2000 | None = None
+    resume: Parameter4000 | None = None
     method: Literal["GET", "POST"] = "POST"
     sec_fetch_dest: Text50 | None = Field(None, description="What the browser would say it loads for: document, iframe, ...")
     origin: Text200 | None = Field(None, description="The Origin header. The hand-off does not judge it yet, so no check does.")
