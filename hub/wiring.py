@@ -42,8 +42,11 @@ from sso_connect.account_handles import AccountHandles
 from sso_connect.diagnostics import Diagnostics
 from sso_connect.framing import Carriers
 from sso_connect.handoff import Handoff
+from sso_connect.imports.folder import EVERY, InvoiceFolder
 from sso_connect.imports.runner import InvoiceFileImport
+from sso_connect.imports.uploads import IMPORT_UPLOAD, InvoiceFiles
 from sso_connect.redirects import Destinations
+from sso_connect.themes import Themes
 from sso_connect.tokens import Tokens
 from sso_connect.visits import Visits
 
@@ -79,6 +82,8 @@ class Hub:
     destinations: Destinations
     diagnostics: Diagnostics
     invoice_import: InvoiceFileImport
+    invoice_files: InvoiceFiles
+    themes: Themes
     tokens: Tokens
     sessions: Sessions
     visits: Visits
@@ -92,17 +97,25 @@ class Hub:
         return Worker(
             self.database.begin,
             self.clock,
-            handlers={SEND_MAIL: self.mails.send},
+            handlers={SEND_MAIL: self.mails.send, IMPORT_UPLOAD: self.invoice_files.carry_out},
             recurring=(
                 Recurring("seal", timedelta(seconds=2), self.sealer.run),
                 Recurring("relay", timedelta(seconds=2), self.relay.run),
                 Recurring("purge-refusals", timedelta(minutes=10), self.diagnostics.purge),
                 Recurring("purge-receipts", timedelta(minutes=10), self.receipts.purge),
+                *self._watched(),
+                Recurring("purge-uploads", timedelta(minutes=10), self.invoice_files.purge),
                 Recurring("purge-events", timedelta(minutes=10), self.relay.purge),
                 Recurring("purge-key-value", timedelta(minutes=1), lambda: self.kv.purge(_PURGE_BATCH)),
             ),
             jitter=chance.SystemRandom().random,
         )
+
+    def _watched(self) -> tuple[Recurring, ...]:
+        folder = self.settings.invoice_folder
+        if folder is None:
+            return ()
+        return (Recurring("invoice-folder", EVERY, InvoiceFolder(folder, self.billers, self.invoice_import, self.clock).look),)
 
     def close(self) -> None:
         """Give connections back."""
@@ -136,6 +149,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     tokens = Tokens(read, kv, api_keys, payers, time)
     visits = Visits(read, billers, sessions, tokens, api_keys, payers)
     diagnostics = Diagnostics(begin, kv, time)
+    invoice_import = InvoiceFileImport(begin, time, secrets)
     return Hub(
         settings=settings,
         clock=time,
@@ -160,7 +174,9 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         invoices=Invoices(read),
         destinations=Destinations(begin, read, kv),
         diagnostics=diagnostics,
-        invoice_import=InvoiceFileImport(begin, time, secrets),
+        invoice_import=invoice_import,
+        invoice_files=InvoiceFiles(begin, time, secrets, invoice_import),
+        themes=Themes(begin, time),
         tokens=tokens,
         sessions=sessions,
         visits=visits,

@@ -19,8 +19,9 @@ from sso_connect.api.operation import PREFIX, Operation
 OLD_NAMES: Mapping[str, str] = MappingProxyType(
     {
         "CreateCustomerRecord": "CreateCustomer",
-        "UpdateCustomerRecord": "UpdateCustomer",
-        "RetrieveCustomerDetails": "RetrieveCustomer",
+        "UpdateCustomerRecord": "UpdateCustomerByNumber",
+        "RetrieveCustomerDetails": "RetrieveCustomerByNumber",
+        "UploadInvoiceFile": "UploadInvoiceFile",
         "RetrieveCustomerGUID": "RetrieveCustomerGUID",
         "RetrieveLoginGUID": "RetrieveLoginGUID",
         "RetrieveUsers": "RetrieveUsers",
@@ -73,6 +74,8 @@ def headers_of(old_name: str, operation: Operation) -> list[tuple[str, str]]:
 
 class AnyCase(BaseConverter):
     """One of some words, in any case: `<any_case("one", "two"):name>` gives the word as it stands here."""
+
+    weight = 50  # before `<CustomerGUID>`, which would take an old name for an id
 
     def __init__(self, map: Map, *words: str) -> None:  # noqa: A002  (werkzeug's name)
         super().__init__(map)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sso_connect.api.operation import PREFIX, Operation
 from sso_connect.api.operations.customers import CUSTOMERS
+from sso_connect.api.operations.files import FILES
 from sso_connect.api.operations.key import KEY
 from sso_connect.api.operations.registering import REGISTERING
 from sso_connect.api.operations.tokens import TOKENS
@@ -14,5 +15,5 @@ from sso_connect.api.operations.users import USERS
 
 __all__ = ["OPERATIONS", "PREFIX", "Operation"]
 
-OPERATIONS: tuple[Operation, ...] = (*KEY, *CUSTOMERS, *USERS, *REGISTERING, *TOKENS)
+OPERATIONS: tuple[Operation, ...] = (*KEY, *CUSTOMERS, *FILES, *USERS, *REGISTERING, *TOKENS)
 """Every operation, in the order of the document."""
