@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from werkzeug.routing import BaseConverter, Map
+from werkzeug.routing import BaseConverter, Map, UnicodeConverter
 
 from sso_connect.api.operation import PREFIX, Operation
 
@@ -75,8 +75,6 @@ def headers_of(old_name: str, operation: Operation) -> list[tuple[str, str]]:
 class AnyCase(BaseConverter):
     """One of some words, in any case: `<any_case("one", "two"):name>` gives the word as it stands here."""
 
-    weight = 50  # before `<CustomerGUID>`, which would take an old name for an id
-
     def __init__(self, map: Map, *words: str) -> None:  # noqa: A002  (werkzeug's name)
         super().__init__(map)
         self._words = {word.lower(): word for word in words}
@@ -84,3 +82,11 @@ class AnyCase(BaseConverter):
 
     def to_python(self, value: str) -> str:
         return self._words[value.lower()]
+
+
+class NoOldName(UnicodeConverter):
+    """Any one part of a path but an old name: `/customers/RetrieveCustomerDetails` is not the customer of that id."""
+
+    def __init__(self, map: Map) -> None:  # noqa: A002  (werkzeug's name)
+        super().__init__(map)
+        self.regex = f"(?!(?i:{'|'.join(OLD_NAMES)})$){self.regex}"

@@ -30,7 +30,7 @@ from idp.directory.users import Users
 from idp.errors import HubError, Unauthenticated
 from idp.receipts import Answer, Receipts
 from idp.web import headers, problems
-from sso_connect.api.aliases import OLD_NAMES, AnyCase, headers_of, old_rules
+from sso_connect.api.aliases import OLD_NAMES, AnyCase, NoOldName, headers_of, old_rules
 from sso_connect.api.calls import customers as customer_calls
 from sso_connect.api.calls import files as file_calls
 from sso_connect.api.calls import key as key_calls
@@ -128,6 +128,7 @@ def api_app(api: Blueprint, *, api_origin: str) -> Flask:
     app.request_class = ApiRequest
     app.url_map.merge_slashes = False  # another spelling of a path is another path, and not a redirect
     app.url_map.converters["any_case"] = AnyCase
+    app.url_map.converters["default"] = NoOldName
     app.register_blueprint(api)
     https = api_origin.startswith("https://")
     type_base = f"{api_origin}{PREFIX}/problems"
