@@ -52,6 +52,8 @@ class Permission(StrEnum):
     BILLER_KEYS_REVOKE = "biller:keys:revoke"
     BILLER_ORIGINS_CREATE = "biller:origins:create"
     BILLER_ORIGINS_REMOVE = "biller:origins:remove"
+    BILLER_THEMES_READ = "biller:themes:read"
+    BILLER_THEMES_CREATE = "biller:themes:create"
     BILLER_CUSTOMERS_READ = "biller:customers:read"
     BILLER_CUSTOMERS_CREATE = "biller:customers:create"
     BILLER_CUSTOMERS_CHANGE = "biller:customers:change"

@@ -106,6 +106,11 @@ class KeyAdmin:
             self._keys.add_place(staff, request_id, bid, key_id, kind, text)
         return self._get(bid, key_id)
 
+    def check_places(self, staff: Staff, request_id: str, bid: int, places: Sequence[NamedPlace]) -> None:  # noqa: ARG002
+        """InvalidFields with each place that cannot be registered."""
+        check_may(staff, Permission.BILLER_KEYS_READ, bid)
+        self._check(places)
+
     def remove_places(self, staff: Staff, request_id: str, bid: int, key_id: UUID, places: Sequence[NamedPlace]) -> ApiKey:
         """Take origins and places off the list, all or none; what is not on it is passed over. ApiKeyNotFound, InvalidFields."""
         check_may(staff, Permission.BILLER_ORIGINS_REMOVE, bid)

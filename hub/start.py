@@ -5,12 +5,14 @@
     secrets           the database was written under our master key
     origins           each biller has one of its own, unless the operator accepts sharing
     connections       all pools together fit into what PostgreSQL allows
+    invoice folder    there, and ours to move files in, where one is watched
 
 Each question costs the same at three billers and at three thousand.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -79,7 +81,7 @@ def check_start(hub: Starting) -> list[str]:
         with hub.database.read() as stores:
             database += _shared_origins(hub.settings, stores.start)
             database += _connections(hub.settings, stores.start)
-    return database + faults
+    return database + faults + list(_invoice_folder(hub.settings))
 
 
 def listen_address(settings: Settings) -> tuple[str, int]:
@@ -105,6 +107,12 @@ def _shared_origins(settings: Settings, store: StartStore) -> Iterator[str]:
             f"billers: {origin} has more than one biller; give each a host (`idhub billers change BID --host HOST`)"
             " or accept weaker isolation with IDHUB_SHARED_ORIGIN=accepted"
         )
+
+
+def _invoice_folder(settings: Settings) -> Iterator[str]:
+    folder = settings.invoice_folder
+    if folder is not None and not (folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)):
+        yield f"invoice folder: {folder} is no folder that this user may read and write"
 
 
 def _connections(settings: Settings, store: StartStore) -> Iterator[str]:

@@ -45,9 +45,12 @@ from sso_connect.diagnostics import Diagnostics
 from sso_connect.explain import Explain
 from sso_connect.framing import Carriers
 from sso_connect.handoff import Handoff
+from sso_connect.imports.folder import EVERY, InvoiceFolder
 from sso_connect.imports.runner import InvoiceFileImport
+from sso_connect.imports.uploads import IMPORT_UPLOAD, InvoiceFiles
 from sso_connect.links import Links
 from sso_connect.redirects import Destinations
+from sso_connect.themes import Themes
 from sso_connect.tokens import Tokens
 from sso_connect.visits import Visits
 from sso_connect.warnings import Warnings
@@ -85,6 +88,8 @@ class Hub:
     diagnostics: Diagnostics
     warnings: Warnings
     invoice_import: InvoiceFileImport
+    invoice_files: InvoiceFiles
+    themes: Themes
     tokens: Tokens
     sessions: Sessions
     frame_tokens: FrameTokens
@@ -102,7 +107,7 @@ class Hub:
         return Worker(
             self.database.begin,
             self.clock,
-            handlers={SEND_MAIL: self.mails.send},
+            handlers={SEND_MAIL: self.mails.send, IMPORT_UPLOAD: self.invoice_files.carry_out},
             recurring=(
                 Recurring("seal", timedelta(seconds=2), self.sealer.run),
                 Recurring("relay", timedelta(seconds=2), self.relay.run),
@@ -110,11 +115,19 @@ class Hub:
                 Recurring("purge-carrier-counts", timedelta(hours=1), self.carrier_counts.purge),
                 Recurring("purge-warnings", timedelta(minutes=10), self.warnings.purge),
                 Recurring("purge-receipts", timedelta(minutes=10), self.receipts.purge),
+                *self._watched(),
+                Recurring("purge-uploads", timedelta(minutes=10), self.invoice_files.purge),
                 Recurring("purge-events", timedelta(minutes=10), self.relay.purge),
                 Recurring("purge-key-value", timedelta(minutes=1), lambda: self.kv.purge(_PURGE_BATCH)),
             ),
             jitter=chance.SystemRandom().random,
         )
+
+    def _watched(self) -> tuple[Recurring, ...]:
+        folder = self.settings.invoice_folder
+        if folder is None:
+            return ()
+        return (Recurring("invoice-folder", EVERY, InvoiceFolder(folder, self.billers, self.invoice_import, self.clock).look),)
 
     def close(self) -> None:
         """Write what waits, and give connections back."""
@@ -150,6 +163,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     frame_tokens = FrameTokens(kv)
     visits = Visits(read, billers, sessions, tokens, api_keys, payers, frame_tokens)
     diagnostics = Diagnostics(begin, kv, time)
+    invoice_import = InvoiceFileImport(begin, time, secrets)
     return Hub(
         settings=settings,
         clock=time,
@@ -175,7 +189,9 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         destinations=Destinations(begin, read, kv),
         diagnostics=diagnostics,
         warnings=Warnings(begin, time),
-        invoice_import=InvoiceFileImport(begin, time, secrets),
+        invoice_import=invoice_import,
+        invoice_files=InvoiceFiles(begin, time, secrets, invoice_import),
+        themes=Themes(begin, time),
         tokens=tokens,
         sessions=sessions,
         frame_tokens=frame_tokens,

@@ -103,6 +103,8 @@ def api_site(hub: Hub) -> Flask:
         users=hub.users,
         members=hub.members,
         look_up=hub.look_up,
+        invoices=hub.invoices,
+        invoice_files=hub.invoice_files,
         receipts=hub.receipts,
         explain=hub.explain,
         links=hub.links,

@@ -55,6 +55,8 @@ class Action(StrEnum):
     REGISTRATION_END = "registration.end"
     GHOST_CHANGE = "ghost.change"
     IMPORT_RUN = "import.run"
+    FILE_UPLOAD = "file.upload"
+    THEME_REQUEST = "theme.request"
     TOKEN_ISSUE = "token.issue"  # noqa: S105  (a word of the vocabulary, not a secret)
     TOKEN_REVOKE = "token.revoke"  # noqa: S105
     TOKEN_REFUSE = "token.refuse"  # noqa: S105

@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     )
     mail_from: str = Field("no-reply@example.com", description="Sender of mails")
     mailbox_dir: Path = Field(Path("var/mailbox"), description="Where mails go as files while smtp_url is not set")
+    invoice_folder: Path | None = Field(
+        None, description="Folder that the worker watches for invoice files (*.bif); none: it watches nothing"
+    )
 
     log_format: Literal["json", "text"] = Field("json", description="json for machines, text for people")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="From this level on")

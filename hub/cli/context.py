@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from admin.billers import BillerAdmin
     from admin.destinations import DestinationAdmin
     from admin.history import HistoryAdmin, RefusalAdmin, WarningAdmin
+    from admin.legacy import LegacySetUp
     from admin.partners import KeyAdmin, PartnerAdmin
     from admin.people import CustomerAdmin, UserAdmin
+    from admin.sandbox import Sandboxes
     from hub.wiring import Hub
 
 
@@ -113,6 +115,22 @@ class Operator:
         from admin.people import UserAdmin
 
         return UserAdmin(self.hub.users, self.hub.register, self.hub.billers, self.hub.database.read)
+
+    @cached_property
+    def legacy(self) -> LegacySetUp:
+        """Partners as they are today."""
+        from admin.legacy import LegacySetUp
+
+        hub = self.hub
+        return LegacySetUp(self.partners, self.keys, hub.billers, hub.advanced_settings, hub.themes)
+
+    @cached_property
+    def sandboxes(self) -> Sandboxes:
+        """Billers to try an integration on."""
+        from admin.sandbox import Sandboxes
+
+        hub = self.hub
+        return Sandboxes(self.billers, self.partners, self.keys, self.users, hub.invoice_import, hub.clock)
 
     @cached_property
     def history(self) -> HistoryAdmin:

@@ -8,6 +8,7 @@ import click
 
 from hub.cli.context import Operator, pass_operator
 from hub.cli.output import json_option, print_record, print_rows
+from hub.cli.partner_setup import legacy_setup, sandbox
 from idp.directory.partners import Partner
 
 
@@ -49,6 +50,10 @@ def change(operator: Operator, /, slug: str, as_json: bool, **given: Any) -> Non
     """Change what is named, and leave the rest."""
     changes = {name: value for name, value in given.items() if value is not None}
     print_record(_shown(operator.partners.change(operator.staff, operator.request_id, slug, **changes)), as_json=as_json)
+
+
+group.add_command(legacy_setup)
+group.add_command(sandbox)
 
 
 def _shown(partner: Partner) -> dict[str, Any]:

@@ -31,6 +31,8 @@ from hub.storage.sql.role_codes import SqlRoleCodeStore
 from hub.storage.sql.seals import SqlSealStore
 from hub.storage.sql.signing_keys import SqlSigningKeyStore
 from hub.storage.sql.start import SqlStartStore
+from hub.storage.sql.themes import SqlThemeStore
+from hub.storage.sql.uploads import SqlPieceStore, SqlUploadStore
 from hub.storage.sql.users import SqlPartnerUserStore, SqlUserStore
 from hub.storage.sql.warnings import SqlWarningStore
 from hub.storage.work import Work
@@ -145,6 +147,18 @@ class Stores:
     @cached_property
     def import_runs(self) -> SqlImportRunStore:
         return SqlImportRunStore(self._work)
+
+    @cached_property
+    def uploads(self) -> SqlUploadStore:
+        return SqlUploadStore(self._work)
+
+    @cached_property
+    def upload_pieces(self) -> SqlPieceStore:
+        return SqlPieceStore(self._work)
+
+    @cached_property
+    def themes(self) -> SqlThemeStore:
+        return SqlThemeStore(self._work)
 
     @cached_property
     def start(self) -> SqlStartStore:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
+from idp.errors import FieldError, InvalidFields
 from idp.transaction import Begin
 
 DONATION = "DONATION"
@@ -85,11 +86,27 @@ class InvoiceStore(Protocol):
         ...
 
 
+class BillStore(Protocol):
+    """The invoices of one account, as they are shown."""
+
+    def list_invoices(self, bid: int, customer_id: UUID, cursor: str | None, limit: int) -> InvoicePage:
+        """As InvoiceStore.list_invoices."""
+        ...
+
+    def knows_cursor(self, bid: int, customer_id: UUID, cursor: str) -> bool:
+        """Whether a cursor is one that `list_invoices` gave for this account."""
+        ...
+
+    def newest_bill(self, bid: int, customer_id: UUID) -> Invoice | None:
+        """The newest invoice that is no donation; number breaks ties."""
+        ...
+
+
 class InvoiceStores(Protocol):
     """The slice of stores that this service works with."""
 
     @property
-    def invoices(self) -> InvoiceStore: ...
+    def invoices(self) -> BillStore: ...
 
 
 class Invoices:
@@ -102,3 +119,16 @@ class Invoices:
         """The bills of a customer, newest first."""
         with self._read() as stores:
             return stores.invoices.list_invoices(bid, customer_id, cursor, limit)
+
+    def check_cursor(self, bid: int, customer_id: UUID, cursor: str | None) -> None:
+        """InvalidFields for a cursor that `list_page` did not give for this account."""
+        if cursor is None:
+            return
+        with self._read() as stores:
+            if not stores.invoices.knows_cursor(bid, customer_id, cursor):
+                raise InvalidFields(fields=[FieldError("Cursor", "not a cursor of this list")])
+
+    def newest_bill(self, bid: int, customer_id: UUID) -> Invoice | None:
+        """The newest invoice that is no donation: its customs show as the account's."""
+        with self._read() as stores:
+            return stores.invoices.newest_bill(bid, customer_id)

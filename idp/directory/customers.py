@@ -1,7 +1,8 @@
 """Customers: a biller's utility accounts. The account number is unique within the biller, in its canonical form.
 
 Customs that were set by API live here and win over those of the newest invoice (idp.billing.invoices). The role-code field is
-never stored here: it goes to `role_codes` as digests. A new account with an e-mail address has a ghost until somebody registers.
+never stored here: it goes to `role_codes` as digests. An account with an e-mail address has a ghost until somebody registers, and
+the ghost follows what is changed here.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from idp.changelog import Action, Change, WithChangeLog
 from idp.clock import Clock
 from idp.directory.billers import Biller
 from idp.directory.ghosts import Ghost, GhostStore
-from idp.directory.names import account_key, email_key, normal_email
-from idp.directory.role_codes import ParsedCode, RoleCodeStore, parse_codes, stored_code
+from idp.directory.names import account_key, normal_email
+from idp.directory.registrations import RegistrationStore
+from idp.directory.role_codes import RoleCode, RoleCodeStore, parse_codes, stored_code
 from idp.errors import CustomerExists, CustomerNotFound, FieldError, InvalidFields
 from idp.opaque import new_id
+from idp.receipts import Also, WithReceipts
 from idp.secrets import Secrets
 from idp.transaction import Begin
 
@@ -106,11 +109,14 @@ class CustomerStore(Protocol):
         ...
 
 
-class CustomerStores(WithChangeLog, Protocol):
+class CustomerStores(WithChangeLog, WithReceipts, Protocol):
     """The slice of stores that this service works with."""
 
     @property
     def customers(self) -> CustomerStore: ...
+
+    @property
+    def registrations(self) -> RegistrationStore: ...
 
     @property
     def role_codes(self) -> RoleCodeStore: ...
@@ -127,7 +133,15 @@ class Customers:
         self._clock = clock
         self._secrets = secrets
 
-    def create(self, actor: Actor, request_id: str, biller: Biller, account_number: str, **values: Any) -> Customer:
+    def create(
+        self,
+        actor: Actor,
+        request_id: str,
+        biller: Biller,
+        account_number: str,
+        also: Also[Customer] | None = None,
+        **values: Any,
+    ) -> Customer:
         """Make a customer from its number and any of CHANGEABLE. InvalidFields, CustomerExists.
 
         The custom that is the biller's role-code field becomes its role codes (InvalidFields, without the text, when it is none).
@@ -146,7 +160,7 @@ class Customers:
             **({"display_number": number, "name": ""} | _checked(biller, values)),
         )
         # Before the transaction: the first use of a biller's keys writes them in one of its own.
-        codes = [stored_code(self._secrets, made.bid, made.id, code) for code in _role_codes(biller, values)]
+        codes = self._codes(biller, made.id, values.get("customs", {}))
         with self._begin() as stores:
             if stores.customers.find_by_accounts(biller.bid, [key]):
                 raise CustomerExists(key)
@@ -154,23 +168,72 @@ class Customers:
             stores.changelog.append(customer_change(Action.CUSTOMER_CREATE, actor, request_id, None, made))
             if codes:
                 stores.role_codes.set_codes(made.bid, made.id, codes)
-            if made.email:
-                stores.ghosts.put_ghost(_ghost_of(made))
-                stores.changelog.append(_ghost_change(actor, request_id, made))
+            ghost = ghost_after(None, made, made, made.created_at)
+            if ghost is not None:
+                stores.ghosts.put_ghost(ghost)
+                stores.changelog.append(ghost_change(actor, request_id, None, ghost))
+            if also is not None:
+                also(stores, made)
         return made
 
-    def change(self, actor: Actor, request_id: str, biller: Biller, customer_id: UUID, **values: Any) -> Customer:
-        """Set any of CHANGEABLE. CustomerNotFound, InvalidFields."""
+    def change(
+        self,
+        actor: Actor,
+        request_id: str,
+        biller: Biller,
+        customer_id: UUID,
+        custom_changes: Mapping[int, str] | None = None,
+        **values: Any,
+    ) -> Customer:
+        """Set any of CHANGEABLE. CustomerNotFound, InvalidFields.
+
+        `customs` are all of them anew, `custom_changes` some of them ("" takes one away); in either, the role-code field replaces
+        the unused role codes. An empty `display_number` shows the account number.
+        """
         checked = _checked(biller, values)
+        codes = self._codes(biller, customer_id, {**values.get("customs", {}), **(custom_changes or {})})
         with self._begin() as stores:
             before = stores.customers.find_customer(biller.bid, customer_id, lock=True)
             if before is None:
                 raise CustomerNotFound(str(customer_id))
             after = replace(before, **checked)
+            if custom_changes is not None:
+                after = replace(after, customs=_with_customs(after.customs, custom_changes, biller.policies.role_code_field))
+            after = replace(after, display_number=after.display_number or before.account_number)
+            # Under the lock of the row: of two changes at once, neither loses what the other wrote.
+            codes_changed = codes is not None and stores.role_codes.set_codes(biller.bid, customer_id, codes)
             if after != before:
                 stores.customers.put_customer(after)
-                stores.changelog.append(customer_change(Action.CUSTOMER_CHANGE, actor, request_id, before, after))
+            if after != before or codes_changed:
+                change = customer_change(Action.CUSTOMER_CHANGE, actor, request_id, before, after)
+                stores.changelog.append(_with_codes_changed(change) if codes_changed else change)
+            self._lead_ghost(stores, actor, request_id, before, after)
         return after
+
+    def _codes(self, biller: Biller, customer_id: UUID, customs: Mapping[int, str]) -> list[RoleCode] | None:
+        """The codes in the role-code field; None where it was not given, or the biller has none. InvalidFields without the text."""
+        code_field = biller.policies.role_code_field
+        if code_field not in customs or biller.policies.role_codes == "off":
+            return None
+        try:
+            parsed = parse_codes(biller.policies, customs[code_field])
+        except ValueError as fault:
+            raise InvalidFields(fields=[FieldError(f"Custom{code_field}", str(fault))]) from None
+        return [stored_code(self._secrets, biller.bid, customer_id, code) for code in parsed]
+
+    def _lead_ghost(self, stores: CustomerStores, actor: Actor, request_id: str, before: Customer, after: Customer) -> None:
+        """Let the ghost of an account without a registered user follow the customer."""
+        if (after.name, after.email, after.phone) == (before.name, before.email, before.phone):
+            return
+        if stores.registrations.list_of_customers(after.bid, [after.id]):
+            return
+        known = stores.ghosts.find_ghost(after.bid, after.id)
+        if known is None and after.email == before.email:
+            return
+        ghost = ghost_after(known, before, after, self._clock.now())
+        if ghost is not None and ghost != known:
+            stores.ghosts.put_ghost(ghost)
+            stores.changelog.append(ghost_change(actor, request_id, known, ghost))
 
     def get(self, bid: int, customer_id: UUID) -> Customer:
         """By id. CustomerNotFound."""
@@ -235,33 +298,50 @@ def customer_change(action: Action, actor: Actor, request_id: str, before: Custo
     )
 
 
-def _role_codes(biller: Biller, values: Mapping[str, Any]) -> list[ParsedCode]:
-    code_field = biller.policies.role_code_field
-    text = values.get("customs", {}).get(code_field, "")
-    if biller.policies.role_codes == "off":
-        return []
-    try:
-        return parse_codes(biller.policies, text)
-    except ValueError as fault:
-        raise InvalidFields(fields=[FieldError(f"Custom{code_field}", str(fault))]) from None
+def ghost_after(ghost: Ghost | None, before: Customer, after: Customer, now: datetime) -> Ghost | None:
+    """The ghost of an account that nobody is registered on, after its customer has changed; None: there is none.
+
+    Name and telephone follow the customer's where they were the same. An address that is withdrawn is taken off again, unless
+    staff found out another one by other ways.
+    """
+    if ghost is None:
+        if not after.email:
+            return None
+        key = after.email.lower()  # as names.email_key, of an address that went through normal_email
+        return Ghost(after.bid, after.id, after.name, after.email, key, after.phone, email_since=now, created_at=now)
+    name = after.name if ghost.name == before.name else ghost.name
+    phone = after.phone if ghost.phone == before.phone else ghost.phone
+    email = after.email or ("" if ghost.email == before.email else ghost.email)
+    if email == ghost.email:
+        return replace(ghost, name=name, phone=phone)
+    return replace(ghost, name=name, phone=phone, email=email, email_key=email.lower(), email_since=now)
 
 
-def _ghost_of(made: Customer) -> Ghost:
-    return Ghost(
-        bid=made.bid,
-        customer_id=made.id,
-        name=made.name,
-        email=made.email,
-        email_key=email_key(made.email),
-        phone=made.phone,
-        email_since=made.created_at,
-        created_at=made.created_at,
+def ghost_change(actor: Actor, request_id: str, before: Ghost | None, after: Ghost) -> Change:
+    """The change-log row of a ghost."""
+    return Change(
+        after.bid,
+        Action.GHOST_CHANGE,
+        actor,
+        request_id,
+        customer_id=after.customer_id,
+        before=None if before is None else _ghost_values(before),
+        after=_ghost_values(after),
     )
 
 
-def _ghost_change(actor: Actor, request_id: str, made: Customer) -> Change:
-    known = {"name": made.name, "email": made.email, "phone": made.phone}
-    return Change(made.bid, Action.GHOST_CHANGE, actor, request_id, customer_id=made.id, after=known)
+def _ghost_values(ghost: Ghost) -> dict[str, Any]:
+    return {"name": ghost.name, "email": ghost.email, "phone": ghost.phone}
+
+
+def _with_codes_changed(change: Change) -> Change:
+    """Says that the role codes changed: neither a code nor how many there are."""
+    return replace(change, after={**(change.after or {}), "role_codes": "changed"})
+
+
+def _with_customs(customs: Mapping[int, str], changes: Mapping[int, str], code_field: int) -> dict[int, str]:
+    merged = {**customs, **changes}
+    return {number: text for number, text in sorted(merged.items()) if text and number != code_field}
 
 
 def _checked(biller: Biller, values: Mapping[str, Any]) -> dict[str, Any]:

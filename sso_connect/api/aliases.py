@@ -12,15 +12,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from werkzeug.routing import BaseConverter, Map
+from werkzeug.routing import BaseConverter, Map, UnicodeConverter
 
 from sso_connect.api.operation import PREFIX, Operation
 
 OLD_NAMES: Mapping[str, str] = MappingProxyType(
     {
         "CreateCustomerRecord": "CreateCustomer",
-        "UpdateCustomerRecord": "UpdateCustomer",
-        "RetrieveCustomerDetails": "RetrieveCustomer",
+        "UpdateCustomerRecord": "UpdateCustomerByNumber",
+        "RetrieveCustomerDetails": "RetrieveCustomerByNumber",
+        "UploadInvoiceFile": "UploadInvoiceFile",
         "RetrieveCustomerGUID": "RetrieveCustomerGUID",
         "RetrieveLoginGUID": "RetrieveLoginGUID",
         "RetrieveUsers": "RetrieveUsers",
@@ -81,3 +82,11 @@ class AnyCase(BaseConverter):
 
     def to_python(self, value: str) -> str:
         return self._words[value.lower()]
+
+
+class NoOldName(UnicodeConverter):
+    """Any one part of a path but an old name: `/customers/RetrieveCustomerDetails` is not the customer of that id."""
+
+    def __init__(self, map: Map) -> None:  # noqa: A002  (werkzeug's name)
+        super().__init__(map)
+        self.regex = f"(?!(?i:{'|'.join(OLD_NAMES)})$){self.regex}"

@@ -19,12 +19,9 @@ from pydantic import BaseModel
 from idp.errors import HubError
 from sso_connect.api.models.problem import Problem
 from sso_connect.api.operations import OPERATIONS, PREFIX, Operation
-from sso_connect.api.request import KEY_HEADER
+from sso_connect.api.request import FILE_TYPES, KEY_HEADER
 
 VERSION = "1.0.0"
-FILE_TYPES = ("application/octet-stream", "text/plain")
-"""What a file may call itself."""
-
 _SECURITY = "ApiKey"
 _BASIC = "BasicKey"
 _DESCRIPTION = """\
@@ -36,6 +33,7 @@ Errors are `application/problem+json` (RFC 9457); `Code` is stable and explained
 _TAGS = {
     "Key": "What a key is and may do.",
     "Customers": "Utility accounts.",
+    "Invoice files": "Files with many invoices, taken over in the background.",
     "Remote authentication": "From a payer at the partner to a token for the customer portal.",
     "SSO Connect": "Redirects to the customer portal: explained, and as links.",
     "Diagnostics": "What was refused and what was warned of, check by check.",

@@ -35,7 +35,8 @@ class Operation:
 
     `path` may hold `{Names}`; these and the query parameters are the fields of `query`. `others`: further statuses of success, with
     what they answer. `writes`: it changes something, so an Idempotency-Key counts. `file`: the body is no JSON but a file of at
-    most so many bytes, read piece by piece. `ignores_unknown`: unknown fields are let through for every key, and the call is told.
+    most so many bytes, read piece by piece; its digest takes the place of an Idempotency-Key. `ignores_unknown`: unknown fields
+    are let through for every key, and the call is told.
     """
 
     name: str
@@ -68,7 +69,7 @@ class Operation:
     @property
     def takes_key(self) -> bool:
         """Whether an Idempotency-Key counts."""
-        return self.writes and self.method == "POST"
+        return self.writes and self.method == "POST" and self.file is None
 
     @property
     def all_refusals(self) -> tuple[type[HubError], ...]:

@@ -11,11 +11,13 @@ import base64
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import IO, cast
 
 from flask import Response
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from idp.directory.api_keys import ApiKey
-from idp.errors import FieldError, InvalidApiKey, InvalidFields
+from idp.errors import BodyTooLarge, FieldError, InvalidApiKey, InvalidFields, MalformedRequest, UnsupportedMediaType
 from idp.kv import Allowance
 from idp.web.request import HubRequest
 from sso_connect.api.calls.caller import Caller
@@ -23,6 +25,9 @@ from sso_connect.api.operation import Operation
 from sso_connect.warnings import Warned
 
 KEY_HEADER = "X-Api-Key"
+FILE_TYPES = ("application/octet-stream", "text/plain")
+"""What a file may call itself."""
+
 _KEY_VARIABLE = "HTTP_X_API_KEY"
 _MOST_SECRET = 200
 _MOST_IDEMPOTENCY_KEY = 255
@@ -73,10 +78,39 @@ class ApiRequest(HubRequest):
             raise InvalidFields(fields=[FieldError("Idempotency-Key", "1 to 255 visible ASCII characters, no comma")])
         return sent
 
+    def read_stream(self, most: int) -> IO[bytes]:
+        """As HubRequest.read_stream, for a body that calls itself a file. UnsupportedMediaType, BodyTooLarge."""
+        if self.mimetype not in FILE_TYPES:
+            raise UnsupportedMediaType(self.mimetype or "none")
+        return cast("IO[bytes]", WholeBody(super().read_stream(most), self.content_length))
+
     def note(self, key: ApiKey, allowance: Allowance) -> None:
         """Remember what is left of the key's rate (sso_connect.tokens.Noted)."""
         self.key = key
         self.rate = Rate(key.policies.burst, max(0, allowance.remaining), math.ceil(allowance.full_in.total_seconds()))
+
+
+class WholeBody:
+    """A body that is known to be whole once it was read to its end: a sender that broke off is MalformedRequest.
+
+    Servers end the stream where a connection broke, as if that were its end.
+    """
+
+    def __init__(self, stream: IO[bytes], length: int | None) -> None:
+        self._stream = stream
+        self._length = length
+        self._read = 0
+
+    def read(self, size: int) -> bytes:
+        """At most so many bytes; none at the end."""
+        try:
+            piece = self._stream.read(size)
+        except RequestEntityTooLarge:
+            raise BodyTooLarge("body") from None
+        self._read += len(piece)
+        if not piece and self._length is not None and self._read < self._length:
+            raise MalformedRequest(f"the body ended after {self._read} of {self._length} bytes")
+        return piece
 
 
 def _basic_user(encoded: str) -> str:

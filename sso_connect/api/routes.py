@@ -22,6 +22,7 @@ from flask import Blueprint, Flask, Response, request
 from idp.accounts.look_up import LookUp
 from idp.accounts.members import Members
 from idp.accounts.register import Register
+from idp.billing.invoices import Invoices
 from idp.clock import Clock
 from idp.directory.customers import Customers
 from idp.directory.payers import Payers
@@ -29,10 +30,11 @@ from idp.directory.users import Users
 from idp.errors import HubError, Unauthenticated
 from idp.receipts import Answer, Receipts
 from idp.web import headers, problems
-from sso_connect.api.aliases import OLD_NAMES, AnyCase, headers_of, old_rules
+from sso_connect.api.aliases import OLD_NAMES, AnyCase, NoOldName, headers_of, old_rules
 from sso_connect.api.calls import connect as connect_calls
 from sso_connect.api.calls import customers as customer_calls
 from sso_connect.api.calls import diagnostics as diagnostics_calls
+from sso_connect.api.calls import files as file_calls
 from sso_connect.api.calls import key as key_calls
 from sso_connect.api.calls import registering as registering_calls
 from sso_connect.api.calls import tokens as token_calls
@@ -47,6 +49,7 @@ from sso_connect.api.request import ApiRequest, tell_rate, tell_warnings
 from sso_connect.api.wire import read, read_parameters
 from sso_connect.diagnostics import Diagnostics
 from sso_connect.explain import Explain
+from sso_connect.imports.uploads import InvoiceFiles
 from sso_connect.links import Links
 from sso_connect.tokens import Tokens
 from sso_connect.warnings import WarningCode, Warnings
@@ -63,6 +66,8 @@ def blueprint(
     users: Users,
     members: Members,
     look_up: LookUp,
+    invoices: Invoices,
+    invoice_files: InvoiceFiles,
     receipts: Receipts,
     explain: Explain,
     links: Links,
@@ -72,9 +77,18 @@ def blueprint(
 ) -> Blueprint:
     """Every operation, and the public pages. The application's request class must be ApiRequest (`api_app` sees to it)."""
     name_user = NameUser(payers, tokens)
+    customer = customer_calls.CustomerCalls(customers, invoices)
+    files = file_calls.FileCalls(invoice_files, api_origin)
     by_name: Mapping[str, Call] = {
         "Ping": key_calls.ping,
         "CreateCustomer": customer_calls.create_customer(customers),
+        "RetrieveCustomer": customer.retrieve,
+        "RetrieveCustomerByNumber": customer.retrieve,
+        "UpdateCustomer": customer.update,
+        "UpdateCustomerByNumber": customer.update,
+        "ListInvoices": customer.list_invoices,
+        "UploadInvoiceFile": files.upload,
+        "RetrieveInvoiceFile": files.retrieve,
         "RetrieveUsers": user_calls.retrieve_users(look_up),
         "RegisterAccounts": registering_calls.register_accounts(register),
         "RetrieveUserAccounts": user_calls.retrieve_user_accounts(name_user, customers, members),
@@ -129,6 +143,7 @@ def api_app(api: Blueprint, refusals: Refusals, warnings: Warnings, *, api_origi
     app.request_class = ApiRequest
     app.url_map.merge_slashes = False  # another spelling of a path is another path, and not a redirect
     app.url_map.converters["any_case"] = AnyCase
+    app.url_map.converters["default"] = NoOldName
     app.register_blueprint(api)
     https = api_origin.startswith("https://")
     type_base = f"{api_origin}{PREFIX}/problems"

@@ -13,11 +13,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
+from babel.numbers import get_currency_precision
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError, WithJsonSchema
 from pydantic import model_validator as _model_validator
 from pydantic_core import ErrorDetails
@@ -148,6 +150,17 @@ Moment = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "integer", "minimum": 0}]}),
 ]
 """An instant, as RFC 3339 or in seconds since 1970."""
+
+
+Cursor = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_not_blank)]
+"""Where a list goes on: what the page before it gave, opaque."""
+Limit = Annotated[int, Field(ge=1, le=200)]
+"""Items on a page."""
+
+
+def money(minor: int, currency: str) -> str:
+    """An amount as decimal text: 8417 US cents are "84.17"."""
+    return str(Decimal(minor).scaleb(-get_currency_precision(currency)))
 
 
 # --- faults --------------------------------------------------------------------------------------------------------------

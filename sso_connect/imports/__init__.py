@@ -8,6 +8,8 @@
     apply         invoices against what is stored: what is to be written
     runner        one import from the file to its end: lease, check, batches, report
     runs          one import: who sent what, what became of it, the report
+    uploads       files that come by API: received piece by piece, kept sealed, imported by the worker
+    folder        files that are dropped into a folder, imported by the worker
 
 The parsers are pure: a file and a map in, frozen values out. They know no store, no clock and no biller's row;
 `apply` is handed what is stored and the time, `runner` has the stores.

@@ -35,7 +35,7 @@ from idp.actor import Actor
 from idp.billing.invoices import Invoice, InvoiceLine
 from idp.changelog import Action, Change
 from idp.directory.billers import Biller
-from idp.directory.customers import Customer, Meter, customer_change
+from idp.directory.customers import Customer, Meter, customer_change, ghost_after, ghost_change
 from idp.directory.ghosts import Ghost
 from idp.directory.role_codes import RoleCode, parse_codes, stored_code
 from idp.opaque import new_id
@@ -159,7 +159,7 @@ class _Account:
             self.customer = _with_invoice_row(self.customer, group.invoice, self._occasion)
             self._hear_codes(group.invoice)
         if group.customer.email is not None and not self._registered:
-            self._ghost = _ghost(self._ghost, former, self.customer, self._occasion)
+            self._ghost = ghost_after(self._ghost, former, self.customer, self._occasion.now)
         return (self.customer, self._ghost, self._codes) != before
 
     def add_to(self, writes: Writes) -> None:
@@ -174,7 +174,8 @@ class _Account:
             writes.changes.append(self._customer_change())
         if self._ghost is not None and self._ghost != self._ghost_before:
             writes.ghosts.append(self._ghost)
-            writes.changes.append(self._ghost_change(self._ghost))
+            occasion = self._occasion
+            writes.changes.append(ghost_change(occasion.actor, occasion.request_id, self._ghost_before, self._ghost))
 
     def _hear_codes(self, invoice: bif.Invoice) -> None:
         occasion = self._occasion
@@ -200,17 +201,6 @@ class _Account:
         if change.before is None:
             return replace(change, after=after)
         return replace(change, before={**change.before, "role_codes": _kinds(self._codes_before)}, after=after)
-
-    def _ghost_change(self, ghost: Ghost) -> Change:
-        return Change(
-            ghost.bid,
-            Action.GHOST_CHANGE,
-            self._occasion.actor,
-            self._occasion.request_id,
-            customer_id=ghost.customer_id,
-            before=None if self._ghost_before is None else _ghost_values(self._ghost_before),
-            after=_ghost_values(ghost),
-        )
 
 
 def _new_customer(occasion: Occasion, group: bif.Group) -> Customer:
@@ -250,30 +240,6 @@ def _with_invoice_row(customer: Customer, invoice: bif.Invoice, occasion: Occasi
     return replace(customer, prepaid=customer.prepaid or invoice.is_prepaid, service_location_id=location)
 
 
-def _ghost(ghost: Ghost | None, former: Customer, customer: Customer, occasion: Occasion) -> Ghost | None:
-    """The ghost after the customer has changed from `former`."""
-    if ghost is None:
-        if not customer.email:
-            return None
-        key = _email_key(customer.email)
-        return Ghost(
-            customer.bid, customer.id, customer.name, customer.email, key, customer.phone, occasion.now, created_at=occasion.now
-        )
-    name = customer.name if ghost.name == former.name else ghost.name
-    phone = customer.phone if ghost.phone == former.phone else ghost.phone
-    # An empty cell withdraws the address that a file gave; one that staff found out by other ways stays.
-    email = customer.email or ("" if ghost.email == former.email else ghost.email)
-    if email == ghost.email:
-        return replace(ghost, name=name, phone=phone)
-    key = _email_key(email)
-    return replace(ghost, name=name, phone=phone, email=email, email_key=key, email_since=occasion.now)
-
-
-def _email_key(address: str) -> str:
-    """As idp.directory.names.email_key, for an address that the directory's form is sure of: it came from there. "" for none."""
-    return address.lower()
-
-
 def _invoice(occasion: Occasion, customer_id: UUID, group: bif.Group) -> Invoice:
     read = group.invoice
     return Invoice(
@@ -311,7 +277,3 @@ def _customs(invoice: bif.Invoice, occasion: Occasion) -> dict[int, str]:
 def _kinds(codes: Iterable[RoleCode]) -> dict[str, int]:
     """What the change log keeps of the unused codes: how many of each login type. Never a code or a digest."""
     return dict(sorted(Counter(code.login_type.wire for code in codes if code.used_at is None).items()))
-
-
-def _ghost_values(ghost: Ghost) -> dict[str, Any]:
-    return {"name": ghost.name, "email": ghost.email, "phone": ghost.phone}

@@ -135,22 +135,24 @@ class InvoiceFileImport:
         *,
         column_map: bif.ColumnMap | None = None,
         dry_run: bool = False,
+        run_id: UUID | None = None,
         progress: Progress = lambda _done, _all: None,
     ) -> ImportRun:
         """Take over one file, and say what became of it: `done`, or `refused` with the reason.
 
-        `column_map` stands in for the biller's own. Raises ImportRunning, InvalidFields (the biller's column map), and whatever
-        breaks it off (StoreUnavailable, an exception of `progress`); the run is then `failed`, its whole batches are in.
+        `column_map` stands in for the biller's own, `run_id` is that of the run (default: a fresh one). Raises ImportRunning,
+        InvalidFields (the biller's column map), and whatever breaks it off (StoreUnavailable, an exception of `progress`); the
+        run is then `failed`, its whole batches are in.
         """
         columns = column_map or _columns(biller)
         # Before any transaction: see Secrets.prepare.
         self._secrets.prepare(biller.bid)
         with _copied(file) as (copy, file_digest):
             run = ImportRun(
-                id=new_id(),
+                id=run_id or new_id(),
                 bid=biller.bid,
                 kind="bif",
-                file_name=_plain_name(file_name),
+                file_name=plain_name(file_name),
                 file_digest=file_digest,
                 dry_run=dry_run,
                 state="running",
@@ -331,7 +333,7 @@ def _copied(file: BinaryIO) -> Iterator[tuple[bif.BinaryFile, str]]:
         yield copy, hashed.hexdigest()
 
 
-def _plain_name(file_name: str) -> str:
+def plain_name(file_name: str) -> str:
     """The name without folders and without what cannot be printed, for logs and pages."""
     name = file_name.replace("\\", "/").rpartition("/")[2]
     return "".join(character for character in name if character.isprintable())[:200]

@@ -157,3 +157,25 @@ def test_unknown_numbers_and_no_numbers_are_found_empty(sql: SqlCase) -> None:
     with sql.begin() as stores:
         assert stores.invoices.find_invoices(OAKDALE, CUSTOMER, ("Z",)) == {}
         assert stores.invoices.find_invoices(OAKDALE, CUSTOMER, ()) == {}
+
+
+def test_the_newest_bill_is_no_donation_and_the_number_breaks_ties(sql: SqlCase) -> None:
+    put(
+        sql, invoice("A", 2), invoice("C", 2), invoice("B", 2), replace(invoice("D", 9), invoice_type=DONATION),
+        invoice("E", 20, bid=BIRCHWOOD), invoice("F", 20, customer=UUID(int=8)),
+    )  # fmt: skip
+    with sql.begin() as stores:
+        newest = [stores.invoices.newest_bill(OAKDALE, customer) for customer in (CUSTOMER, UUID(int=9))]
+    assert [None if each is None else each.number for each in newest] == ["C", None]
+
+
+def test_a_cursor_is_known_for_the_list_that_gave_it_and_no_other(sql: SqlCase) -> None:
+    put(sql, invoice("A", 1), invoice("B", 2), invoice("C", 3))
+    _, cursor = page(sql)
+    assert cursor is not None
+    with sql.begin() as stores:
+        known = stores.invoices.knows_cursor
+        assert known(OAKDALE, CUSTOMER, cursor)
+        assert not known(BIRCHWOOD, CUSTOMER, cursor)
+        assert not known(OAKDALE, UUID(int=8), cursor)
+        assert not any(known(OAKDALE, CUSTOMER, text) for text in (cursor[4:], "é", "", "!"))

@@ -35,6 +35,9 @@ _NEXT_PAGE = _PAGE.where(
     tuple_(invoices.c.issued_on, invoices.c.number)
     < tuple_(bindparam("date_before", type_=invoices.c.issued_on.type), bindparam("number_before"))
 )
+_NEWEST_BILL = (
+    _OF_CUSTOMER.where(invoices.c.invoice_type != DONATION).order_by(invoices.c.issued_on.desc(), invoices.c.number.desc()).limit(1)
+)
 _BY_NUMBER = _OF_CUSTOMER.where(invoices.c.number.in_(bindparam("numbers", expanding=True)))
 
 _MANY = select(*columns(Invoice, invoices)).where(
@@ -73,6 +76,15 @@ class SqlInvoiceStore:
         shown = tuple(found[:limit])
         more = len(found) > limit and shown
         return InvoicePage(shown, _cursor(shown[-1]) if more else None)
+
+    def knows_cursor(self, bid: int, customer_id: UUID, cursor: str) -> bool:
+        """Whether a cursor is one that `list_invoices` gave for this account."""
+        return _read_cursor(cursor, bid, customer_id) is not None
+
+    def newest_bill(self, bid: int, customer_id: UUID) -> Invoice | None:
+        """The newest invoice that is no donation; number breaks ties."""
+        row = self._work.connection.execute(_NEWEST_BILL, {"of_bid": bid, "of_customer": customer_id}).first()
+        return None if row is None else _invoice(row)
 
     def find_invoices(self, bid: int, customer_id: UUID, numbers: tuple[str, ...]) -> dict[str, Invoice]:
         """Several by number."""

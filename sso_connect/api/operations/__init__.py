@@ -9,6 +9,7 @@ from sso_connect.api.operation import PREFIX, Operation
 from sso_connect.api.operations.connect import CONNECT
 from sso_connect.api.operations.customers import CUSTOMERS
 from sso_connect.api.operations.diagnostics import DIAGNOSTICS
+from sso_connect.api.operations.files import FILES
 from sso_connect.api.operations.key import KEY
 from sso_connect.api.operations.registering import REGISTERING
 from sso_connect.api.operations.tokens import TOKENS
@@ -16,5 +17,5 @@ from sso_connect.api.operations.users import USERS
 
 __all__ = ["OPERATIONS", "PREFIX", "Operation"]
 
-OPERATIONS: tuple[Operation, ...] = (*KEY, *CUSTOMERS, *USERS, *REGISTERING, *TOKENS, *CONNECT, *DIAGNOSTICS)
+OPERATIONS: tuple[Operation, ...] = (*KEY, *CUSTOMERS, *FILES, *USERS, *REGISTERING, *TOKENS, *CONNECT, *DIAGNOSTICS)
 """Every operation, in the order of the document."""

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from hub.storage.tables.directory import customers, ghosts, role_codes
 from hub.storage.tables.log import change_log, change_values
+from idp.directory.customers import Customer
 from idp.errors import CustomerExists, CustomerNotFound, InvalidFields
 from tests.databases import PATIENCE
 from tests.idp.directory.house import BIRCHWOOD, MAKER, OAKDALE, House
@@ -86,12 +87,80 @@ def test_a_role_code_is_kept_as_a_digest_and_in_no_other_place(house: House) -> 
     assert not any(text in everything(house) for text in (CODE, "48213977", "4821-3977"))
 
 
-def test_a_role_code_that_comes_with_a_change_is_dropped_and_stored_nowhere(house: House) -> None:
+def test_a_role_code_that_comes_with_a_change_replaces_the_codes_and_is_in_no_other_place(house: House) -> None:
     made = house.customer("1001-01")
+    house.customers.change(MAKER, "r", house.biller(), made.id, customs={58: "G500;OS300"})
     changed = house.customers.change(MAKER, "r", house.biller(), made.id, customs={58: CODE, 3: "kept"})
     assert changed.customs == {3: "kept"}
     assert "3977" not in everything(house)
-    assert house.count(role_codes) == 0
+    assert house.count(role_codes) == 1
+    with house.sql.single.connect() as connection:
+        last = connection.execute(select(change_values.c.content).order_by(change_values.c.change_id.desc()).limit(1)).scalar_one()
+    assert last == '{"after":{"customs":{"3":"kept"},"role_codes":"changed"},"before":{"customs":{}}}'
+
+
+def test_the_same_codes_again_or_none_named_change_nothing_and_an_empty_field_takes_them_away(house: House) -> None:
+    made = house.customers.create(MAKER, "r", house.biller(), "7-07", customs={58: CODE})
+    rows = house.count(change_log)
+    house.customers.change(MAKER, "r", house.biller(), made.id, custom_changes={58: CODE})
+    house.customers.change(MAKER, "r", house.biller(), made.id, custom_changes={})
+    assert (house.count(role_codes), house.count(change_log)) == (1, rows)
+    house.customers.change(MAKER, "r", house.biller(), made.id, custom_changes={58: ""})
+    assert (house.count(role_codes), house.count(change_log)) == (0, rows + 1)
+
+
+def test_customs_that_are_named_change_and_the_others_stay(house: House) -> None:
+    made = house.customers.create(MAKER, "r", house.biller(), "7-07", customs={1: "one", 2: "two"})
+    changed = house.customers.change(MAKER, "r", house.biller(), made.id, custom_changes={2: "", 3: "three"})
+    assert changed.customs == {1: "one", 3: "three"}
+
+
+def test_an_empty_display_number_shows_the_account_number(house: House) -> None:
+    made = house.customers.create(MAKER, "r", house.biller(), "7-07", display_number="7/07")
+    assert house.customers.change(MAKER, "r", house.biller(), made.id, display_number="").display_number == "7-07"
+
+
+def test_of_changes_at_once_none_loses_what_another_wrote(house: House) -> None:
+    made = house.customers.create(MAKER, "r", house.biller(), "7-07")
+    numbers = range(1, 9)
+    beside = [
+        house.sql.run_beside(house.customers.change, MAKER, "r", house.biller(), made.id, custom_changes={number: f"text {number}"})
+        for number in numbers
+    ]
+    for each in beside:
+        each.result(60)
+    assert house.customers.get(OAKDALE, made.id).customs == {number: f"text {number}" for number in numbers}
+
+
+def test_the_ghost_follows_a_changed_address_until_somebody_is_registered(house: House) -> None:
+    made = house.customers.create(MAKER, "r", house.biller(), "7-07", name="Holder", email="old@example.com")
+
+    def ghost() -> tuple[str, str, str]:
+        with house.sql.database.read() as stores:
+            found = stores.ghosts.find_ghost(OAKDALE, made.id)
+        assert found is not None
+        return found.name, found.email, found.email_key
+
+    house.customers.change(MAKER, "r", house.biller(), made.id, email="New@Example.com", name="Heir")
+    assert ghost() == ("Heir", "New@example.com", "new@example.com")
+    house.customers.change(MAKER, "r", house.biller(), made.id, email="")
+    assert ghost() == ("Heir", "", "")
+    house.made("pat", "7-07")
+    house.customers.change(MAKER, "r", house.biller(), made.id, email="later@example.com")
+    assert ghost() == ("Heir", "", "")
+
+
+def test_what_a_caller_wants_committed_with_a_new_customer_is_committed_or_nothing_is(house: House) -> None:
+    def break_off(_stores: object, _made: Customer) -> None:
+        raise RuntimeError
+
+    before = house.count(customers), house.count(change_log)
+    with pytest.raises(RuntimeError):
+        house.customers.create(MAKER, "r", house.biller(), "7-07", break_off, name="Holder")
+    assert (house.count(customers), house.count(change_log)) == before
+    seen: list[Customer] = []
+    made = house.customers.create(MAKER, "r", house.biller(), "7-07", lambda _stores, customer: seen.append(customer))
+    assert seen == [made]
 
 
 def test_the_field_of_the_role_code_is_the_billers_own_choice(house: House) -> None:

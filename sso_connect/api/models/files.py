@@ -1,0 +1,86 @@
+"""Uploaded invoice files: taken in, and what became of them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from sso_connect.api.models.named import GUID_EXAMPLE, example
+from sso_connect.api.wire import Cursor, Guid, Limit, Moment, Text200, Wire
+
+FileStatus = Literal["Waiting", "Running", "Done", "Refused", "Failed"]
+
+
+class UploadInvoiceFile(Wire):
+    """What is said about the file, which is the body."""
+
+    file_name: Text200 | None = Field(None, description="For people; it says nothing about whose file it is.")
+
+
+class UploadInvoiceFileAnswer(Wire):
+    """The file is there and will be taken over. Ask StatusUrl, with the same key, for what became of it."""
+
+    model_config = example(
+        InvoiceFileID=GUID_EXAMPLE,
+        Status="Waiting",
+        StatusUrl=f"https://api.hub.example.com/api/v1/invoice-files/{GUID_EXAMPLE}",
+    )
+
+    invoice_file_id: Guid
+    status: FileStatus
+    status_url: str
+
+
+class RetrieveInvoiceFile(Wire):
+    """Which file, and which of the rows that were left out."""
+
+    invoice_file_id: Guid
+    cursor: Cursor | None = Field(None, description="From the page of rows before; the first page has none.")
+    limit: Limit = Field(100, description="Rows of the report.")
+
+
+class FileRow(Wire):
+    """A row that was left out. Column "": the whole row."""
+
+    line: int
+    column: str
+    reason: str
+
+
+class RetrieveInvoiceFileAnswer(Wire):
+    """An uploaded file. Counts are of invoices and grow while it runs; Rows are those with faults, whose invoices were left out."""
+
+    model_config = example(
+        InvoiceFileID=GUID_EXAMPLE,
+        Status="Done",
+        FileName="9001_11202026.bif",
+        Size=4417,
+        Sha256="0" * 64,
+        ReceivedAt="2026-11-20T15:00:00Z",
+        FinishedAt="2026-11-20T15:00:02Z",
+        Reason="",
+        Read=12,
+        Created=11,
+        Changed=0,
+        Unchanged=0,
+        LeftOut=1,
+        Rows=[{"Line": 5, "Column": "InvoiceDate", "Reason": "is no date of the form MM/DD/YYYY"}],
+        Cursor=None,
+    )
+
+    invoice_file_id: Guid
+    status: FileStatus
+    file_name: str
+    size: int
+    sha256: str
+    received_at: Moment
+    finished_at: Moment | None
+    reason: str = Field(description="Why the file was refused or given up, else empty.")
+    read: int
+    created: int
+    changed: int
+    unchanged: int
+    left_out: int
+    rows: list[FileRow]
+    cursor: str | None
