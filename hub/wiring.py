@@ -15,9 +15,15 @@ from urllib.parse import urlsplit
 from hub.storage.database import Database
 from hub.storage.kv_redis import RedisKeyValue
 from hub.storage.kv_sqlite import SqliteKeyValue
+from idp.accounts.code_guesses import CodeGuesses
+from idp.accounts.departures import Departures
 from idp.accounts.look_up import LookUp
+from idp.accounts.look_up_limits import LookUpLimits
 from idp.accounts.members import Members
 from idp.accounts.register import Register
+from idp.accounts.tying import Tools
+from idp.accounts.unregister import Unregister
+from idp.alarms import Alarms
 from idp.billing.invoices import Invoices
 from idp.changelog import Sealer
 from idp.clock import Clock, SystemClock
@@ -32,6 +38,7 @@ from idp.jobs import Recurring, Worker
 from idp.keys import SigningKeys
 from idp.kv import KeyValue
 from idp.login.sessions import Sessions
+from idp.login.throttle import Throttle
 from idp.messages.mail import SEND_MAIL, MailboxSender, Mails, Sender, SmtpSender
 from idp.outbox import Relay
 from idp.receipts import Receipts
@@ -73,8 +80,11 @@ class Hub:
     users: Users
     payers: Payers
     members: Members
+    alarms: Alarms
     look_up: LookUp
+    look_up_limits: LookUpLimits
     register: Register
+    unregister: Unregister
     invoices: Invoices
     destinations: Destinations
     diagnostics: Diagnostics
@@ -97,6 +107,7 @@ class Hub:
                 Recurring("seal", timedelta(seconds=2), self.sealer.run),
                 Recurring("relay", timedelta(seconds=2), self.relay.run),
                 Recurring("purge-refusals", timedelta(minutes=10), self.diagnostics.purge),
+                Recurring("purge-alarms", timedelta(hours=1), self.alarms.purge),
                 Recurring("purge-receipts", timedelta(minutes=10), self.receipts.purge),
                 Recurring("purge-events", timedelta(minutes=10), self.relay.purge),
                 Recurring("purge-key-value", timedelta(minutes=1), lambda: self.kv.purge(_PURGE_BATCH)),
@@ -132,6 +143,10 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     api_keys = ApiKeys(begin, read, kv, time, allow_loopback_origins=settings.allow_loopback_origins)
     payers = Payers(read, kv)
 
+    alarms = Alarms(begin, kv, time)
+    departures = Departures(kv)
+    look_up_limits = LookUpLimits(kv, alarms)
+
     sessions = Sessions(kv)
     tokens = Tokens(read, kv, api_keys, payers, time)
     visits = Visits(read, billers, sessions, tokens, api_keys, payers)
@@ -155,8 +170,17 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         users=Users(begin),
         payers=payers,
         members=Members(read),
-        look_up=LookUp(read),
-        register=Register(begin, time),
+        alarms=alarms,
+        look_up=LookUp(read, look_up_limits),
+        look_up_limits=look_up_limits,
+        register=Register(
+            begin,
+            Tools(time, secrets, NOTICES),
+            CodeGuesses(kv, Throttle(kv), alarms),
+            departures,
+            PASSWORDS,
+        ),
+        unregister=Unregister(begin, time, departures),
         invoices=Invoices(read),
         destinations=Destinations(begin, read, kv),
         diagnostics=diagnostics,

@@ -151,6 +151,13 @@ AFTER_REDEEM: tuple[Rule, ...] = (
         lambda _: "an older one",
     ),
     Rule(
+        "registration",
+        lambda a: a.visit.token_keeps_its_account,
+        TokenExpired,
+        lambda _: "a token for an account that the user is registered on",
+        lambda _: "one for an account that the user has left",
+    ),
+    Rule(
         "view mode",
         lambda a: not disagrees(a.params.view_mode, a.arrival.fetch_dest),
         ViewModeRefused,

@@ -149,9 +149,7 @@ class Tokens:
                     entry = self._payers.named(key, assertion.names)
                 if entry.value.user.disabled:
                     raise UserDisabled(str(entry.value.user.id))
-                number = assertion.account_number
-                if number is not None and entry.value.account_numbered(held.value.biller, number) is None:
-                    raise CustomerNotFound("not an account of the user")
+                account = _asked_account(held.value.biller, entry.value, assertion)
             except HubError as refusal:
                 if fresh or isinstance(refusal, StoreUnavailable):
                     self._count(held.value.key, noted)
@@ -164,7 +162,9 @@ class Tokens:
                 audited = user_id
             token = new_secret(_PREFIXES[key.policies.token])
             outcome = self._kv.transact(
-                _limit(key), Expect({**held.stamps, **entry.stamps}), _put(token, held, entry, assertion, self._clock.now())
+                _limit(key),
+                Expect({**held.stamps, **entry.stamps}),
+                _put(token, held, entry, assertion, account, self._clock.now()),
             )
             match outcome.stop:
                 case None:
@@ -290,7 +290,19 @@ def _limit(key: ApiKey) -> Limit:
     return Limit(f"key:{key.id}", key.policies.rate_per_second, key.policies.burst)
 
 
-def _put(token: str, held: Cached[HeldKey], entry: Cached[PayerRecord], assertion: Assertion, now: datetime) -> Put:
+def _asked_account(biller: Biller, payer: PayerRecord, assertion: Assertion) -> UUID | None:
+    """The account that the token is asked for. CustomerNotFound when it is not the user's."""
+    if assertion.account_number is None:
+        return None
+    account = payer.account_numbered(biller, assertion.account_number)
+    if account is None:
+        raise CustomerNotFound("not an account of the user")
+    return account.customer_id
+
+
+def _put(
+    token: str, held: Cached[HeldKey], entry: Cached[PayerRecord], assertion: Assertion, account: UUID | None, now: datetime
+) -> Put:
     key = held.value.key
     policy = key.policies.token
     token_id = digest(token)
@@ -305,6 +317,7 @@ def _put(token: str, held: Cached[HeldKey], entry: Cached[PayerRecord], assertio
         session_reference=assertion.session_reference,
         auth_time=int((assertion.auth_time or now).timestamp()),
         auth_methods=assertion.auth_methods,
+        customer_id=account,
     )
     single = policy == "single_use"
     return Put(

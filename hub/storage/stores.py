@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from hub.storage.sql.advanced_settings import SqlSettingStore
+from hub.storage.sql.alarms import SqlAlarmStore
 from hub.storage.sql.api_keys import SqlApiKeyStore
 from hub.storage.sql.billers import SqlBillerStore
 from hub.storage.sql.changelog import SqlChangeLogStore
@@ -131,6 +132,10 @@ class Stores:
     @cached_property
     def refusals(self) -> SqlRefusalStore:
         return SqlRefusalStore(self._work)
+
+    @cached_property
+    def alarms(self) -> SqlAlarmStore:
+        return SqlAlarmStore(self._work)
 
     @cached_property
     def import_runs(self) -> SqlImportRunStore:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from idp.accounts.look_up_limits import LookUpLimits
 from idp.directory.api_keys import ApiKey
 from idp.directory.payers import PayerRecord, Payers, UserNames
 from idp.errors import UserNotFound
@@ -33,6 +34,8 @@ class NameUser:
         payer = self._payers.get_named(key, names_in(body, facts.user_id))
         if payer.user.generation != facts.generation:
             raise UserNotFound("the token was ended with everything of its user")
+        if facts.customer_id is not None and payer.account(facts.customer_id) is None:
+            raise UserNotFound("the token was ended with the user's registration on its account")
         return payer
 
     def get_by_id(self, key: ApiKey, user_id: UUID) -> PayerRecord:
@@ -54,6 +57,34 @@ class NameUser:
         if found is None or (found[0].bid, found[0].partner_id) != (key.bid, key.partner.id):
             raise UserNotFound("no live token of this partner at this biller")
         return found[0]
+
+
+class AskUser:
+    """As NameUser, for operations that only look: how often, and how many misses, is counted."""
+
+    def __init__(self, name_user: NameUser, limits: LookUpLimits) -> None:
+        self._name_user = name_user
+        self._limits = limits
+
+    def get(self, key: ApiKey, body: NamedUser) -> PayerRecord:
+        """The user, fresh. RateLimited, and as NameUser.get."""
+        self._limits.ask(key, *_subjects(names_in(body)))
+        try:
+            return self._name_user.get(key, body)
+        except UserNotFound:
+            self._limits.missed(key, 1)
+            raise
+
+
+def _subjects(names: UserNames) -> list[str]:
+    """Every name that was given, each by its kind. Case is no way round a limit."""
+    given = {
+        "login_guid": names.login_guid,
+        "partner_user_id": names.partner_user_id,
+        "user_name": names.user_name,
+        "email": names.email,
+    }
+    return [f"{kind}:{str(name).strip().lower()}" for kind, name in given.items() if name is not None]
 
 
 def names_in(body: NamedUser, login_guid: UUID | None = None) -> UserNames:

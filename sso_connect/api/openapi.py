@@ -36,6 +36,7 @@ Errors are `application/problem+json` (RFC 9457); `Code` is stable and explained
 _TAGS = {
     "Key": "What a key is and may do.",
     "Customers": "Utility accounts.",
+    "Customer portal": "From what a partner knows to the GUIDs of users and accounts.",
     "Remote authentication": "From a payer at the partner to a token for the customer portal.",
 }
 _HEADERS: dict[str, dict[str, Any]] = {

@@ -20,8 +20,10 @@ from typing import Any, cast
 from flask import Blueprint, Flask, Response, request
 
 from idp.accounts.look_up import LookUp
+from idp.accounts.look_up_limits import LookUpLimits
 from idp.accounts.members import Members
 from idp.accounts.register import Register
+from idp.accounts.unregister import Unregister
 from idp.clock import Clock
 from idp.directory.customers import Customers
 from idp.directory.payers import Payers
@@ -30,6 +32,7 @@ from idp.errors import HubError, Unauthenticated
 from idp.receipts import Answer, Receipts
 from idp.web import headers, problems
 from sso_connect.api.aliases import OLD_NAMES, AnyCase, headers_of, old_rules
+from sso_connect.api.calls import customer_portal as customer_portal_calls
 from sso_connect.api.calls import customers as customer_calls
 from sso_connect.api.calls import key as key_calls
 from sso_connect.api.calls import registering as registering_calls
@@ -38,7 +41,7 @@ from sso_connect.api.calls import users as user_calls
 from sso_connect.api.calls.authenticate import Authenticate
 from sso_connect.api.calls.caller import Call, Caller
 from sso_connect.api.docs import add_pages
-from sso_connect.api.names import NameUser
+from sso_connect.api.names import AskUser, NameUser
 from sso_connect.api.operations import OPERATIONS, PREFIX, Operation
 from sso_connect.api.request import ApiRequest, tell_rate, tell_warnings
 from sso_connect.api.wire import read, read_parameters
@@ -52,22 +55,29 @@ def blueprint(
     tokens: Tokens,
     payers: Payers,
     register: Register,
+    unregister: Unregister,
     customers: Customers,
     users: Users,
     members: Members,
     look_up: LookUp,
+    look_up_limits: LookUpLimits,
     receipts: Receipts,
     clock: Clock,
     api_origin: str,
 ) -> Blueprint:
     """Every operation, and the public pages. The application's request class must be ApiRequest (`api_app` sees to it)."""
     name_user = NameUser(payers, tokens)
+    ask_user = AskUser(name_user, look_up_limits)
     by_name: Mapping[str, Call] = {
         "Ping": key_calls.ping,
         "CreateCustomer": customer_calls.create_customer(customers),
         "RetrieveUsers": user_calls.retrieve_users(look_up),
         "RegisterAccounts": registering_calls.register_accounts(register),
-        "RetrieveUserAccounts": user_calls.retrieve_user_accounts(name_user, customers, members),
+        "LinkAccounts": registering_calls.link_accounts(name_user, register),
+        "UnregisterAccounts": registering_calls.unregister_accounts(name_user, unregister),
+        "RetrieveCustomerGUID": customer_portal_calls.retrieve_customer_guid(ask_user, look_up),
+        "RetrieveLoginGUID": customer_portal_calls.retrieve_login_guid(ask_user, look_up),
+        "RetrieveUserAccounts": user_calls.retrieve_user_accounts(name_user, ask_user, look_up, members),
         "Revoke": token_calls.revoke(name_user, tokens, users),
     }
     authenticate = Authenticate(tokens, name_user, clock)

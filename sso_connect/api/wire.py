@@ -128,6 +128,13 @@ def _number_or_moment(value: Any) -> datetime:
 Guid = Annotated[UUID, Strict(False)]
 """A GUID, as text."""
 
+
+def _no_controls(text: str) -> str:
+    if _CONTROLS.search(text):
+        raise ValueError("may not hold control characters")
+    return text
+
+
 AccountNumber = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_not_blank)]
 Text50 = Annotated[str, Field(max_length=50), AfterValidator(_not_blank)]
 Text100 = Annotated[str, Field(max_length=100), AfterValidator(_not_blank)]
@@ -138,6 +145,9 @@ Name100 = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_no
 Name200 = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_not_blank)]
 Email = Annotated[str, Field(min_length=3, max_length=254), AfterValidator(_not_blank)]
 OptionalEmail = Annotated[str, Field(max_length=254), AfterValidator(_not_blank)]
+RoleCodeText = Annotated[str, Field(max_length=200, repr=False), AfterValidator(_no_controls)]
+"""A role code as somebody typed it: blanks and dashes do not count, and a blank one is none."""
+PasswordText = Annotated[str, Field(min_length=1, max_length=256, repr=False), AfterValidator(_no_controls)]
 LoginTypeNumber = Annotated[int, Field(ge=1, le=4)]
 Moment = Annotated[
     datetime,
