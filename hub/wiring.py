@@ -6,6 +6,7 @@ has what its constructor was given. One Hub per process; a forked process wires 
 
 from __future__ import annotations
 
+import os
 import secrets as chance
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,9 +16,12 @@ from urllib.parse import urlsplit
 from hub.storage.database import Database
 from hub.storage.kv_redis import RedisKeyValue
 from hub.storage.kv_sqlite import SqliteKeyValue
+from idp.accounts.confirmations import Confirmations
 from idp.accounts.look_up import LookUp
 from idp.accounts.members import Members
 from idp.accounts.register import Register
+from idp.accounts.update_email import UpdateEmail
+from idp.accounts.update_password import UpdatePassword
 from idp.billing.invoices import Invoices
 from idp.changelog import Sealer
 from idp.clock import Clock, SystemClock
@@ -31,8 +35,13 @@ from idp.directory.users import Users
 from idp.jobs import Recurring, Worker
 from idp.keys import SigningKeys
 from idp.kv import KeyValue
+from idp.login.hashing import Hasher
+from idp.login.passwords import Passwords
+from idp.login.proofs import Proofs
 from idp.login.sessions import Sessions
+from idp.login.throttle import Throttle
 from idp.messages.mail import SEND_MAIL, MailboxSender, Mails, Sender, SmtpSender
+from idp.messages.notices import Notices
 from idp.outbox import Relay
 from idp.receipts import Receipts
 from idp.secrets import Secrets
@@ -75,6 +84,10 @@ class Hub:
     members: Members
     look_up: LookUp
     register: Register
+    passwords: Passwords
+    confirmations: Confirmations
+    update_password: UpdatePassword
+    update_email: UpdateEmail
     invoices: Invoices
     destinations: Destinations
     diagnostics: Diagnostics
@@ -98,6 +111,7 @@ class Hub:
                 Recurring("relay", timedelta(seconds=2), self.relay.run),
                 Recurring("purge-refusals", timedelta(minutes=10), self.diagnostics.purge),
                 Recurring("purge-receipts", timedelta(minutes=10), self.receipts.purge),
+                Recurring("purge-confirmations", timedelta(hours=1), self.confirmations.purge),
                 Recurring("purge-events", timedelta(minutes=10), self.relay.purge),
                 Recurring("purge-key-value", timedelta(minutes=1), lambda: self.kv.purge(_PURGE_BATCH)),
             ),
@@ -131,9 +145,13 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     )
     api_keys = ApiKeys(begin, read, kv, time, allow_loopback_origins=settings.allow_loopback_origins)
     payers = Payers(read, kv)
+    mails = Mails(begin, time, secrets, _sender(settings))
+    notices = Notices(mails)
+    passwords = Passwords(begin, read, _hasher(settings), Throttle(kv), time)
+    confirmations = Confirmations(begin, notices, time)
 
     sessions = Sessions(kv)
-    tokens = Tokens(read, kv, api_keys, payers, time)
+    tokens = Tokens(read, kv, api_keys, payers, Proofs(begin, payers, passwords, time), time)
     visits = Visits(read, billers, sessions, tokens, api_keys, payers)
     diagnostics = Diagnostics(begin, kv, time)
     return Hub(
@@ -146,7 +164,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         sealer=Sealer(begin, time, lambda claims: signing_keys.sign("checkpoint", claims)),
         relay=Relay(begin, time),
         receipts=Receipts(begin, time, secrets),
-        mails=Mails(begin, time, secrets, _sender(settings)),
+        mails=mails,
         billers=billers,
         partners=Partners(begin, time),
         api_keys=api_keys,
@@ -157,6 +175,10 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         members=Members(read),
         look_up=LookUp(read),
         register=Register(begin, time),
+        passwords=passwords,
+        confirmations=confirmations,
+        update_password=UpdatePassword(begin, payers, passwords, confirmations, notices, time),
+        update_email=UpdateEmail(begin, confirmations, notices, time),
         invoices=Invoices(read),
         destinations=Destinations(begin, read, kv),
         diagnostics=diagnostics,
@@ -178,6 +200,12 @@ def _key_value(settings: Settings, clock: Clock) -> KeyValue:
     if urlsplit(url).scheme in {"redis", "rediss", "unix"}:
         return RedisKeyValue(url, max_connections=settings.threads + 2)
     raise SettingsError("IDHUB_KEYVALUE_URL: sqlite:///PATH, redis://..., rediss://... or unix://PATH")
+
+
+def _hasher(settings: Settings) -> Hasher:
+    """As many hashes at once as the process has cores for, and with those that wait never more than half of its threads."""
+    quarter = max(1, settings.threads // 4)
+    return Hasher(at_once=min(quarter, max(1, len(os.sched_getaffinity(0)) // settings.workers)), waiting=quarter)
 
 
 def _sender(settings: Settings) -> Sender:

@@ -102,6 +102,8 @@ def api_site(hub: Hub) -> Flask:
         users=hub.users,
         members=hub.members,
         look_up=hub.look_up,
+        update_password=hub.update_password,
+        update_email=hub.update_email,
         receipts=hub.receipts,
         clock=hub.clock,
         api_origin=origin,

@@ -22,6 +22,8 @@ from flask import Blueprint, Flask, Response, request
 from idp.accounts.look_up import LookUp
 from idp.accounts.members import Members
 from idp.accounts.register import Register
+from idp.accounts.update_email import UpdateEmail
+from idp.accounts.update_password import UpdatePassword
 from idp.clock import Clock
 from idp.directory.customers import Customers
 from idp.directory.payers import Payers
@@ -30,6 +32,7 @@ from idp.errors import HubError, Unauthenticated
 from idp.receipts import Answer, Receipts
 from idp.web import headers, problems
 from sso_connect.api.aliases import OLD_NAMES, AnyCase, headers_of, old_rules
+from sso_connect.api.calls import credentials as credential_calls
 from sso_connect.api.calls import customers as customer_calls
 from sso_connect.api.calls import key as key_calls
 from sso_connect.api.calls import registering as registering_calls
@@ -56,6 +59,8 @@ def blueprint(
     users: Users,
     members: Members,
     look_up: LookUp,
+    update_password: UpdatePassword,
+    update_email: UpdateEmail,
     receipts: Receipts,
     clock: Clock,
     api_origin: str,
@@ -69,6 +74,8 @@ def blueprint(
         "RegisterAccounts": registering_calls.register_accounts(register),
         "RetrieveUserAccounts": user_calls.retrieve_user_accounts(name_user, customers, members),
         "Revoke": token_calls.revoke(name_user, tokens, users),
+        "UpdatePassword": credential_calls.update_password(name_user, update_password),
+        "UpdateEmailAddress": credential_calls.update_email_address(name_user, update_email),
     }
     authenticate = Authenticate(tokens, name_user, clock)
     api = Blueprint("partner_api", __name__, url_prefix=PREFIX)

@@ -111,6 +111,12 @@ def _not_blank(text: str) -> str:
     return text
 
 
+def _no_controls(text: str) -> str:
+    if _CONTROLS.search(text):
+        raise ValueError("may not hold control characters")
+    return text
+
+
 def _number_or_moment(value: Any) -> datetime:
     """Seconds since 1970, or RFC 3339."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -137,6 +143,9 @@ Name50 = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_not_
 Name100 = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_not_blank)]
 Name200 = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_not_blank)]
 Email = Annotated[str, Field(min_length=3, max_length=254), AfterValidator(_not_blank)]
+Password = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_no_controls)]
+"""Blanks count, wherever they stand: it is taken as the payer typed it."""
+
 OptionalEmail = Annotated[str, Field(max_length=254), AfterValidator(_not_blank)]
 LoginTypeNumber = Annotated[int, Field(ge=1, le=4)]
 Moment = Annotated[
