@@ -6,6 +6,7 @@ has what its constructor was given. One Hub per process; a forked process wires 
 
 from __future__ import annotations
 
+import os
 import secrets as chance
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +17,7 @@ from hub.storage.database import Database
 from hub.storage.kv_redis import RedisKeyValue
 from hub.storage.kv_sqlite import SqliteKeyValue
 from idp.accounts.code_guesses import CodeGuesses
+from idp.accounts.confirmations import Confirmations
 from idp.accounts.departures import Departures
 from idp.accounts.look_up import LookUp
 from idp.accounts.look_up_limits import LookUpLimits
@@ -23,6 +25,8 @@ from idp.accounts.members import Members
 from idp.accounts.register import Register
 from idp.accounts.tying import Tools
 from idp.accounts.unregister import Unregister
+from idp.accounts.update_email import UpdateEmail
+from idp.accounts.update_password import UpdatePassword
 from idp.alarms import Alarms
 from idp.billing.invoices import Invoices
 from idp.changelog import Sealer
@@ -37,9 +41,13 @@ from idp.directory.users import Users
 from idp.jobs import Recurring, Worker
 from idp.keys import SigningKeys
 from idp.kv import KeyValue
+from idp.login.hashing import Hasher
+from idp.login.passwords import Passwords
+from idp.login.proofs import Proofs
 from idp.login.sessions import Sessions
 from idp.login.throttle import Throttle
 from idp.messages.mail import SEND_MAIL, MailboxSender, Mails, Sender, SmtpSender
+from idp.messages.notices import Notices
 from idp.outbox import Relay
 from idp.receipts import Receipts
 from idp.secrets import Secrets
@@ -85,6 +93,10 @@ class Hub:
     look_up_limits: LookUpLimits
     register: Register
     unregister: Unregister
+    passwords: Passwords
+    confirmations: Confirmations
+    update_password: UpdatePassword
+    update_email: UpdateEmail
     invoices: Invoices
     destinations: Destinations
     diagnostics: Diagnostics
@@ -109,6 +121,7 @@ class Hub:
                 Recurring("purge-refusals", timedelta(minutes=10), self.diagnostics.purge),
                 Recurring("purge-alarms", timedelta(hours=1), self.alarms.purge),
                 Recurring("purge-receipts", timedelta(minutes=10), self.receipts.purge),
+                Recurring("purge-confirmations", timedelta(hours=1), self.confirmations.purge),
                 Recurring("purge-events", timedelta(minutes=10), self.relay.purge),
                 Recurring("purge-key-value", timedelta(minutes=1), lambda: self.kv.purge(_PURGE_BATCH)),
             ),
@@ -142,13 +155,18 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     )
     api_keys = ApiKeys(begin, read, kv, time, allow_loopback_origins=settings.allow_loopback_origins)
     payers = Payers(read, kv)
+    mails = Mails(begin, time, secrets, _sender(settings))
+    notices = Notices(mails)
+    throttle = Throttle(kv)
+    passwords = Passwords(begin, read, _hasher(settings), throttle, time)
+    confirmations = Confirmations(begin, notices, time)
 
     alarms = Alarms(begin, kv, time)
     departures = Departures(kv)
     look_up_limits = LookUpLimits(kv, alarms)
 
     sessions = Sessions(kv)
-    tokens = Tokens(read, kv, api_keys, payers, time)
+    tokens = Tokens(read, kv, api_keys, payers, Proofs(begin, payers, passwords, time), time)
     visits = Visits(read, billers, sessions, tokens, api_keys, payers)
     diagnostics = Diagnostics(begin, kv, time)
     return Hub(
@@ -161,7 +179,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         sealer=Sealer(begin, time, lambda claims: signing_keys.sign("checkpoint", claims)),
         relay=Relay(begin, time),
         receipts=Receipts(begin, time, secrets),
-        mails=Mails(begin, time, secrets, _sender(settings)),
+        mails=mails,
         billers=billers,
         partners=Partners(begin, time),
         api_keys=api_keys,
@@ -175,12 +193,16 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         look_up_limits=look_up_limits,
         register=Register(
             begin,
-            Tools(time, secrets, NOTICES),
-            CodeGuesses(kv, Throttle(kv), alarms),
+            Tools(time, secrets, notices),
+            CodeGuesses(kv, throttle, alarms),
             departures,
-            PASSWORDS,
+            passwords,
         ),
         unregister=Unregister(begin, time, departures),
+        passwords=passwords,
+        confirmations=confirmations,
+        update_password=UpdatePassword(begin, payers, passwords, confirmations, notices, time),
+        update_email=UpdateEmail(begin, confirmations, notices, time),
         invoices=Invoices(read),
         destinations=Destinations(begin, read, kv),
         diagnostics=diagnostics,
@@ -202,6 +224,12 @@ def _key_value(settings: Settings, clock: Clock) -> KeyValue:
     if urlsplit(url).scheme in {"redis", "rediss", "unix"}:
         return RedisKeyValue(url, max_connections=settings.threads + 2)
     raise SettingsError("IDHUB_KEYVALUE_URL: sqlite:///PATH, redis://..., rediss://... or unix://PATH")
+
+
+def _hasher(settings: Settings) -> Hasher:
+    """As many hashes at once as the process has cores for, and with those that wait never more than half of its threads."""
+    quarter = max(1, settings.threads // 4)
+    return Hasher(at_once=min(quarter, max(1, len(os.sched_getaffinity(0)) // settings.workers)), waiting=quarter)
 
 
 def _sender(settings: Settings) -> Sender:

@@ -104,6 +104,8 @@ def api_site(hub: Hub) -> Flask:
         members=hub.members,
         look_up=hub.look_up,
         look_up_limits=hub.look_up_limits,
+        update_password=hub.update_password,
+        update_email=hub.update_email,
         receipts=hub.receipts,
         clock=hub.clock,
         api_origin=origin,

@@ -1,7 +1,9 @@
 """Remote-authentication tokens: proof, held by a partner, that it has authenticated one user at one biller.
 
     issue    key and user from caches -> audit row (one INSERT) -> ONE key-value transaction that limits the key, checks the caches
-             against their stamps and writes the token. Stale caches are loaded again; a refusal is only said from fresh ones
+             against their stamps and writes the token. Stale caches are loaded again; a refusal is only said from fresh ones.
+             Where a password must be shown, the key is limited first and the password checked after the user was read: the token
+             exists only if that user has not changed since
     redeem   ONE key-value transaction that reads (or takes) the token and makes the session that rests on it
     revoke   one mark: the token and every session begun with it are over on every worker
 
@@ -13,7 +15,7 @@ audit row stays, and no token exists.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -25,6 +27,7 @@ from idp.directory.api_keys import ApiKey, ApiKeys, HeldKey, Scope
 from idp.directory.billers import Biller
 from idp.directory.payers import PayerRecord, Payers, UserNames
 from idp.errors import (
+    Busy,
     CredentialsRefused,
     CustomerNotFound,
     HubError,
@@ -35,9 +38,12 @@ from idp.errors import (
     TokenExpired,
     TokenSpent,
     TokenUnknown,
+    TooManyAttempts,
     UserDisabled,
+    UserNotFound,
 )
 from idp.kv import Allowance, Expect, Gone, KeyValue, Limit, Limited, Mark, Outcome, Put, Read, Record, Stale, Step, Take, Written
+from idp.login.proofs import Proof, Proofs
 from idp.login.sessions import MOST_ABSOLUTE, Opening, TokenFacts
 from idp.opaque import digest, new_secret
 from idp.transaction import Begin
@@ -65,6 +71,8 @@ class Assertion:
     session_reference: str = ""
     auth_time: datetime | None = None
     auth_methods: tuple[str, ...] = ()
+    password: str | None = field(default=None, repr=False)
+    """What the payer typed; looked at where the key must show it (idp.login.proofs)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +119,14 @@ class Rejected:
     facts: TokenFacts | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Proving:
+    """A call that shows a password: its key was limited before, so that a hash is never made for a key over its rate."""
+
+    proof: Proof
+    allowance: Allowance
+
+
 class TokenStores(WithChangeLog, Protocol):
     """The slice of stores that this service works with."""
 
@@ -118,11 +134,14 @@ class TokenStores(WithChangeLog, Protocol):
 class Tokens:
     """Issues, redeems and revokes remote-authentication tokens."""
 
-    def __init__(self, append: Begin[TokenStores], kv: KeyValue, api_keys: ApiKeys, payers: Payers, clock: Clock) -> None:
+    def __init__(
+        self, append: Begin[TokenStores], kv: KeyValue, api_keys: ApiKeys, payers: Payers, proofs: Proofs, clock: Clock
+    ) -> None:
         self._append = append
         self._kv = kv
         self._api_keys = api_keys
         self._payers = payers
+        self._proofs = proofs
         self._clock = clock
         self._exhausted: dict[UUID, datetime] = {}
 
@@ -130,29 +149,30 @@ class Tokens:
         """A token for the one user that the names fit.
 
         InvalidApiKey, ScopeMissing, RateLimited, CredentialsRefused, InvalidFields, UserNotFound, AmbiguousUser, UserDisabled,
-        CustomerNotFound (an account that is not the user's, whether it exists or not), StoreUnavailable.
+        CustomerNotFound (an account that is not the user's, whether it exists or not), TooManyAttempts, Busy, StoreUnavailable.
         """
         held = self._api_keys.held(secret)
         audited: UUID | None = None
+        proving: _Proving | None = None
         for attempt in range(_TRIES):
             fresh = attempt > 0
             if held is None:
                 raise InvalidApiKey("unknown")
             try:
                 key = self._checked_key(held.value)
-                if key.policies.authenticate != "trusted":
-                    raise CredentialsRefused("the key must present the payer's password")
-                entry = self._payers.named(key, assertion.names)
-                if fresh:
-                    # Named again after it: the user that the stale record was about may have given the name up.
-                    self._payers.reload(key.bid, entry.value.user.id)
-                    entry = self._payers.named(key, assertion.names)
+                entry = self._trusted(key, assertion, fresh=fresh)
+                if entry is None:
+                    proving = proving or self._prove(secret, key, assertion, request_id, noted)
+                    entry = proving.proof.entry(fresh=fresh)
+                if entry is None:
+                    raise _unproved(key)
                 if entry.value.user.disabled:
                     raise UserDisabled(str(entry.value.user.id))
                 account = _asked_account(held.value.biller, entry.value, assertion)
             except HubError as refusal:
-                if fresh or isinstance(refusal, StoreUnavailable):
-                    self._count(held.value.key, noted)
+                if fresh or isinstance(refusal, StoreUnavailable | TooManyAttempts | Busy):
+                    if proving is None:
+                        self._count(held.value.key, noted)
                     raise
                 held = self._api_keys.reload_held(secret)
                 continue
@@ -161,14 +181,15 @@ class Tokens:
                 self._audit(Action.TOKEN_ISSUE, key, user_id, request_id)
                 audited = user_id
             token = new_secret(_PREFIXES[key.policies.token])
+            limit = () if proving else (_limit(key),)
             outcome = self._kv.transact(
-                _limit(key),
+                *limit,
                 Expect({**held.stamps, **entry.stamps}),
                 _put(token, held, entry, assertion, account, self._clock.now()),
             )
             match outcome.stop:
                 case None:
-                    issued = _issued(token, held.value, entry.value, outcome)
+                    issued = _issued(token, held.value, entry.value, outcome, proving)
                     if noted is not None:
                         noted(key, issued.allowance)
                     return issued
@@ -241,6 +262,28 @@ class Tokens:
     def end(self, token: TokenFacts) -> None:
         """Mark a token as over, and with it every session that was begun with it."""
         self._kv.transact(Mark(_ended(token.id), MOST_ABSOLUTE))
+
+    def _trusted(self, key: ApiKey, assertion: Assertion, *, fresh: bool) -> Cached[PayerRecord] | None:
+        """The user that a key may assert on its word alone. None: it must show the password."""
+        if key.policies.authenticate != "trusted":
+            return None
+        try:
+            entry = self._payers.named(key, assertion.names)
+            if fresh:
+                # Named again after it: the user that the stale record was about may have given the name up.
+                self._payers.reload(key.bid, entry.value.user.id)
+                entry = self._payers.named(key, assertion.names)
+        except UserNotFound:
+            if assertion.password is None or key.policies.users == "all":
+                raise
+            return None
+        return entry
+
+    def _prove(self, secret: str, key: ApiKey, assertion: Assertion, request_id: str, noted: Noted | None) -> _Proving:
+        if assertion.password is None:
+            raise CredentialsRefused("the key must present the payer's password")
+        admitted = self.admit(secret, Scope.SSO, noted)
+        return _Proving(self._proofs.open(key, assertion.names, assertion.password, request_id), admitted.allowance)
 
     def _gone(self, gone: Gone) -> Rejected:
         facts = None if gone.value is None else TokenFacts.parse(gone.value)
@@ -331,8 +374,15 @@ def _put(
     )
 
 
-def _issued(token: str, held: HeldKey, payer: PayerRecord, outcome: Outcome) -> Issued:
-    allowance, _, written = outcome.results
+def _unproved(key: ApiKey) -> HubError:
+    """One refusal for every cause; to a trusted key it is that of a user that is not there."""
+    if key.policies.authenticate == "trusted":
+        return UserNotFound("no user fits the names, the key may not speak for it, or the password is wrong")
+    return CredentialsRefused("wrong, or no such user, or one without password, or disabled")
+
+
+def _issued(token: str, held: HeldKey, payer: PayerRecord, outcome: Outcome, proving: _Proving | None) -> Issued:
+    allowance, _, written = (proving.allowance, *outcome.results) if proving else outcome.results
     if not isinstance(allowance, Allowance) or not isinstance(written, Written):
         raise StoreUnavailable("the key-value store answered out of turn")
     return Issued(token, written.expires_at, held.key, held.biller, payer, allowance)

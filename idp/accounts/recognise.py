@@ -15,13 +15,14 @@ whether the name is still the same one's, and the password still the one that wa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from idp.directory.api_keys import ApiKey
 from idp.directory.names import normal_email, user_name_key
 from idp.directory.users import PartnerUserStore, User, UserStore
 from idp.errors import FieldError, InvalidFields, Raced
+from idp.login.passwords import Guess, WithPasswords
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,38 +35,30 @@ class Names:
     partner_user_id: str | None = None
 
 
-class PresentedPassword(Protocol):
-    """A password that a call presents, as idp.login.passwords counts and judges it."""
-
-    def is_right(self, user: User | None) -> bool:
-        """Whether it is the user's; outside of any transaction. TooManyAttempts, Busy."""
-        ...
-
-    def holds(self, stores: Any, user: User) -> bool:
-        """Whether what was found right is still the password, asked by whoever holds the user's row. Hashes nothing."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Looked:
     """Who had the name when the password of a call was looked at (None: nobody), and the password where it was judged."""
 
     user_id: UUID | None
-    judged: PresentedPassword | None = None
+    judged: Guess | None = None
 
     def is_of(self, user: User | None) -> bool:
         """Whether it is still the same one who has the name."""
         return self.user_id == (None if user is None else user.id)
 
 
-class WhoStores(Protocol):
+class SpeakerStores(Protocol):
+    """The slice of stores that says who may speak for whom."""
+
+    @property
+    def partner_users(self) -> PartnerUserStore: ...
+
+
+class WhoStores(SpeakerStores, WithPasswords, Protocol):
     """The slice of stores that this needs."""
 
     @property
     def users(self) -> UserStore: ...
-
-    @property
-    def partner_users(self) -> PartnerUserStore: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +90,12 @@ def canonical(user_name: str, email: str, partner_user_id: str | None) -> Names:
     return Names(user_name.strip(), key, address, partner_user_id)
 
 
-def must_prove(stores: WhoStores, key: ApiKey, user: User) -> bool:
+def must_prove(stores: SpeakerStores, key: ApiKey, user: User) -> bool:
     """Whether a password that the key sends for a user is to be checked at all."""
     return key.policies.authenticate == "password" or not may_speak_for(stores, key, user)
 
 
-def may_speak_for(stores: WhoStores, key: ApiKey, user: User) -> bool:
+def may_speak_for(stores: SpeakerStores, key: ApiKey, user: User) -> bool:
     """Whether the key may speak for the user without proof."""
     if key.policies.users == "all":
         return True

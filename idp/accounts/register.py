@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from idp.accounts.batch import AccountWanted, Batch, Item, check_whole, key_of
 from idp.accounts.code_guesses import CodeGuesses
 from idp.accounts.departures import Departures
-from idp.accounts.recognise import Looked, Mismatch, Names, PresentedPassword, canonical, may_speak_for, must_prove, recognise
+from idp.accounts.recognise import Looked, Mismatch, Names, WhoStores, canonical, may_speak_for, must_prove, recognise
 from idp.accounts.tying import Call, Tools, Tying, TyingStores
 from idp.actor import Actor
 from idp.changelog import Action, Change
@@ -28,8 +28,10 @@ from idp.directory.billers import Biller
 from idp.directory.customers import Customer
 from idp.directory.payers import UserNames
 from idp.directory.rights import LoginType
-from idp.directory.users import PartnerUser, PartnerUserStore, User, user_values
+from idp.directory.users import PartnerUser, User, user_values
 from idp.errors import Raced, UserDisabled, UserNotFound
+from idp.login.hashing import PasswordHash
+from idp.login.passwords import Passwords, PasswordStores
 from idp.opaque import new_id
 from idp.receipts import Also, WithReceipts
 from idp.transaction import Begin
@@ -70,27 +72,8 @@ class Registered:
     items: tuple[Item, ...]
 
 
-class RegisterStores(TyingStores, WithReceipts, Protocol):
+class RegisterStores(TyingStores, WhoStores, PasswordStores, WithReceipts, Protocol):
     """The slice of stores that these verbs work with."""
-
-    @property
-    def partner_users(self) -> PartnerUserStore: ...
-
-
-class FirstPasswords(Protocol):
-    """What registering needs of passwords (idp.login.passwords). `hashed`: a password made ready to be stored."""
-
-    def prepare(self, text: str) -> Any:
-        """Check and hash, outside of any transaction. InvalidFields, Busy."""
-        ...
-
-    def guess(self, key: ApiKey, names: UserNames, text: str) -> PresentedPassword:
-        """A presented password; nothing is counted or hashed yet. InvalidFields."""
-        ...
-
-    def set_first(self, stores: Any, actor: Actor, request_id: str, user: User, hashed: Any, partner_id: UUID | None) -> User:
-        """Store it for a user that was made in this transaction; the partner owns it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +96,7 @@ class Register:
         tools: Tools,
         guesses: CodeGuesses,
         departures: Departures,
-        passwords: FirstPasswords,
+        passwords: Passwords,
     ) -> None:
         self._begin = begin
         self._tools = tools
@@ -264,7 +247,7 @@ class Register:
 
         return find
 
-    def _looked_at(self, call: Call, wanted: Wanted, names: Names) -> tuple[Looked | None, Any]:
+    def _looked_at(self, call: Call, wanted: Wanted, names: Names) -> tuple[Looked | None, PasswordHash | None]:
         """The password: judged where it has to prove something, hashed for somebody who is to be made."""
         password, key = wanted.password, call.key
         if password is None or key is None:
@@ -279,7 +262,7 @@ class Register:
         guess = self._passwords.guess(key, UserNames(user_name=wanted.user_name), password)
         return Looked(user.id, guess if guess.is_right(user) else None), None
 
-    def _make(self, stores: RegisterStores, call: Call, newcomer: User, hashed: Any) -> None:
+    def _make(self, stores: RegisterStores, call: Call, newcomer: User, hashed: PasswordHash | None) -> None:
         stores.users.add_user(newcomer)
         made = user_values(newcomer)
         stores.changelog.append(

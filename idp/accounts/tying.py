@@ -40,6 +40,7 @@ from idp.directory.rights import FULL_ACCESS, LoginType
 from idp.directory.role_codes import RoleCode, RoleCodeStore, ShownCode, judge
 from idp.directory.users import User, UserStore
 from idp.messages.mail import MailStores
+from idp.messages.notices import Notices
 from idp.opaque import new_id
 from idp.outbox import Event, EventType, OutboxStore
 from idp.secrets import Secrets
@@ -64,14 +65,6 @@ class TyingStores(WithChangeLog, MailStores, Protocol):
     def outbox(self) -> OutboxStore: ...
 
 
-class SeatNotices(Protocol):
-    """Tells people by mail that the Owner's seat moved, in the transaction that moves it."""
-
-    def seat_moved(self, stores: MailStores, biller: Biller, account_number: str, *, gained: User, lost: User) -> None:
-        """To both: the new Owner, and the one who is Co-owner now."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Call:
     """Who ties whom at which biller. `key` None: the biller's staff."""
@@ -88,7 +81,7 @@ class Tools:
 
     clock: Clock
     secrets: Secrets
-    notices: SeatNotices
+    notices: Notices
 
 
 @dataclass(slots=True)

@@ -24,6 +24,8 @@ from idp.accounts.look_up_limits import LookUpLimits
 from idp.accounts.members import Members
 from idp.accounts.register import Register
 from idp.accounts.unregister import Unregister
+from idp.accounts.update_email import UpdateEmail
+from idp.accounts.update_password import UpdatePassword
 from idp.clock import Clock
 from idp.directory.customers import Customers
 from idp.directory.payers import Payers
@@ -32,6 +34,7 @@ from idp.errors import HubError, Unauthenticated
 from idp.receipts import Answer, Receipts
 from idp.web import headers, problems
 from sso_connect.api.aliases import OLD_NAMES, AnyCase, headers_of, old_rules
+from sso_connect.api.calls import credentials as credential_calls
 from sso_connect.api.calls import customer_portal as customer_portal_calls
 from sso_connect.api.calls import customers as customer_calls
 from sso_connect.api.calls import key as key_calls
@@ -61,6 +64,8 @@ def blueprint(
     members: Members,
     look_up: LookUp,
     look_up_limits: LookUpLimits,
+    update_password: UpdatePassword,
+    update_email: UpdateEmail,
     receipts: Receipts,
     clock: Clock,
     api_origin: str,
@@ -79,6 +84,8 @@ def blueprint(
         "RetrieveLoginGUID": customer_portal_calls.retrieve_login_guid(ask_user, look_up),
         "RetrieveUserAccounts": user_calls.retrieve_user_accounts(name_user, ask_user, look_up, members),
         "Revoke": token_calls.revoke(name_user, tokens, users),
+        "UpdatePassword": credential_calls.update_password(name_user, update_password),
+        "UpdateEmailAddress": credential_calls.update_email_address(name_user, update_email),
     }
     authenticate = Authenticate(tokens, name_user, clock)
     api = Blueprint("partner_api", __name__, url_prefix=PREFIX)

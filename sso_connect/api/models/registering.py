@@ -15,7 +15,7 @@ from sso_connect.api.wire import (
     LoginTypeNumber,
     Name100,
     Name200,
-    PasswordText,
+    Password,
     RoleCodeText,
     Wire,
 )
@@ -56,7 +56,7 @@ class RegisterAccounts(_AccountsToTie):
     email_address: Email
     email_verified: bool = Field(False, description="Counts when the key is trusted.")
     partner_user_id: Name200 | None = Field(None, description="The partner's own id of the user.")
-    password: PasswordText | None = Field(
+    password: Password | None = Field(
         None, description="For a user that is made: the partner owns it. For one that is there it is never changed, only checked."
     )
 

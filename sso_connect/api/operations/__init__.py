@@ -6,6 +6,7 @@ A file per area, in the order of the document. What an operation does stands in 
 from __future__ import annotations
 
 from sso_connect.api.operation import PREFIX, Operation
+from sso_connect.api.operations.credentials import CREDENTIALS
 from sso_connect.api.operations.customer_portal import CUSTOMER_PORTAL
 from sso_connect.api.operations.customers import CUSTOMERS
 from sso_connect.api.operations.key import KEY
@@ -15,5 +16,5 @@ from sso_connect.api.operations.users import USERS
 
 __all__ = ["OPERATIONS", "PREFIX", "Operation"]
 
-OPERATIONS: tuple[Operation, ...] = (*KEY, *CUSTOMERS, *CUSTOMER_PORTAL, *USERS, *REGISTERING, *TOKENS)
+OPERATIONS: tuple[Operation, ...] = (*KEY, *CUSTOMERS, *CUSTOMER_PORTAL, *USERS, *REGISTERING, *TOKENS, *CREDENTIALS)
 """Every operation, in the order of the document."""

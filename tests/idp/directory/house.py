@@ -14,8 +14,13 @@ import pytest
 from sqlalchemy import Table, func, select
 
 from hub.storage.tables.log import change_log
+from idp.accounts.code_guesses import CodeGuesses
+from idp.accounts.departures import Departures
 from idp.accounts.register import AccountWanted, Register, Registered, Wanted
+from idp.accounts.tying import Tools
+from idp.accounts.unregister import Unregister
 from idp.actor import Actor, System
+from idp.alarms import Alarms
 from idp.directory.api_keys import ApiKey, ApiKeys, IssuedKey, KeyPolicies
 from idp.directory.billers import Biller, Billers
 from idp.directory.customers import Customer, Customers
@@ -24,6 +29,11 @@ from idp.directory.payers import Payers
 from idp.directory.registrations import Registration
 from idp.directory.rights import LoginType
 from idp.directory.users import User, Users
+from idp.login.hashing import Hasher, Profile
+from idp.login.passwords import Passwords
+from idp.login.throttle import Throttle
+from idp.messages.mail import Mail, Mails
+from idp.messages.notices import Notices
 from idp.secrets import Secrets
 from tests import databases
 from tests.databases import SqlCase
@@ -32,7 +42,17 @@ MAKER = System("test")
 OAKDALE, BIRCHWOOD = 101, 202
 NUMBERS = ("1001-01", "1001-02", "1002-01")
 
+LIGHT = Profile(memory=64, passes=1, lanes=1)
+"""A hash that costs next to nothing: what it costs is not what these tests are about."""
+
 sql = databases.sql
+
+
+class Mailbox:
+    """A sender that nothing is ever handed to: these tests look at the rows."""
+
+    def send(self, mail: Mail) -> None:
+        raise AssertionError(mail.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +67,9 @@ class House:
     customers: Customers
     users: Users
     register: Register
+    unregister: Unregister
+    passwords: Passwords
+    alarms: Alarms
     payers: Payers
     keys: dict[str, IssuedKey] = field(default_factory=dict)
 
@@ -140,6 +163,11 @@ def build(sql: SqlCase) -> House:
     """Fill an empty database."""
     begin, read, clock = sql.begin, sql.database.read, sql.clock
     secrets = Secrets((b"1" * 32,), sql.database.data_keys)
+    throttle = Throttle(sql.kv)
+    passwords = Passwords(begin, read, Hasher(at_once=2, waiting=30, profile=LIGHT), throttle, clock)
+    alarms = Alarms(begin, sql.kv, clock)
+    guesses = CodeGuesses(sql.kv, throttle, alarms)
+    notices = Notices(Mails(begin, clock, secrets, Mailbox()))
     made = House(
         sql=sql,
         secrets=secrets,
@@ -148,7 +176,10 @@ def build(sql: SqlCase) -> House:
         api_keys=ApiKeys(begin, read, sql.kv, clock, allow_loopback_origins=False),
         customers=Customers(begin, clock, secrets),
         users=Users(begin),
-        register=Register(begin, clock),
+        register=Register(begin, Tools(clock, secrets, notices), guesses, Departures(sql.kv), passwords),
+        unregister=Unregister(begin, clock, Departures(sql.kv)),
+        passwords=passwords,
+        alarms=alarms,
         payers=Payers(read, sql.kv),
     )
     for slug in ("one", "two"):
