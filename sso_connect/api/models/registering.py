@@ -28,7 +28,7 @@ class AccountToRegister(Wire):
     """One account; its RoleCode and LoginTypeID go before those of the call."""
 
     account_number: AccountNumber
-    role_code: RoleCodeText | None = Field(None, description=_CODE)
+    role_code: RoleCodeText | None = Field(None, repr=False, description=_CODE)
     login_type_id: LoginTypeNumber | None = Field(None)
 
 
@@ -36,7 +36,7 @@ class _AccountsToTie(Wire):
     """What Register and Link have in common."""
 
     login_type_id: LoginTypeNumber = Field(1, description="1 Owner, 2 Co-owner, 3 Oversight, 4 Guest.")
-    role_code: RoleCodeText | None = Field(None, description=f"For every account without one of its own. {_CODE}")
+    role_code: RoleCodeText | None = Field(None, repr=False, description=f"For every account without one of its own. {_CODE}")
     account_proof: list[ProofKind] | None = Field(
         None, max_length=4, description="What the portal verified; only kinds that the key may state (Ping shows them)."
     )
@@ -57,7 +57,9 @@ class RegisterAccounts(_AccountsToTie):
     email_verified: bool = Field(False, description="Counts when the key is trusted.")
     partner_user_id: Name200 | None = Field(None, description="The partner's own id of the user.")
     password: Password | None = Field(
-        None, description="For a user that is made: the partner owns it. For one that is there it is never changed, only checked."
+        None,
+        repr=False,
+        description="For a user that is made: the partner owns it. For one that is there it is never changed, only checked.",
     )
 
 

@@ -16,9 +16,9 @@ from sqlalchemy import Table, func, select
 from hub.storage.tables.log import change_log
 from idp.accounts.code_guesses import CodeGuesses
 from idp.accounts.departures import Departures
-from idp.accounts.register import AccountWanted, Register, Registered, Wanted
+from idp.accounts.register import AccountWanted, Batch, Register, Registered, Wanted
 from idp.accounts.tying import Tools
-from idp.accounts.unregister import Unregister
+from idp.accounts.unregister import Unregister, Unregistered
 from idp.actor import Actor, System
 from idp.alarms import Alarms
 from idp.directory.api_keys import ApiKey, ApiKeys, IssuedKey, KeyPolicies
@@ -28,6 +28,7 @@ from idp.directory.partners import Partners
 from idp.directory.payers import Payers
 from idp.directory.registrations import Registration
 from idp.directory.rights import LoginType
+from idp.directory.role_codes import parse_codes, stored_code
 from idp.directory.users import User, Users
 from idp.login.hashing import Hasher, Profile
 from idp.login.passwords import Passwords
@@ -125,6 +126,27 @@ class House:
         user = self.call(user_name, *numbers, key=key, bid=bid, **more).user
         assert user is not None
         return user
+
+    def link(
+        self, user: User, *accounts: str | AccountWanted, key: str | None = "all", bid: int = OAKDALE, **more: Any
+    ) -> Registered:
+        """Link; an account may be given by its number."""
+        batch = Batch(tuple(AccountWanted(each) if isinstance(each, str) else each for each in accounts), **more)
+        held = None if key is None else self.key(key)
+        return self.register.link(MAKER, "request-1", self.biller(bid), user.id, batch, held)
+
+    def leave(self, user: User, *numbers: str, key: str | None = "all", bid: int = OAKDALE, **more: Any) -> Unregistered:
+        """Unregister."""
+        held = None if key is None else self.key(key)
+        return self.unregister.unregister(MAKER, "request-1", self.biller(bid), user.id, numbers, held, **more)
+
+    def set_codes(self, number: str, codes: str, bid: int = OAKDALE) -> None:
+        """Put codes on an account, as a file does: `O100-4821;G500`."""
+        customer = self.customer(number, bid)
+        parsed = parse_codes(self.biller(bid).policies, codes)
+        stored = [stored_code(self.secrets, bid, customer.id, code) for code in parsed]
+        with self.sql.begin() as stores:
+            stores.role_codes.set_codes(bid, customer.id, stored)
 
     # --- what is there ---
 
