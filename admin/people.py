@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
 from admin.access import Permission, check_may
-from idp.accounts.register import Register, Registered, Wanted
+from idp.accounts.register import Batch, Register, Registered, Wanted
+from idp.accounts.unregister import Unregister, Unregistered
 from idp.actor import Staff
 from idp.directory.billers import Biller, Billers
 from idp.directory.customers import Customer, Customers
@@ -61,9 +63,10 @@ class UserStores(Protocol):
 class UserAdmin:
     """Creates, changes, revokes and shows the users of a biller. `named`: a LoginGUID or a user name, as typed."""
 
-    def __init__(self, users: Users, register: Register, billers: Billers, read: Begin[UserStores]) -> None:
+    def __init__(self, users: Users, register: Register, unregister: Unregister, billers: Billers, read: Begin[UserStores]) -> None:
         self._users = users
         self._register = register
+        self._unregister = unregister
         self._billers = billers
         self._read = read
 
@@ -71,6 +74,18 @@ class UserAdmin:
         """Register a user on accounts, as staff: no proof is asked for. BillerNotFound, InvalidFields, UserDisabled."""
         check_may(staff, Permission.BILLER_USERS_CREATE, bid)
         return self._register.register(staff, request_id, self._billers.get(bid), wanted, None)
+
+    def link(self, staff: Staff, request_id: str, bid: int, named: str, batch: Batch) -> Registered:
+        """Tie a user that is there to further accounts, as staff. BillerNotFound, UserNotFound, UserDisabled."""
+        check_may(staff, Permission.BILLER_USERS_CREATE, bid)
+        user_id = self._find(bid, named)
+        return self._register.link(staff, request_id, self._billers.get(bid), user_id, batch, None)
+
+    def unregister(self, staff: Staff, request_id: str, bid: int, named: str, account_numbers: Sequence[str]) -> Unregistered:
+        """End the user's registrations on accounts. BillerNotFound, UserNotFound."""
+        check_may(staff, Permission.BILLER_USERS_REVOKE, bid)
+        user_id = self._find(bid, named)
+        return self._unregister.unregister(staff, request_id, self._billers.get(bid), user_id, account_numbers, None)
 
     def change(self, staff: Staff, request_id: str, bid: int, named: str, **changes: Any) -> User:
         """Change names, e-mail, phone, locale or disabled. UserNotFound, UserNameTaken, InvalidFields."""

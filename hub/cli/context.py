@@ -18,7 +18,7 @@ from idp.settings import Settings, load
 if TYPE_CHECKING:
     from admin.billers import BillerAdmin
     from admin.destinations import DestinationAdmin
-    from admin.history import HistoryAdmin, RefusalAdmin
+    from admin.history import AlarmAdmin, HistoryAdmin, RefusalAdmin
     from admin.partners import KeyAdmin, PartnerAdmin
     from admin.people import CustomerAdmin, UserAdmin
     from hub.wiring import Hub
@@ -112,7 +112,7 @@ class Operator:
         """Users of a biller."""
         from admin.people import UserAdmin
 
-        return UserAdmin(self.hub.users, self.hub.register, self.hub.billers, self.hub.database.read)
+        return UserAdmin(self.hub.users, self.hub.register, self.hub.unregister, self.hub.billers, self.hub.database.read)
 
     @cached_property
     def history(self) -> HistoryAdmin:
@@ -128,6 +128,13 @@ class Operator:
         from admin.history import RefusalAdmin
 
         return RefusalAdmin(self.hub.diagnostics)
+
+    @cached_property
+    def alarms(self) -> AlarmAdmin:
+        """What a person should look at."""
+        from admin.history import AlarmAdmin
+
+        return AlarmAdmin(self.hub.alarms)
 
 
 pass_operator = click.make_pass_decorator(Operator)
