@@ -11,11 +11,12 @@ import pytest
 from werkzeug.test import TestResponse
 
 from idp.accounts.confirmations import Answered
+from idp.directory.payers import UserNames
 from idp.errors import Raced
 from idp.login.hashing import Hasher
 from tests.mailbox import Letter, letters
 from tests.sso_connect.api.people import NEW, RIGHT, UPDATE, WRONG, give_password, is_password, update_password, user_named, watched
-from tests.sso_connect.api.world import ALL, MAKER, OWN, World, body_of, code_of, fields_of, same_refusal, unknown_guid
+from tests.sso_connect.api.world import ALL, MAKER, World, body_of, code_of, fields_of, same_refusal, unknown_guid
 
 PENDING = {"Status": "PendingConfirmation"}
 
@@ -289,7 +290,7 @@ def test_a_repeated_request_answers_the_first_result_also_when_it_was_pending(wo
     assert code_of(world.post(UPDATE, {**body, "NewPassword": "other"}, Idempotency_Key="k-3")) == (409, "IdempotencyKeyReused")
 
 
-@pytest.mark.parametrize("new", ["", "x" * 257, "a\x00b"[:1] + "\x01", "a\nb"])
+@pytest.mark.parametrize("new", ["", "x" * 257, "a\x01", "a\nb"])
 def test_what_can_be_no_password_is_refused_by_name(world: World, new: str) -> None:
     assert list(fields_of(update_password(world, new=new))) == ["NewPassword"]
 
@@ -342,8 +343,6 @@ def test_a_first_password_can_be_stored_once_in_the_transaction_that_makes_the_u
 
 
 def test_a_guess_holds_inside_a_transaction_while_the_password_that_it_was_held_against_stands(world: World) -> None:
-    from idp.directory.payers import UserNames
-
     give_password(world, "pat")
     names = UserNames(user_name="pat")
     guess = world.hub.passwords.guess(world.keys["all"].key, names, RIGHT)
@@ -355,4 +354,3 @@ def test_a_guess_holds_inside_a_transaction_while_the_password_that_it_was_held_
     give_password(world, "pat", NEW)
     with world.hub.database.begin() as stores:
         assert not guess.holds(stores, user_named(world, "pat"))
-    assert OWN.users == "own"
