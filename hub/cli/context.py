@@ -112,7 +112,8 @@ class Operator:
         """Users of a biller."""
         from admin.people import UserAdmin
 
-        return UserAdmin(self.hub.users, self.hub.register, self.hub.unregister, self.hub.billers, self.hub.database.read)
+        hub = self.hub
+        return UserAdmin(hub.users, hub.passwords, hub.partners, hub.register, hub.unregister, hub.billers, hub.database.read)
 
     @cached_property
     def history(self) -> HistoryAdmin:

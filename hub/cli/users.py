@@ -150,13 +150,15 @@ def list_(operator: Operator, bid: int, after: str, limit: int, as_json: bool) -
 @json_option
 @pass_operator
 def show(operator: Operator, bid: int, user: str, as_json: bool) -> None:
-    """Show one user with its accounts."""
+    """Show one user with its accounts, who owns the password, and since when there is one (never the password)."""
     found = operator.users.get(operator.staff, operator.request_id, bid, user)
     rows = [_account(each) for each in found.accounts]
+    password = operator.users.password_state(operator.staff, operator.request_id, bid, user)
+    record = user_values(found.user) | {"password_owner": password.owner, "password_set_at": password.set_at}
     if as_json:
-        print_json(user_values(found.user) | {"accounts": rows})
+        print_json(record | {"accounts": rows})
         return
-    print_record(user_values(found.user), as_json=False)
+    print_record(record, as_json=False)
     columns = {"account_number": "Account", "name": "Name", "login_type": "Login type", "pending": "Pending", "since": "Since"}
     print_rows(rows, columns, as_json=False)
 
@@ -190,6 +192,18 @@ def revoke(operator: Operator, bid: int, user: str, as_json: bool) -> None:
     """End every token and session of a user, everywhere. The user may sign in again."""
     user_id = operator.users.revoke(operator.staff, operator.request_id, bid, user)
     print_record({"login_guid": str(user_id), "revoked": True}, as_json=as_json)
+
+
+@group.command()
+@biller_option
+@_user
+@confirmed("The partner that owns this password can then no longer change it without asking the payer. Go on?")
+@json_option
+@pass_operator
+def give_password_back(operator: Operator, bid: int, user: str, as_json: bool) -> None:
+    """Give the ownership of a user's password back to the hub. The password itself stays as it is."""
+    given = operator.users.give_password_back(operator.staff, operator.request_id, bid, user)
+    print_record({"login_guid": str(given.id), "password_owner": "hub"}, as_json=as_json)
 
 
 def _item(item: Item) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Passwords: checked without telling who exists, set inside a verb's transaction, owned by the hub or by one partner.
 
-    guess     a password that a call presents. It is counted before it is judged, under the name AS SENT, known or not; judging costs
-              one hash whoever is meant: a user, a user without password, a disabled one, nobody. Whoever guessed right is forgiven
+    guess     a password that a call presents. It is counted before it is judged, under the name AS SENT, known or not; judging
+              costs one hash whoever is meant: a user, one without password, a disabled one, nobody. A right guess is forgiven
     prepare   hash a new password, BEFORE the transaction that stores it: a hash takes long, and SQLite has one writer
     put       store it, in the transaction of a verb that holds the user's row; it ends every token and session of the user
 

@@ -22,6 +22,8 @@ from tests.flows.world import HARBORLIGHT, Prepared, World, open_world, prepare
 PUBLIC = {
     ("portal", "/b/<slug>/sso/connect", "GET"),
     ("portal", "/b/<slug>/sso/connect", "POST"),
+    ("portal", "/b/<slug>/confirm", "GET"),  # the code in a mail is the proof
+    ("portal", "/b/<slug>/confirm", "POST"),
     ("portal", "/static/<digest>/<name>", "GET"),
     ("health", "/healthz", "GET"),
     ("health", "/readyz", "GET"),

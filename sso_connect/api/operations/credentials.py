@@ -27,9 +27,9 @@ CREDENTIALS: tuple[Operation, ...] = (
         summary="Update Password",
         description=(
             "Set the password of a user. Yours already: set. The hub's: set, and yours from then on, with the right"
-            " CurrentPassword, or once the payer has allowed it by mail (202; repeat the call after it, within seven days, under another"
-            " Idempotency-Key). Another partner's: 409. Ends every token and session of the user, your own included; the payer is"
-            " told by mail. A key with users=own hears 202 for any user that it may not speak for, whether or not there is one."
+            " CurrentPassword, or once the payer has allowed it by mail (202; repeat the call after it, within seven days, under"
+            " another Idempotency-Key). Another partner's: 409. Ends every token and session of the user, yours too; the payer"
+            " is told by mail. A key with users=own hears 202 for any user that it may not speak for, whether or not there is one."
         ),
         scope=Scope.USERS_WRITE,
         request=models.UpdatePassword,

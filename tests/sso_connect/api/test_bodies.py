@@ -27,6 +27,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "RemoteAuthentication": {"UserName": "pat"},
     "RetrieveUserAccounts": {"UserName": "pat"},
     "Revoke": {"UserName": "pat"},
+    "UpdatePassword": {"UserName": "pat", "NewPassword": "battery staple"},
+    "UpdateEmailAddress": {"UserName": "pat", "EmailAddress": "pat.new@example.com"},
 }
 
 
