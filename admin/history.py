@@ -1,4 +1,4 @@
-"""What happened: the change log as staff read it, its proof, refusals by their reference, and what partners were warned of."""
+"""What happened: the change log as staff read it, its proof, refusals by their reference, warnings of partners, and alarms."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from uuid import UUID
 
 from admin.access import Permission, check_may
 from idp.actor import Staff
+from idp.alarms import Alarm, Alarms
 from idp.changelog import ChangeRow, Checkpoint, Sealer, SealStores, Verdict, verify
 from idp.secrets import INSTALLATION
 from idp.transaction import Begin
@@ -127,3 +128,15 @@ class WarningAdmin:
         """Of all keys of a biller, the last seen first."""
         check_may(staff, Permission.BILLER_REFUSALS_READ, bid)
         return self._warnings.list_all(bid, limit)
+
+
+class AlarmAdmin:
+    """Lists what a person should look at."""
+
+    def __init__(self, alarms: Alarms) -> None:
+        self._alarms = alarms
+
+    def list_recent(self, staff: Staff, request_id: str, bid: int, limit: int = 50) -> list[Alarm]:  # noqa: ARG002
+        """Newest first."""
+        check_may(staff, Permission.BILLER_ALARMS_READ, bid)
+        return self._alarms.list_recent(bid, limit)

@@ -50,6 +50,11 @@ class Action(StrEnum):
     USER_CREATE = "user.create"
     USER_CHANGE = "user.change"
     USER_REVOKE = "user.revoke"
+    USER_PROVE = "user.prove"
+    PASSWORD_SET = "password.set"  # noqa: S105  (a word of the vocabulary, not a secret)
+    PASSWORD_MOVE_OWNER = "password.move_owner"  # noqa: S105
+    CONFIRMATION_ASK = "confirmation.ask"
+    CONFIRMATION_ANSWER = "confirmation.answer"
     REGISTRATION_CREATE = "registration.create"
     REGISTRATION_CHANGE = "registration.change"
     REGISTRATION_END = "registration.end"

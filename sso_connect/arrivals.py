@@ -174,6 +174,11 @@ def _is_of_this_generation(attempt: Attempt) -> bool:
     return token is not None and payer is not None and token.generation == payer.user.generation
 
 
+def _keeps_its_account(attempt: Attempt) -> bool:
+    token, payer = attempt.token, attempt.payer
+    return token is not None and payer is not None and (token.customer_id is None or payer.account(token.customer_id) is not None)
+
+
 def _account_fits(attempt: Attempt) -> bool:
     number, payer = attempt.params.account_number, attempt.payer
     return not number or (payer is not None and payer.account_numbered(attempt.biller, number) is not None)
@@ -204,6 +209,14 @@ AFTER_REDEEM: tuple[Rule, ...] = (
         TokenExpired,
         lambda _: "a token issued after the user's last revocation",
         lambda _: "an older one",
+    ),
+    Rule(
+        "registration",
+        (TOKEN,),
+        _keeps_its_account,
+        TokenExpired,
+        lambda _: "a token for an account that the user is registered on",
+        lambda _: "one for an account that the user has left",
     ),
     Rule(
         "view mode",

@@ -17,7 +17,8 @@ from idp.errors import HubError, InvalidRedirect, TokenExpired
 from idp.login.sessions import TokenFacts
 from sso_connect.arrivals import AFTER_REDEEM, TOKEN, Arrival, Attempt, read, token_check
 from sso_connect.checks import Check
-from sso_connect.tokens import State, Tokens, refusal_of
+from sso_connect.token_states import State, refusal_of
+from sso_connect.tokens import Tokens
 
 _ABOUT_THE_TOKEN = tuple(rule for rule in AFTER_REDEEM if set(rule.of) <= {TOKEN})
 """The rules that look at no parameter of a redirect but its token."""

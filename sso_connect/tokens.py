@@ -1,7 +1,9 @@
 """Remote-authentication tokens: proof, held by a partner, that it has authenticated one user at one biller.
 
     issue    key and user from caches -> audit row (one INSERT) -> ONE key-value transaction that limits the key, checks the caches
-             against their stamps and writes the token. Stale caches are loaded again; a refusal is only said from fresh ones
+             against their stamps and writes the token. Stale caches are loaded again; a refusal is only said from fresh ones.
+             Where a password must be shown, the key is limited first and the password checked after the user was read: the token
+             exists only if that user has not changed since
     redeem   ONE key-value transaction that reads (or takes) the token and makes the session that rests on it
     revoke   one mark: the token and every session begun with it are over on every worker
     look     what became of a token, without spending or sliding it
@@ -15,9 +17,8 @@ gets 503, the audit row stays, and no token exists.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from idp.directory.api_keys import ApiKey, ApiKeys, HeldKey, Scope
 from idp.directory.billers import Biller
 from idp.directory.payers import PayerRecord, Payers, UserNames, stamps_of
 from idp.errors import (
+    Busy,
     CredentialsRefused,
     CustomerNotFound,
     HubError,
@@ -35,10 +37,10 @@ from idp.errors import (
     RateLimited,
     ScopeMissing,
     StoreUnavailable,
-    TokenExpired,
-    TokenSpent,
     TokenUnknown,
+    TooManyAttempts,
     UserDisabled,
+    UserNotFound,
 )
 from idp.kv import (
     Allowance,
@@ -60,10 +62,12 @@ from idp.kv import (
     Take,
     Written,
 )
+from idp.login.proofs import Proof, Proofs
 from idp.login.sessions import MOST_ABSOLUTE, Opening, Session, Sessions, TokenFacts, TokenKind, sessions_list
 from idp.opaque import digest, new_secret
 from idp.transaction import Begin
-from idp.versions import biller_stamp, key_stamp
+from idp.versions import Cached, biller_stamp, key_stamp
+from sso_connect.token_states import Looked, State, refusal_of, told_of
 
 SESSION_IDLE = timedelta(minutes=60)
 SESSION_ABSOLUTE = timedelta(hours=8)
@@ -94,6 +98,8 @@ class Assertion:
     session_reference: str = ""
     auth_time: datetime | None = None
     auth_methods: tuple[str, ...] = ()
+    password: str | None = field(default=None, repr=False)
+    """What the payer typed; looked at where the key must show it (idp.login.proofs)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,23 +146,12 @@ class Rejected:
     facts: TokenFacts | None
 
 
-class State(StrEnum):
-    """What became of a token, in words for whoever issued it."""
-
-    LIVE = "live"
-    UNKNOWN = "unknown: never issued here, damaged, or long past its lifetime"
-    EXPIRED = "past its lifetime"
-    SPENT = "used before: it was good once"
-    ENDED = "revoked, or its session was signed out"
-
-
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """A token that was looked at: what became of it, what it says (None: nothing is known), and until when it lives."""
+class _Proving:
+    """A call that shows a password: its key was limited before, so that a hash is never made for a key over its rate."""
 
-    state: State
-    facts: TokenFacts | None = None
-    expires_at: datetime | None = None
+    proof: Proof
+    allowance: Allowance
 
 
 class TokenStores(WithChangeLog, Protocol):
@@ -167,13 +162,21 @@ class Tokens:
     """Issues, redeems and revokes remote-authentication tokens."""
 
     def __init__(
-        self, append: Begin[TokenStores], kv: KeyValue, api_keys: ApiKeys, payers: Payers, sessions: Sessions, clock: Clock
+        self,
+        append: Begin[TokenStores],
+        kv: KeyValue,
+        api_keys: ApiKeys,
+        payers: Payers,
+        sessions: Sessions,
+        proofs: Proofs,
+        clock: Clock,
     ) -> None:
         self._append = append
         self._kv = kv
         self._api_keys = api_keys
         self._payers = payers
         self._sessions = sessions
+        self._proofs = proofs
         self._clock = clock
         self._exhausted: dict[UUID, datetime] = {}
 
@@ -181,31 +184,30 @@ class Tokens:
         """A token for the one user that the names fit.
 
         InvalidApiKey, ScopeMissing, RateLimited, CredentialsRefused, InvalidFields, UserNotFound, AmbiguousUser, UserDisabled,
-        CustomerNotFound (an account that is not the user's, whether it exists or not), StoreUnavailable.
+        CustomerNotFound (an account that is not the user's, whether it exists or not), TooManyAttempts, Busy, StoreUnavailable.
         """
         held = self._api_keys.held(secret)
         audited: UUID | None = None
+        proving: _Proving | None = None
         for attempt in range(_TRIES):
             fresh = attempt > 0
             if held is None:
                 raise InvalidApiKey("unknown")
             try:
                 key = self._checked_key(held.value)
-                if key.policies.authenticate != "trusted":
-                    raise CredentialsRefused("the key must present the payer's password")
-                entry = self._payers.named(key, assertion.names)
-                if fresh:
-                    # Named again after it: the user that the stale record was about may have given the name up.
-                    self._payers.reload(key.bid, entry.value.user.id)
-                    entry = self._payers.named(key, assertion.names)
+                entry = self._trusted(key, assertion, fresh=fresh)
+                if entry is None:
+                    proving = proving or self._prove(secret, key, assertion, request_id, noted)
+                    entry = proving.proof.entry(fresh=fresh)
+                if entry is None:
+                    raise _unproved(key)
                 if entry.value.user.disabled:
                     raise UserDisabled(str(entry.value.user.id))
-                number = assertion.account_number
-                if number is not None and entry.value.account_numbered(held.value.biller, number) is None:
-                    raise CustomerNotFound("not an account of the user")
+                account = _asked_account(held.value.biller, entry.value, assertion)
             except HubError as refusal:
-                if fresh or isinstance(refusal, StoreUnavailable):
-                    self._count(held.value.key, noted)
+                if fresh or isinstance(refusal, StoreUnavailable | TooManyAttempts | Busy):
+                    if proving is None:
+                        self._count(held.value.key, noted)
                     raise
                 held = self._api_keys.reload_held(secret)
                 continue
@@ -214,18 +216,19 @@ class Tokens:
                 self._audit(Action.TOKEN_ISSUE, key, user_id, request_id)
                 audited = user_id
             token = new_secret(_PREFIXES[key.policies.token])
+            limit = () if proving else (_limit(key),)
             outcome = self._kv.transact(
-                _limit(key),
+                *limit,
                 Expect({**held.stamps, **entry.stamps}),
                 _put(
-                    _facts(digest(token), key.policies.token, key, entry.value, assertion, self._clock.now()),
+                    _facts(digest(token), key.policies.token, key, entry.value, assertion, account, self._clock.now()),
                     (*held.stamps, *entry.stamps),
                 ),
                 Enlist(_tokens_list(key.bid, user_id), digest(token), SESSION_ABSOLUTE),
             )
             match outcome.stop:
                 case None:
-                    issued = _issued(token, held.value, entry.value, outcome)
+                    issued = _issued(token, held.value, entry.value, outcome, proving)
                     if noted is not None:
                         noted(key, issued.allowance)
                     return issued
@@ -342,10 +345,32 @@ class Tokens:
         found = self._kv.transact(Read(_key(token), optional=True)).results[0]
         if isinstance(found, Record):
             return Looked(State.LIVE, TokenFacts.parse(found.value), found.expires_at)
-        return _told(found) if isinstance(found, Gone) else Looked(State.UNKNOWN)
+        return told_of(found) if isinstance(found, Gone) else Looked(State.UNKNOWN)
+
+    def _trusted(self, key: ApiKey, assertion: Assertion, *, fresh: bool) -> Cached[PayerRecord] | None:
+        """The user that a key may assert on its word alone. None: it must show the password."""
+        if key.policies.authenticate != "trusted":
+            return None
+        try:
+            entry = self._payers.named(key, assertion.names)
+            if fresh:
+                # Named again after it: the user that the stale record was about may have given the name up.
+                self._payers.reload(key.bid, entry.value.user.id)
+                entry = self._payers.named(key, assertion.names)
+        except UserNotFound:
+            if assertion.password is None or key.policies.users == "all":
+                raise
+            return None
+        return entry
+
+    def _prove(self, secret: str, key: ApiKey, assertion: Assertion, request_id: str, noted: Noted | None) -> _Proving:
+        if assertion.password is None:
+            raise CredentialsRefused("the key must present the payer's password")
+        admitted = self.admit(secret, Scope.SSO, noted)
+        return _Proving(self._proofs.open(key, assertion.names, assertion.password, request_id), admitted.allowance)
 
     def _gone(self, gone: Gone) -> Rejected:
-        told = _told(gone)
+        told = told_of(gone)
         if told.state is State.SPENT and told.facts is not None:
             self.end(told.facts)
         return Rejected(refusal_of(told.state), told.facts)
@@ -389,27 +414,17 @@ def _limit(key: ApiKey) -> Limit:
 
 def link_facts(key: ApiKey, payer: PayerRecord, assertion: Assertion, now: datetime, redirect: Mapping[str, str]) -> TokenFacts:
     """What the record of an SSO link says: as a token, and the parameters of the redirect that it stands for. `id`: not yet."""
-    return _facts("", "link", key, payer, assertion, now, redirect)
+    return _facts("", "link", key, payer, assertion, None, now, redirect)
 
 
-def refusal_of(state: State) -> HubError:
-    """Why a token that is not live is refused."""
-    match state:
-        case State.SPENT:
-            return TokenSpent(state)
-        case State.EXPIRED | State.ENDED:
-            return TokenExpired(state)
-        case _:
-            return TokenUnknown(state)
-
-
-def _told(gone: Gone) -> Looked:
-    facts = None if gone.value is None else TokenFacts.parse(gone.value)
-    if gone.spent and facts is not None:
-        return Looked(State.SPENT, facts)
-    if gone.ended_by is not None:
-        return Looked(State.ENDED, facts)
-    return Looked(State.UNKNOWN) if facts is None else Looked(State.EXPIRED, facts)
+def _asked_account(biller: Biller, payer: PayerRecord, assertion: Assertion) -> UUID | None:
+    """The account that the token is asked for. CustomerNotFound when it is not the user's."""
+    if assertion.account_number is None:
+        return None
+    account = payer.account_numbered(biller, assertion.account_number)
+    if account is None:
+        raise CustomerNotFound("not an account of the user")
+    return account.customer_id
 
 
 def _facts(
@@ -418,6 +433,7 @@ def _facts(
     key: ApiKey,
     payer: PayerRecord,
     assertion: Assertion,
+    account: UUID | None,
     now: datetime,
     redirect: Mapping[str, str] | None = None,
 ) -> TokenFacts:
@@ -433,6 +449,7 @@ def _facts(
         auth_time=int((assertion.auth_time or now).timestamp()),
         auth_methods=assertion.auth_methods,
         redirect=redirect,
+        customer_id=account,
     )
 
 
@@ -448,8 +465,15 @@ def _put(facts: TokenFacts, stamps: tuple[str, ...]) -> Put:
     )
 
 
-def _issued(token: str, held: HeldKey, payer: PayerRecord, outcome: Outcome) -> Issued:
-    allowance, _, written, _ = outcome.results
+def _unproved(key: ApiKey) -> HubError:
+    """One refusal for every cause; to a trusted key it is that of a user that is not there."""
+    if key.policies.authenticate == "trusted":
+        return UserNotFound("no user fits the names, the key may not speak for it, or the password is wrong")
+    return CredentialsRefused("wrong, or no such user, or one without password, or disabled")
+
+
+def _issued(token: str, held: HeldKey, payer: PayerRecord, outcome: Outcome, proving: _Proving | None) -> Issued:
+    allowance, _, written, _ = (proving.allowance, *outcome.results) if proving else outcome.results
     if not isinstance(allowance, Allowance) or not isinstance(written, Written):
         raise StoreUnavailable("the key-value store answered out of turn")
     return Issued(token, written.expires_at, held.key, held.biller, payer, allowance)

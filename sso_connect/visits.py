@@ -41,6 +41,18 @@ class Visit:
     settled: bool = False
     """Whether this is the request that shows how the browser of a frame carries."""
 
+    @property
+    def token_keeps_its_account(self) -> bool:
+        """Whether the account that the token was asked for, if it was for one, is still the user's."""
+        asked = self.session.token.customer_id
+        return asked is None or self.payer.account(asked) is not None
+
+    @property
+    def keeps_its_account(self) -> bool:
+        """As token_keeps_its_account, and the account that the session was opened for, too."""
+        opened = self.session.facts.account_number
+        return self.token_keeps_its_account and (not opened or self.payer.account_numbered(self.biller, opened) is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -56,6 +68,7 @@ RULES: tuple[Rule, ...] = (
     Rule("the API key and its partner are live", lambda visit: visit.key.live),
     Rule("the user is enabled", lambda visit: not visit.payer.user.disabled),
     Rule("nothing of the user was revoked since", lambda visit: visit.session.token.generation == visit.payer.user.generation),
+    Rule("the account that it was opened for is still the user's", lambda visit: visit.keeps_its_account),
 )
 """Everything that a live session must still stand up to, in order."""
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 from functools import cached_property
 
 from hub.storage.sql.advanced_settings import SqlSettingStore
+from hub.storage.sql.alarms import SqlAlarmStore
 from hub.storage.sql.api_keys import SqlApiKeyStore
 from hub.storage.sql.billers import SqlBillerStore
 from hub.storage.sql.carrier_counts import SqlCarrierCountStore
 from hub.storage.sql.changelog import SqlChangeLogStore
+from hub.storage.sql.confirmations import SqlConfirmationStore
 from hub.storage.sql.customers import SqlCustomerStore
 from hub.storage.sql.destinations import SqlDestinationStore
 from hub.storage.sql.ghosts import SqlGhostStore
@@ -23,6 +25,7 @@ from hub.storage.sql.jobs import SqlJobStore
 from hub.storage.sql.mails import SqlMailStore
 from hub.storage.sql.outbox import SqlOutboxStore
 from hub.storage.sql.partners import SqlPartnerStore
+from hub.storage.sql.passwords import SqlPasswordStore
 from hub.storage.sql.payers import SqlPayerStore
 from hub.storage.sql.receipts import SqlReceiptStore
 from hub.storage.sql.refusals import SqlRefusalStore
@@ -94,6 +97,14 @@ class Stores:
     def payers(self) -> SqlPayerStore:
         return SqlPayerStore(self._work)
 
+    @cached_property
+    def passwords(self) -> SqlPasswordStore:
+        return SqlPasswordStore(self._work)
+
+    @cached_property
+    def confirmations(self) -> SqlConfirmationStore:
+        return SqlConfirmationStore(self._work)
+
     # --- the rest ---
 
     @cached_property
@@ -143,6 +154,10 @@ class Stores:
     @cached_property
     def warnings(self) -> SqlWarningStore:
         return SqlWarningStore(self._work)
+
+    @cached_property
+    def alarms(self) -> SqlAlarmStore:
+        return SqlAlarmStore(self._work)
 
     @cached_property
     def import_runs(self) -> SqlImportRunStore:

@@ -79,6 +79,8 @@ class TokenFacts:
     auth_methods: tuple[str, ...]
     redirect: Mapping[str, str] | None = None
     """Of an SSO link: the parameters of the redirect that it stands for, names in lower case."""
+    customer_id: UUID | None = None
+    """The account that the partner asked for the token for: it ends with the user's registration there. None: it asked for none."""
 
     def text(self) -> str:
         """As a record's value."""
@@ -96,6 +98,7 @@ class TokenFacts:
                 "session_reference": self.session_reference,
                 "auth_time": self.auth_time,
                 "auth_methods": self.auth_methods,
+                "customer_id": None if self.customer_id is None else str(self.customer_id),
             }
             | more,
             separators=(",", ":"),
@@ -105,7 +108,7 @@ class TokenFacts:
     def parse(cls, text: str) -> TokenFacts:
         """From a record's value."""
         raw = json.loads(text)
-        ids = {name: UUID(raw[name]) for name in ("key_id", "partner_id", "user_id")}
+        ids = {name: UUID(raw[name]) for name in ("key_id", "partner_id", "user_id", "customer_id") if raw.get(name)}
         return cls(**(raw | ids | {"auth_methods": tuple(raw["auth_methods"])}))
 
 

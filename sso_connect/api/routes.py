@@ -20,8 +20,12 @@ from typing import Any, cast
 from flask import Blueprint, Flask, Response, request
 
 from idp.accounts.look_up import LookUp
+from idp.accounts.look_up_limits import LookUpLimits
 from idp.accounts.members import Members
 from idp.accounts.register import Register
+from idp.accounts.unregister import Unregister
+from idp.accounts.update_email import UpdateEmail
+from idp.accounts.update_password import UpdatePassword
 from idp.billing.invoices import Invoices
 from idp.clock import Clock
 from idp.directory.customers import Customers
@@ -32,6 +36,8 @@ from idp.receipts import Answer, Receipts
 from idp.web import headers, problems
 from sso_connect.api.aliases import OLD_NAMES, AnyCase, NoOldName, headers_of, old_rules
 from sso_connect.api.calls import connect as connect_calls
+from sso_connect.api.calls import credentials as credential_calls
+from sso_connect.api.calls import customer_portal as customer_portal_calls
 from sso_connect.api.calls import customers as customer_calls
 from sso_connect.api.calls import diagnostics as diagnostics_calls
 from sso_connect.api.calls import files as file_calls
@@ -42,7 +48,7 @@ from sso_connect.api.calls import users as user_calls
 from sso_connect.api.calls.authenticate import Authenticate
 from sso_connect.api.calls.caller import Call, Caller
 from sso_connect.api.docs import add_pages
-from sso_connect.api.names import NameUser
+from sso_connect.api.names import AskUser, NameUser
 from sso_connect.api.operations import OPERATIONS, PREFIX, Operation
 from sso_connect.api.refusals import Refusals
 from sso_connect.api.request import ApiRequest, tell_rate, tell_warnings
@@ -62,12 +68,16 @@ def blueprint(
     tokens: Tokens,
     payers: Payers,
     register: Register,
+    unregister: Unregister,
     customers: Customers,
     users: Users,
     members: Members,
     look_up: LookUp,
     invoices: Invoices,
     invoice_files: InvoiceFiles,
+    look_up_limits: LookUpLimits,
+    update_password: UpdatePassword,
+    update_email: UpdateEmail,
     receipts: Receipts,
     explain: Explain,
     links: Links,
@@ -79,6 +89,7 @@ def blueprint(
     name_user = NameUser(payers, tokens)
     customer = customer_calls.CustomerCalls(customers, invoices)
     files = file_calls.FileCalls(invoice_files, api_origin)
+    ask_user = AskUser(name_user, look_up_limits)
     by_name: Mapping[str, Call] = {
         "Ping": key_calls.ping,
         "CreateCustomer": customer_calls.create_customer(customers),
@@ -91,13 +102,19 @@ def blueprint(
         "RetrieveInvoiceFile": files.retrieve,
         "RetrieveUsers": user_calls.retrieve_users(look_up),
         "RegisterAccounts": registering_calls.register_accounts(register),
-        "RetrieveUserAccounts": user_calls.retrieve_user_accounts(name_user, customers, members),
+        "LinkAccounts": registering_calls.link_accounts(name_user, register),
+        "UnregisterAccounts": registering_calls.unregister_accounts(name_user, unregister),
+        "RetrieveCustomerGUID": customer_portal_calls.retrieve_customer_guid(ask_user, look_up),
+        "RetrieveLoginGUID": customer_portal_calls.retrieve_login_guid(ask_user, look_up),
+        "RetrieveUserAccounts": user_calls.retrieve_user_accounts(name_user, ask_user, look_up, members),
         "Revoke": token_calls.revoke(name_user, tokens, users),
         "Introspect": token_calls.introspect(explain),
         "Explain": connect_calls.explain(explain),
         "CreateLink": connect_calls.create_link(name_user, links, clock),
         "Diagnose": diagnostics_calls.diagnose(diagnostics),
         "RecentDiagnostics": diagnostics_calls.recent(diagnostics),
+        "UpdatePassword": credential_calls.update_password(name_user, update_password),
+        "UpdateEmailAddress": credential_calls.update_email_address(name_user, update_email),
     }
     authenticate = Authenticate(tokens, name_user, clock)
     api = Blueprint("partner_api", __name__, url_prefix=PREFIX)

@@ -15,6 +15,8 @@ from flask import Blueprint, Response
 from idp.accounts.members import Members
 from idp.billing.invoices import DONATION, PREPAID, Invoice, InvoicePage, Invoices
 from idp.clock import Clock
+from idp.directory.advanced_settings import SUPPRESS_CHANGE_OF_EMAIL, AdvancedSettings
+from idp.directory.partners import Partners
 from idp.directory.payers import Account
 from idp.errors import PageNotFound, SessionRequired
 from idp.web.csrf import Csrf
@@ -45,11 +47,22 @@ class ShowPage(Protocol):
 class Portal:
     """Builds and shows the pages."""
 
-    def __init__(self, chrome: Chrome, pages: Pages, invoices: Invoices, members: Members, clock: Clock) -> None:
+    def __init__(
+        self,
+        chrome: Chrome,
+        pages: Pages,
+        invoices: Invoices,
+        members: Members,
+        partners: Partners,
+        settings: AdvancedSettings,
+        clock: Clock,
+    ) -> None:
         self._chrome = chrome
         self._pages = pages
         self._invoices = invoices
         self._members = members
+        self._partners = partners
+        self._settings = settings
         self._clock = clock
 
     def show(self, request: HubRequest, visit: Visit, destination: Destination, account: Account | None) -> Response:
@@ -114,7 +127,17 @@ class Portal:
             user_name=user.user_name,
             phone=user.phone,
             users_url=self._url_if_open(visit, account, 10),
+            password_partner=self._password_partner(visit),
+            email_fixed=self._settings.as_of(visit.biller.bid, visit.session.stamps).get(SUPPRESS_CHANGE_OF_EMAIL) == "1",
         )
+
+    def _password_partner(self, visit: Visit) -> str | None:
+        """The name of the partner that owns the password. Mostly the one whose session this is, which is at hand."""
+        partner_id = visit.payer.user.password_partner
+        if partner_id is None:
+            return None
+        own = visit.key.partner
+        return own.name if own.id == partner_id else self._partners.get(partner_id).name
 
     def _users(self, visit: Visit, account: Account, page: views.Page) -> View:
         members = self._members.list_of(visit.biller.bid, account.customer_id)

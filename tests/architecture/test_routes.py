@@ -24,6 +24,8 @@ PUBLIC = {
     ("portal", "/b/<slug>/sso/connect", "POST"),
     ("portal", "/b/<slug>/sso/link", "GET"),
     ("portal", "/b/<slug>/sso/link", "POST"),
+    ("portal", "/b/<slug>/confirm", "GET"),  # the code in a mail is the proof
+    ("portal", "/b/<slug>/confirm", "POST"),
     ("portal", "/static/<digest>/<name>", "GET"),
     ("health", "/healthz", "GET"),
     ("health", "/readyz", "GET"),

@@ -12,7 +12,6 @@ from typing import Any
 
 from idp.clock import Clock
 from idp.directory.api_keys import Scope
-from idp.directory.payers import UserNames
 from idp.errors import FieldError, HubError, InvalidFields
 from sso_connect.api.calls.caller import CONNECT_PATH, Caller
 from sso_connect.api.calls.users import accounts_of
@@ -51,9 +50,14 @@ class Authenticate:
         names = names_in(body)
         if body.remote_authentication_token is not None:
             admitted = self._tokens.admit(secret, Scope.SSO, request.note)
-            names = UserNames(login_guid=self._name_user.get(admitted.key, body).user.id)
+            names = self._name_user.settle(admitted.key, body)
         assertion = Assertion(
-            names, body.account_number, body.session_reference or "", body.auth_time, tuple(body.auth_methods or ())
+            names,
+            body.account_number,
+            body.session_reference or "",
+            body.auth_time,
+            tuple(body.auth_methods or ()),
+            body.password,
         )
         return _answer(self._tokens.issue(secret, assertion, request.request_id, request.note))
 

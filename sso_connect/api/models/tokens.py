@@ -8,7 +8,7 @@ from pydantic import Field
 
 from sso_connect.api.models.named import GUID_EXAMPLE, TOKEN_EXAMPLE, NamedUser, Token, example
 from sso_connect.api.models.users import ACCOUNT_EXAMPLE, UserAccount
-from sso_connect.api.wire import AccountNumber, Guid, Moment, Text200, Wire
+from sso_connect.api.wire import AccountNumber, Guid, Moment, Password, Text200, Wire
 
 AuthMethod = Literal[
     "face", "fpt", "geo", "hwk", "iris", "kba", "mca", "mfa", "otp", "pin", "pop", "pwd", "rba", "retina", "sc", "sms", "swk",
@@ -25,6 +25,14 @@ class RemoteAuthentication(NamedUser):
         AuthMethods=["pwd", "otp"],
     )  # fmt: skip
 
+    password: Password | None = Field(
+        None,
+        repr=False,
+        description=(
+            "What the payer typed at your portal. A key with authenticate=password must send it. A trusted key with"
+            " users=own needs it once for a user that it did not register: the right password is proof that it may speak for it."
+        ),
+    )
     account_number: AccountNumber | None = Field(None, description="Checked to be one of the user's accounts.")
     session_reference: Text200 | None = Field(None, description="The partner's own session id, for diagnostics and sign-out.")
     auth_time: Moment | None = Field(None, description="When the payer signed in at the partner: within the last 24 hours.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from idp.directory.api_keys import Scope
-from idp.errors import AmbiguousUser, CredentialsRefused, CustomerNotFound, UserDisabled, UserNotFound
+from idp.errors import AmbiguousUser, Busy, CredentialsRefused, CustomerNotFound, TooManyAttempts, UserDisabled, UserNotFound
 from sso_connect.api.models import tokens as models
 from sso_connect.api.operation import Operation
 
@@ -21,7 +21,7 @@ TOKENS: tuple[Operation, ...] = (
         scope=Scope.SSO,
         request=models.RemoteAuthentication,
         answer=models.RemoteAuthenticationAnswer,
-        refusals=(CredentialsRefused, UserNotFound, CustomerNotFound, AmbiguousUser, UserDisabled),
+        refusals=(CredentialsRefused, UserNotFound, CustomerNotFound, AmbiguousUser, UserDisabled, TooManyAttempts, Busy),
     ),
     Operation(
         name="Revoke",

@@ -23,6 +23,10 @@ GOOD: dict[str, dict[str, Any]] = {
     "UpdateCustomerByNumber": {"CustomerName": "Pat Example"},
     "RetrieveUsers": {"AccountNumbers": ["1001-01"]},
     "RegisterAccounts": {"UserName": "pat", "EmailAddress": "pat@example.com", "Accounts": [{"AccountNumber": "1001-01"}]},
+    "LinkAccounts": {"UserName": "pat", "Accounts": [{"AccountNumber": "1001-02"}]},
+    "UnregisterAccounts": {"UserName": "pat", "AccountNumbers": ["1001-02"]},
+    "RetrieveCustomerGUID": {"AccountNumber": "1001-01"},
+    "RetrieveLoginGUID": {"UserName": "pat"},
     "RemoteAuthentication": {"UserName": "pat"},
     "RetrieveUserAccounts": {"UserName": "pat"},
     "Revoke": {"UserName": "pat"},
@@ -31,6 +35,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "CreateLink": {"UserName": "pat", "RedirectID": 1, "ViewMode": 0},
     "Diagnose": {},
     "RecentDiagnostics": {},
+    "UpdatePassword": {"UserName": "pat", "NewPassword": "battery staple"},
+    "UpdateEmailAddress": {"UserName": "pat", "EmailAddress": "pat.new@example.com"},
 }
 
 
