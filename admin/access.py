@@ -54,6 +54,7 @@ class Permission(StrEnum):
     BILLER_ORIGINS_REMOVE = "biller:origins:remove"
     BILLER_THEMES_READ = "biller:themes:read"
     BILLER_THEMES_CREATE = "biller:themes:create"
+    BILLER_THEMES_APPROVE = "biller:themes:approve"
     BILLER_CUSTOMERS_READ = "biller:customers:read"
     BILLER_CUSTOMERS_CREATE = "biller:customers:create"
     BILLER_CUSTOMERS_CHANGE = "biller:customers:change"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
@@ -14,6 +14,7 @@ from idp.alarms import Alarm, Alarms
 from idp.changelog import ChangeRow, Checkpoint, Sealer, SealStores, Verdict, verify
 from idp.secrets import INSTALLATION
 from idp.transaction import Begin
+from sso_connect.carrier_counts import CarrierCount, CarrierCounts
 from sso_connect.diagnostics import Diagnostics, Refusal
 from sso_connect.warnings import Standing, Warnings
 
@@ -128,6 +129,18 @@ class WarningAdmin:
         """Of all keys of a biller, the last seen first."""
         check_may(staff, Permission.BILLER_REFUSALS_READ, bid)
         return self._warnings.list_all(bid, limit)
+
+
+class CarrierAdmin:
+    """Tells how the browsers of framed sessions bring them back."""
+
+    def __init__(self, counts: CarrierCounts) -> None:
+        self._counts = counts
+
+    def list_recent(self, staff: Staff, request_id: str, bid: int, days: int) -> Sequence[CarrierCount]:  # noqa: ARG002
+        """Of the last days, by key, browser and carrier."""
+        check_may(staff, Permission.BILLER_REFUSALS_READ, bid)
+        return self._counts.list_recent(bid, days)
 
 
 class AlarmAdmin:

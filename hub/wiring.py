@@ -38,6 +38,8 @@ from idp.directory.customers import Customers
 from idp.directory.partners import Partners
 from idp.directory.payers import Payers
 from idp.directory.users import Users
+from idp.errors import Unreachable
+from idp.fetch import Fetcher, SystemResolver
 from idp.jobs import Recurring, Worker
 from idp.keys import SigningKeys
 from idp.kv import KeyValue
@@ -65,7 +67,7 @@ from sso_connect.imports.runner import InvoiceFileImport
 from sso_connect.imports.uploads import IMPORT_UPLOAD, InvoiceFiles
 from sso_connect.links import Links
 from sso_connect.redirects import Destinations
-from sso_connect.themes import Themes
+from sso_connect.themes import Fetch, Themes
 from sso_connect.tokens import Tokens
 from sso_connect.visits import Visits
 from sso_connect.warnings import Warnings
@@ -134,6 +136,7 @@ class Hub:
                 Recurring("seal", timedelta(seconds=2), self.sealer.run),
                 Recurring("relay", timedelta(seconds=2), self.relay.run),
                 Recurring("purge-refusals", timedelta(minutes=10), self.diagnostics.purge),
+                Recurring("refresh-themes", timedelta(minutes=10), self.themes.refresh),
                 Recurring("purge-alarms", timedelta(hours=1), self.alarms.purge),
                 Recurring("purge-carrier-counts", timedelta(hours=1), self.carrier_counts.purge),
                 Recurring("purge-warnings", timedelta(minutes=10), self.warnings.purge),
@@ -197,6 +200,8 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     frame_tokens = FrameTokens(kv)
     visits = Visits(read, billers, sessions, tokens, api_keys, payers, frame_tokens)
     diagnostics = Diagnostics(begin, kv, time)
+    warnings = Warnings(begin, time)
+    themes = Themes(begin, read, kv, time, _stylesheets(settings), alarms)
     invoice_import = InvoiceFileImport(begin, time, secrets)
     return Hub(
         settings=settings,
@@ -235,17 +240,17 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         invoices=Invoices(read),
         destinations=Destinations(begin, read, kv),
         diagnostics=diagnostics,
-        warnings=Warnings(begin, time),
+        warnings=warnings,
         invoice_import=invoice_import,
         invoice_files=InvoiceFiles(begin, time, secrets, invoice_import),
-        themes=Themes(begin, time),
+        themes=themes,
         tokens=tokens,
         sessions=sessions,
         frame_tokens=frame_tokens,
         carrier_counts=CarrierCounts(begin, time),
         visits=visits,
-        handoff=Handoff(read, time, tokens, api_keys, sessions, visits, diagnostics),
-        explain=Explain(tokens, api_keys, payers),
+        handoff=Handoff(read, time, tokens, api_keys, sessions, visits, frame_tokens, themes, diagnostics, warnings),
+        explain=Explain(tokens, api_keys, payers, time),
         links=Links(tokens, time),
         carriers=Carriers(shared_origin=settings.shared_origin == "accepted"),
         handles=AccountHandles(secrets),
@@ -266,6 +271,21 @@ def _hasher(settings: Settings) -> Hasher:
     """As many hashes at once as the process has cores for, and with those that wait never more than half of its threads."""
     quarter = max(1, settings.threads // 4)
     return Hasher(at_once=min(quarter, max(1, len(os.sched_getaffinity(0)) // settings.workers)), waiting=quarter)
+
+
+def _stylesheets(settings: Settings) -> Fetch:
+    """The guarded client, for stylesheets only; made with the first one, because most processes never fetch any."""
+    made: list[Fetcher] = []
+
+    def fetch(url: str, *, most_bytes: int, deadline: timedelta) -> bytes:
+        if not made:
+            made.append(Fetcher(SystemResolver(), private_hosts=settings.fetch_private_hosts))
+        answer = made[0].get(url, accept=("text/css",), most_bytes=most_bytes, deadline=deadline)
+        if answer.status != 200:
+            raise Unreachable(f"status {answer.status}")
+        return answer.body
+
+    return fetch
 
 
 def _sender(settings: Settings) -> Sender:

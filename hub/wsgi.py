@@ -33,6 +33,11 @@ from sso_connect.api import routes as api_routes
 from sso_connect.api.refusals import Refusals
 from sso_connect.portal import pages as portal_pages
 from sso_connect.portal.chrome import Chrome
+from sso_connect.portal.entrance import Entrance
+from sso_connect.portal.jar import Jar
+from sso_connect.portal.session_pages import SessionPages
+from sso_connect.portal.session_pages import blueprint as session_blueprint
+from sso_connect.ways_out import WaysOut
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -75,11 +80,33 @@ def portal_site(hub: Hub) -> Flask:
     app = _flask("portal")
     statics = StaticFiles()
     pages = Pages(Templates(Path(sso_connect.portal.__file__).parent / "templates", statics=statics))
-    chrome = Chrome(hub.handles, hub.destinations, hub.csrf)
-    portal = portal_pages.Portal(chrome, pages, hub.invoices, hub.members, hub.partners, hub.advanced_settings, hub.clock)
-    doors = web.Doors(hub.billers, hub.handoff, hub.visits, hub.carriers, pages, hub.csrf)
-    app.register_blueprint(web.blueprint(doors, chrome, portal.show, current_request))
-    app.register_blueprint(portal_pages.blueprint(portal, hub.visits, hub.handles, hub.carriers, hub.csrf, current_request))
+    jar = Jar(hub.carriers)
+    ways_out = WaysOut(hub.kv, hub.sessions, hub.secrets, hub.clock)
+    chrome = Chrome(hub.handles, hub.destinations, hub.themes, ways_out, hub.csrf)
+    portal = portal_pages.Portal(
+        chrome, pages, hub.invoices, hub.members, hub.partners, hub.advanced_settings, hub.visits, hub.clock
+    )
+    entrance = Entrance(hub.visits, hub.sessions, jar, pages, hub.csrf)
+    doors = web.Doors(
+        hub.billers,
+        hub.tokens,
+        hub.handoff,
+        entrance,
+        chrome,
+        portal.show,
+        jar,
+        pages,
+        hub.csrf,
+        hub.settings.portal_domain,
+    )
+    session_pages = SessionPages(hub.billers, hub.visits, entrance, hub.frame_tokens, ways_out, chrome, jar, pages, hub.csrf)
+    app.register_blueprint(web.blueprint(doors, current_request))
+    app.register_blueprint(session_blueprint(session_pages, current_request))
+    app.register_blueprint(
+        portal_pages.blueprint(
+            portal, entrance, jar, hub.themes, hub.billers, hub.carrier_counts, hub.handles, hub.csrf, current_request
+        )
+    )
     confirming = ConfirmPages(hub.billers, hub.confirmations, pages, hub.csrf)
     app.register_blueprint(confirm_blueprint(confirming, current_request))
     app.register_blueprint(statics_blueprint(statics, current_request))
@@ -87,7 +114,7 @@ def portal_site(hub: Hub) -> Flask:
     def translate(error: HubError) -> Response:
         slug = (request.view_args or {}).get("slug")
         if isinstance(error, SessionRequired) and slug:
-            return doors.session_over(current_request(), slug)
+            return session_pages.session_over(current_request(), slug)
         return pages.problem(current_request(), error)
 
     problems.install(app, translate, current_request)

@@ -30,6 +30,8 @@ class AlarmKind(StrEnum):
 
     ROLE_CODES_GUESSED = "role_codes.guessed"
     """More wrong role codes at one biller within an hour than payers mistype."""
+    THEME_UNUSABLE = "theme.unusable"
+    """An approved stylesheet cannot be had or read any more; its last good copy stays."""
     LOOK_UPS_MISSED = "look_ups.missed"
     """A key asks for many accounts or users that are not there."""
 

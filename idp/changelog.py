@@ -62,6 +62,9 @@ class Action(StrEnum):
     IMPORT_RUN = "import.run"
     FILE_UPLOAD = "file.upload"
     THEME_REQUEST = "theme.request"
+    THEME_APPROVE = "theme.approve"
+    THEME_REFUSE = "theme.refuse"
+    THEME_REFRESH = "theme.refresh"
     TOKEN_ISSUE = "token.issue"  # noqa: S105  (a word of the vocabulary, not a secret)
     TOKEN_REVOKE = "token.revoke"  # noqa: S105
     TOKEN_REFUSE = "token.refuse"  # noqa: S105

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 from idp.directory.api_keys import ApiKey
 from idp.directory.billers import Biller
+from idp.directory.hosts import origin_of
 from idp.directory.payers import PayerRecord
 from idp.errors import (
     AccountRefused,
@@ -22,14 +24,16 @@ from idp.errors import (
     InvalidApiKey,
     InvalidRedirect,
     ReturnUrlRefused,
+    SenderRefused,
     TokenExpired,
     UserDisabled,
     ViewModeRefused,
 )
 from idp.login.sessions import TokenFacts, ViewMode
 from sso_connect.checks import Check
-from sso_connect.framing import disagrees
+from sso_connect.framing import disagrees, shows_no_page
 from sso_connect.redirects import DESTINATIONS, Destination
+from sso_connect.warnings import WarningCode
 
 TOKEN = "remoteauthenticationtoken"  # noqa: S105  (a parameter's name)
 KNOWN = frozenset(
@@ -42,11 +46,15 @@ _VIEW_MODES: Mapping[str, ViewMode] = {"0": 0, "1": 1, "2": 2}
 _REDIRECT_IDS: Mapping[str, Destination] = {str(number): each for number, each in DESTINATIONS.items()}
 MOST_URL = 2000
 MOST_RETURN_NAME = 80
+MOST_AGE_BY_GET = timedelta(minutes=20)
+"""So long after its issue a strict key's token is good by GET: what stands in an address is seen by others."""
+
 _LIMITS: Mapping[str, int] = {
     "returnurl": MOST_URL,
     "cssurl": MOST_URL,
-    "customreturnsitename": MOST_RETURN_NAME,
+    "customreturnsitename": MOST_URL,
     "accountnumber": 50,
+    "resume": 200,
 }
 
 
@@ -59,7 +67,11 @@ class ConnectParams:
     destination: Destination
     return_url: str
     return_name: str
+    """At most MOST_RETURN_NAME characters; `name_cut` when it had more."""
+    name_cut: bool
     account_number: str
+    css_url: str
+    resume: str
     unknown: tuple[str, ...]
 
 
@@ -78,6 +90,10 @@ class Arrival:
     request_id: str
     values: Mapping[str, str]
     twice: frozenset[str]
+    sender: str | None = None
+    """The origin of the page that sent it; None where the browser does not say (`Origin: null` says nothing)."""
+    nonce: str = ""
+    """What the browser was given at the first use of a token that is good once, or ""."""
     step: Literal["connect", "link"] = "connect"
 
     @property
@@ -119,12 +135,16 @@ def read(values: Mapping[str, str], twice: frozenset[str]) -> Reading:
         text = values.get(name, "")
         if len(text) > most or any(ord(character) < 32 for character in text):
             faults.append(FieldError(name, f"at most {most} characters, no control characters"))
+    name = values.get("customreturnsitename", "").strip()
     params = ConnectParams(
         token=token,
         view_mode=0 if view_mode is None else view_mode,
         destination=destination or DESTINATIONS[1],
         return_url=values.get("returnurl", ""),
-        return_name=values.get("customreturnsitename", "").strip(),
+        return_name=name[:MOST_RETURN_NAME].strip(),
+        name_cut=len(name) > MOST_RETURN_NAME,
+        css_url=values.get("cssurl", "").strip(),
+        resume=values.get("resume", ""),
         account_number=values.get("accountnumber", "").strip(),
         unknown=tuple(sorted(set(values) - KNOWN)),
     )
@@ -133,7 +153,10 @@ def read(values: Mapping[str, str], twice: frozenset[str]) -> Reading:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What the rules look at. `key` issued the token; `token` and `payer` are None only where a token is not known."""
+    """What the rules look at. `key` issued the token; `token` and `payer` are None only where a token is not known.
+
+    `sender` and `fetch_dest` as in Arrival; `age`: of the token, where it is known.
+    """
 
     params: ConnectParams
     fetch_dest: str
@@ -141,14 +164,22 @@ class Attempt:
     key: ApiKey
     token: TokenFacts | None
     payer: PayerRecord | None
+    sender: str | None = None
+    method: str = "POST"
+    age: timedelta | None = None
+
+    @property
+    def is_compat(self) -> bool:
+        """Whether the key is treated as partners are used to."""
+        return self.key.policies.strictness == "compat"
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One check after the token was good: what must hold, what is expected and what came, in words, and the refusal.
 
-    `of`: the parameters that it judges (lower case); the token's, where it is about whom the token is for. Where one of them is no
-    good, the rule cannot be asked.
+    `of`: what it judges: parameters (lower case), `sender`, `method`; TOKEN, where it is about whom the token is for. Where one of
+    these is no good, the rule cannot be asked.
     """
 
     name: str
@@ -157,6 +188,12 @@ class Rule:
     error: type[HubError]
     expected: Callable[[Attempt], str]
     came: Callable[[Attempt], str]
+    lenient: WarningCode | None = None
+    """What a compat key is warned of instead of being refused; None: it is refused like any other."""
+
+    def refuses(self, attempt: Attempt) -> bool:
+        """Whether a no of this rule refuses, for the key at hand."""
+        return self.lenient is None or not attempt.is_compat
 
     def ask(self, attempt: Attempt) -> Check:
         """The check that this rule makes of an attempt."""
@@ -182,6 +219,12 @@ def _keeps_its_account(attempt: Attempt) -> bool:
 def _account_fits(attempt: Attempt) -> bool:
     number, payer = attempt.params.account_number, attempt.payer
     return not number or (payer is not None and payer.account_numbered(attempt.biller, number) is not None)
+
+
+def senders_of(key: ApiKey, biller: Biller) -> frozenset[str]:
+    """The origins whose pages may send a redirect: the partner's, as the key knows them, and our own (SSO links)."""
+    own = {biller.origin, *key.frame_origins, *(place.origin for place in key.return_places)}
+    return frozenset(own | ({origin_of(key.partner.url)} if key.partner.url else set()))
 
 
 AFTER_REDEEM: tuple[Rule, ...] = (
@@ -219,12 +262,39 @@ AFTER_REDEEM: tuple[Rule, ...] = (
         lambda _: "one for an account that the user has left",
     ),
     Rule(
+        "sender",
+        ("sender",),
+        lambda a: a.sender is None or a.sender in senders_of(a.key, a.biller),
+        SenderRefused,
+        lambda a: f"no Origin or Referer, or one of: {', '.join(sorted(senders_of(a.key, a.biller)))}",
+        lambda a: (a.sender or "")[:200],
+        lenient=WarningCode.SENDER_UNKNOWN,
+    ),
+    Rule(
+        "age by GET",
+        ("method", TOKEN),
+        lambda a: a.method != "GET" or a.age is None or a.age <= MOST_AGE_BY_GET,
+        TokenExpired,
+        lambda _: "by GET, a token of the last 20 minutes",
+        lambda _: "an older one",
+        lenient=WarningCode.OLD_TOKEN_BY_GET,
+    ),
+    Rule(
+        "browser",
+        (),
+        lambda a: not shows_no_page(a.fetch_dest),
+        ViewModeRefused,
+        lambda _: "a browser that loads a page",
+        lambda a: f"Sec-Fetch-Dest: {a.fetch_dest[:20]}",
+    ),
+    Rule(
         "view mode",
         ("viewmode",),
         lambda a: not disagrees(a.params.view_mode, a.fetch_dest),
         ViewModeRefused,
         lambda a: f"a browser that loads for ViewMode {a.params.view_mode}",
         lambda a: f"Sec-Fetch-Dest: {a.fetch_dest[:20]}",
+        lenient=WarningCode.VIEW_MODE_CORRECTED,
     ),
     Rule(
         "destination",
@@ -241,6 +311,16 @@ AFTER_REDEEM: tuple[Rule, ...] = (
         ReturnUrlRefused,
         lambda a: f"none, or below one of: {', '.join(p.text() for p in a.key.return_places) or '(nothing registered)'}",
         lambda a: a.params.return_url[:200],
+        lenient=WarningCode.RETURN_URL_DROPPED,
+    ),
+    Rule(
+        "CustomReturnSiteName",
+        ("customreturnsitename",),
+        lambda a: not a.params.name_cut,
+        InvalidRedirect,
+        lambda _: f"at most {MOST_RETURN_NAME} characters",
+        lambda _: "more",
+        lenient=WarningCode.SITE_NAME_CUT,
     ),
     Rule(
         "account",

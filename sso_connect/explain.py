@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from idp.clock import Clock
 from idp.directory.api_keys import ApiKey, ApiKeys
 from idp.directory.billers import Biller
 from idp.directory.payers import PayerRecord, Payers
@@ -50,12 +51,14 @@ class _Found:
     facts: TokenFacts | None = None
     payer: PayerRecord | None = None
     expires_at: datetime | None = None
+    issued_at: datetime | None = None
 
 
 class Explain:
     """Answers both questions."""
 
-    def __init__(self, tokens: Tokens, api_keys: ApiKeys, payers: Payers) -> None:
+    def __init__(self, tokens: Tokens, api_keys: ApiKeys, payers: Payers, clock: Clock) -> None:
+        self._clock = clock
         self._tokens = tokens
         self._api_keys = api_keys
         self._payers = payers
@@ -63,7 +66,7 @@ class Explain:
     def redirect(self, key: ApiKey, biller: Biller, arrival: Arrival) -> Explanation:
         """Every check of a redirect to the biller of an admitted key. StoreUnavailable."""
         reading = read(arrival.values, arrival.twice)
-        asked = [(reading.check(), InvalidRedirect.code)]
+        asked: list[tuple[Check, str | None]] = [(reading.check(), InvalidRedirect.code)]
         faulty = {fault.field.lower() for fault in reading.faults}
         found = _Found(None, key)
         if TOKEN not in faulty:
@@ -71,15 +74,29 @@ class Explain:
             if found.refusal is not None:
                 asked.append((token_check(found.refusal), found.refusal.code))
             elif found.facts is not None:
-                asked.append((Check("token", held=True, came=f"policy {found.facts.policy}"), ""))
+                asked.append((Check("token", held=True, came=f"policy {found.facts.policy}"), None))
         if found.facts is None:
             faulty.add(TOKEN)
         else:
-            asked.append((Check("biller", held=True), ""))
-        attempt = Attempt(reading.params, arrival.fetch_dest, biller, found.key, found.facts, found.payer)
-        asked += [(rule.ask(attempt), rule.error.code) for rule in AFTER_REDEEM if not faulty & set(rule.of)]
+            asked.append((Check("biller", held=True), None))
+        attempt = Attempt(
+            reading.params,
+            arrival.fetch_dest,
+            biller,
+            found.key,
+            found.facts,
+            found.payer,
+            sender=arrival.sender,
+            method=arrival.method,
+            age=None if found.issued_at is None else self._clock.now() - found.issued_at,
+        )
+        asked += [
+            (rule.ask(attempt), rule.error.code if rule.refuses(attempt) else None)
+            for rule in AFTER_REDEEM
+            if not faulty & set(rule.of)
+        ]
         return Explanation(
-            code=next((code for check, code in asked if not check.held), None),
+            code=next((code for check, code in asked if not check.held and code is not None), None),
             checks=tuple(check.without_secrets() for check, _ in asked),
             ignored=reading.params.unknown,
         )
@@ -104,4 +121,4 @@ class Explain:
         if issuer is None or entry is None:
             return _Found(TokenExpired("key or user is no longer there"), key)
         refusal = None if looked.state is State.LIVE else refusal_of(looked.state)
-        return _Found(refusal, issuer, facts, entry.value, looked.expires_at)
+        return _Found(refusal, issuer, facts, entry.value, looked.expires_at, looked.issued_at)

@@ -13,7 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
 
+CookieKind = Literal["session", "arriving", "once"]
+_SUFFIXES: Mapping[CookieKind, str] = MappingProxyType({"session": "", "arriving": "n", "once": "1"})
 FRAME_FIELD = "frame_token"
 FRAME_HEADER = "X-Hub-Frame-Token"
 _FRAME_DESTINATIONS = frozenset({"iframe", "frame", "embed", "object", "fencedframe"})
@@ -46,8 +50,13 @@ class Carriers:
 
     def carrier(self, slug: str, *, framed: bool) -> Carrier:
         """The cookie for a page of this kind."""
-        name = "__Host-hub_f" if framed else "__Host-hub"
-        return Carrier(f"{name}-{slug}" if self._shared else name, framed)
+        return Carrier(self.cookie_name(slug, "session", framed=framed), framed)
+
+    def cookie_name(self, slug: str, kind: CookieKind, *, framed: bool) -> str:
+        """The name of a cookie (sso_connect.portal.jar says what each kind is for)."""
+        suffix = ("f" if framed else "") + _SUFFIXES[kind]
+        name = f"__Host-hub_{suffix}" if suffix else "__Host-hub"
+        return f"{name}-{slug}" if self._shared else name
 
     def presented(
         self, slug: str, fetch_dest: str, cookies: Mapping[str, str], frame_token: str = "", *, navigation: bool = True
@@ -67,6 +76,11 @@ class Carriers:
 def is_frame(fetch_dest: str) -> bool:
     """Whether the browser loads into a frame."""
     return fetch_dest in _FRAME_DESTINATIONS
+
+
+def shows_no_page(fetch_dest: str) -> bool:
+    """Whether the browser loads a picture, a script, a style ...: that would sign it in unseen."""
+    return bool(fetch_dest) and fetch_dest not in {"empty", "document"} and not is_frame(fetch_dest)
 
 
 def disagrees(view_mode: int, fetch_dest: str) -> bool:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
 from idp import actor as actors
@@ -22,35 +23,44 @@ from idp.clock import Clock
 from idp.directory.api_keys import ApiKeys
 from idp.directory.billers import Biller
 from idp.directory.payers import Account
-from idp.errors import HubError, InvalidRedirect, StoreUnavailable, TokenExpired, WrongBiller
+from idp.errors import HubError, InvalidRedirect, StoreUnavailable, TokenExpired, TokenSpent, WrongBiller
 from idp.login.devices import browser_of, system_of
-from idp.login.frame_tokens import first_token
-from idp.login.sessions import Opening, Session, Sessions, TokenFacts
+from idp.login.frame_tokens import FrameTokens, first_token
+from idp.login.sessions import FRAME, FULL_PAGE, Opening, Session, Sessions, TokenFacts
 from idp.opaque import new_reference
 from idp.transaction import Begin
 from sso_connect.arrivals import AFTER_REDEEM, TOKEN, Arrival, Attempt, ConnectParams, read, token_check
 from sso_connect.checks import Check
 from sso_connect.diagnostics import Diagnostics, Refusal
+from sso_connect.framing import disagrees, is_frame, shows_no_page
 from sso_connect.redirects import Destination
-from sso_connect.tokens import Redeemed, Rejected, Tokens
+from sso_connect.themes import Themes
+from sso_connect.tokens import Again, Redeemed, Rejected, Tokens
 from sso_connect.visits import Visit, Visits
+from sso_connect.warnings import Warned, WarningCode, Warnings
 
-Redeem = Callable[[str, Callable[[], Opening]], Redeemed | Rejected]
+Redeem = Callable[[str, Callable[[], Opening], str], Redeemed | Again | Rejected]
 """Spends a secret and makes the session that rests on it: Tokens.redeem, or redeem_link."""
 
 _NOTHING = {"viewmode": "0", "redirectid": "1"}
 """In place of the parameters of a link that is not known: the first step refuses it, whatever they are."""
 
+_MOST_UNKNOWN_TOLD = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """A hand-off that went through: the visit, where it goes, the account that opens (None: the payer has none), what the browser
-    is to hold."""
+    """A hand-off that went through: the visit, where it goes, the account that opens (None: the payer has none).
+
+    `opening`: what the browser is to hold; None for a double click, whose browser holds it. `ask`: the payer is asked before the
+    session counts, because the page that sent the redirect is nobody's that we know.
+    """
 
     visit: Visit
     destination: Destination
     account: Account | None
-    opening: Opening
+    opening: Opening | None
+    ask: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +89,10 @@ class Handoff:
         api_keys: ApiKeys,
         sessions: Sessions,
         visits: Visits,
+        frame_tokens: FrameTokens,
+        themes: Themes,
         diagnostics: Diagnostics,
+        warnings: Warnings,
     ) -> None:
         self._append = append
         self._clock = clock
@@ -87,7 +100,10 @@ class Handoff:
         self._api_keys = api_keys
         self._sessions = sessions
         self._visits = visits
+        self._frame_tokens = frame_tokens
+        self._themes = themes
         self._diagnostics = diagnostics
+        self._warnings = warnings
 
     def connect(self, arrival: Arrival, biller: Biller) -> Landing | Refused:
         """Take one redirect on the biller's host. StoreUnavailable is raised: it is no refusal, and may be tried again."""
@@ -102,24 +118,23 @@ class Handoff:
 
     def _take(self, arrival: Arrival, biller: Biller, redeem: Redeem) -> Landing | Refused:
         checks: list[Check] = []
-        redeemed: Redeemed | Rejected | None = None
+        warned: list[Warned] = []
+        redeemed: Redeemed | Again | Rejected | None = None
         visit: Visit | None = None
         try:
             reading = read(arrival.values, arrival.twice)
             checks.append(reading.check())
             if reading.faults:
                 raise InvalidRedirect(checks[-1].came, fields=reading.faults)
-            params = reading.params
+            params = self._as_the_browser_says(reading.params, arrival, warned)
             redeemed = self._redeem(params, arrival, biller, redeem)
             if isinstance(redeemed, Rejected):
                 raise redeemed.error
+            if isinstance(redeemed, Again):
+                return self._same_page(arrival, biller, params, redeemed)
             checks.append(Check("token", held=True, came=f"policy {redeemed.facts.policy}"))
             visit = self._visit(arrival, biller, redeemed, checks)
-            attempt = Attempt(params, arrival.fetch_dest, visit.biller, visit.key, redeemed.facts, visit.payer)
-            for rule in AFTER_REDEEM:
-                checks.append(rule.ask(attempt))
-                if not checks[-1].held:
-                    raise rule.error(f"expected {checks[-1].expected}, came {checks[-1].came}")
+            self._judge(_attempt(arrival, params, visit, redeemed, self._clock.now()), checks, warned)
             self._audit(visit, arrival.request_id)
         except HubError as error:
             if isinstance(redeemed, Redeemed):
@@ -128,20 +143,61 @@ class Handoff:
                 raise
             if not checks or checks[-1].held:
                 checks.append(token_check(error))
-            return self._refuse(error, arrival, biller, checks, redeemed.facts if redeemed else None, visit)
-        account = visit.payer.account_numbered(biller, params.account_number) if params.account_number else None
+            return self._refuse(error, arrival, biller, checks, _facts_of(redeemed), visit)
+        self._warn(arrival, params, visit, warned)
         if visit.session.facts.framed:
             # Nobody knows yet whether this browser brings the cookie back: the first page works either way.
             visit = replace(visit, carrier="token", frame_token=redeemed.opening.frame_token)
-        return Landing(visit, params.destination, account or visit.payer.default_account, redeemed.opening)
+        ask = any(each.code is WarningCode.SENDER_UNKNOWN for each in warned)
+        return Landing(visit, params.destination, _account(visit, params), redeemed.opening, ask)
 
-    def _redeem(self, params: ConnectParams, arrival: Arrival, biller: Biller, redeem: Redeem) -> Redeemed | Rejected:
+    def _as_the_browser_says(self, params: ConnectParams, arrival: Arrival, warned: list[Warned]) -> ConnectParams:
+        """The parameters, with the ViewMode of the place where the browser really loads; for a strict key as they are."""
+        if not disagrees(params.view_mode, arrival.fetch_dest) or shows_no_page(arrival.fetch_dest):
+            return params
+        facts = (self._tokens.look_at_link if arrival.step == "link" else self._tokens.look)(params.token).facts
+        key = None if facts is None else self._api_keys.find(facts.bid, facts.key_id)
+        if key is None or key.policies.strictness != "compat":
+            return params
+        warned.append(Warned(WarningCode.VIEW_MODE_CORRECTED, "ViewMode"))
+        return replace(params, view_mode=FRAME if is_frame(arrival.fetch_dest) else FULL_PAGE)
+
+    def _judge(self, attempt: Attempt, checks: list[Check], warned: list[Warned]) -> None:
+        for rule in AFTER_REDEEM:
+            check = rule.ask(attempt)
+            checks.append(check)
+            if check.held:
+                continue
+            if rule.lenient is None or rule.refuses(attempt):
+                raise rule.error(f"expected {check.expected}, came {check.came}")
+            warned.append(Warned(rule.lenient, check.came if rule.lenient is WarningCode.SENDER_UNKNOWN else rule.name))
+
+    def _warn(self, arrival: Arrival, params: ConnectParams, visit: Visit, warned: list[Warned]) -> None:
+        heard = [*warned, *(Warned(WarningCode.UNKNOWN_PARAMETER, name[:80]) for name in params.unknown[:_MOST_UNKNOWN_TOLD])]
+        if arrival.method == "GET" and arrival.step == "connect":
+            heard.append(Warned(WarningCode.REDIRECT_BY_GET, "GET"))
+        if params.css_url and self._themes.shown(visit.biller.bid, params.css_url, visit.session.stamps) is None:
+            heard.append(Warned(WarningCode.THEME_UNKNOWN, "CSSUrl"))
+        if heard:
+            self._warnings.hear(visit.key, arrival.place, arrival.request_id, heard)
+
+    def _same_page(self, arrival: Arrival, biller: Biller, params: ConnectParams, again: Again) -> Landing:
+        """A double click: the page that the first one opened, whatever the second asked for."""
+        visit = self._visits.of_session(arrival.host, arrival.slug, again.session)
+        if visit is None or visit.biller.bid != biller.bid:
+            raise TokenSpent("presented again, and what it opened is over")
+        token = self._frame_tokens.issue(visit.session) if visit.session.facts.framed else ""
+        visit = replace(visit, carrier="token" if token else "cookie", frame_token=token)
+        return Landing(visit, params.destination, _account(visit, params), None)
+
+    def _redeem(self, params: ConnectParams, arrival: Arrival, biller: Biller, redeem: Redeem) -> Redeemed | Again | Rejected:
         facts = {
             "view_mode": params.view_mode,
             "redirect_id": params.destination.redirect_id,
             "account_number": params.account_number,
             "return_url": params.return_url,
             "return_name": params.return_name,
+            "css_url": params.css_url,
             "request_id": arrival.request_id,
             "browser": browser_of(arrival.user_agent),
             "system": system_of(arrival.user_agent),
@@ -154,7 +210,7 @@ class Handoff:
             token, step = first_token(made.key, made.facts.family)
             return replace(made, frame_token=token, more=(step,))
 
-        return redeem(params.token, opening)
+        return redeem(params.token, opening, arrival.nonce)
 
     def _visit(self, arrival: Arrival, biller: Biller, redeemed: Redeemed, checks: list[Check]) -> Visit:
         token = redeemed.facts
@@ -207,6 +263,29 @@ class Handoff:
             back_url=biller.sso_login_url or (partner.url if partner is not None else ""),
             biller=biller,
         )
+
+
+def _attempt(arrival: Arrival, params: ConnectParams, visit: Visit, redeemed: Redeemed, now: datetime) -> Attempt:
+    return Attempt(
+        params,
+        arrival.fetch_dest,
+        visit.biller,
+        visit.key,
+        redeemed.facts,
+        visit.payer,
+        sender=arrival.sender,
+        method=arrival.method,
+        age=now - redeemed.issued_at,
+    )
+
+
+def _facts_of(redeemed: Redeemed | Again | Rejected | None) -> TokenFacts | None:
+    return redeemed.facts if isinstance(redeemed, Redeemed | Rejected) else None
+
+
+def _account(visit: Visit, params: ConnectParams) -> Account | None:
+    asked = visit.payer.account_numbered(visit.biller, params.account_number) if params.account_number else None
+    return asked or visit.payer.default_account
 
 
 def _session(redeemed: Redeemed) -> Session:

@@ -60,7 +60,7 @@ class Links:
             raise InvalidFields(fields=reading.faults)
         attempt = Attempt(reading.params, "", biller, key, facts, payer)
         for rule in AFTER_REDEEM:
-            if not rule.holds(attempt):
+            if not rule.holds(attempt) and rule.refuses(attempt):
                 raise rule.error(f"expected {rule.expected(attempt)}, came {rule.came(attempt)}")
         secret, expires_at = self._tokens.issue_link(facts, request_id)
         return Link(f"{biller.base_url}{LINK_PATH}#{secret}", expires_at)

@@ -23,11 +23,12 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A token that was looked at: what became of it, what it says (None: nothing is known), and until when it lives."""
+    """A token that was looked at: what became of it, what it says (None: nothing is known), and from when until when it lives."""
 
     state: State
     facts: TokenFacts | None = None
     expires_at: datetime | None = None
+    issued_at: datetime | None = None
 
 
 def refusal_of(state: State) -> HubError:

@@ -64,7 +64,7 @@ from idp.kv import (
 )
 from idp.login.proofs import Proof, Proofs
 from idp.login.sessions import MOST_ABSOLUTE, Opening, Session, Sessions, TokenFacts, TokenKind, sessions_list
-from idp.opaque import digest, new_secret
+from idp.opaque import digest, new_secret, same
 from idp.transaction import Begin
 from idp.versions import Cached, biller_stamp, key_stamp
 from sso_connect.token_states import Looked, State, refusal_of, told_of
@@ -80,6 +80,7 @@ _LIFETIMES: Mapping[TokenKind, timedelta] = {
     "single_use": SINGLE_USE_LIFETIME,
     "link": LINK_LIFETIME,
 }
+DOUBLE_CLICK = timedelta(seconds=10)
 _TOMBSTONE = timedelta(hours=8)
 _LINGER = timedelta(hours=1)
 """So long a token past its time is still told as expired, with whose it was; links that are older were never in a live page."""
@@ -136,6 +137,13 @@ class Redeemed:
     opening: Opening
     issued_at: datetime
     idle_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A token that is good once, presented again within moments by the very browser that used it: the session that it opened."""
+
+    session: Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,22 +273,23 @@ class Tokens:
                     raise self._limited(held.value.key, stop, noted)
         raise StoreUnavailable("the key keeps changing under our feet")
 
-    def redeem(self, token: str, opening: Callable[[], Opening]) -> Redeemed | Rejected:
+    def redeem(self, token: str, opening: Callable[[], Opening], nonce: str = "") -> Redeemed | Again | Rejected:
         """Spend or slide a token and make the session that rests on it (`opening` with parent=0).
 
-        A second use of a single-use token also ends what came of the first.
+        A second use of a single-use token also ends what came of the first; unless it is a double click: within 10 seconds, by the
+        browser that holds the `nonce` of the first (Opening.nonce).
         """
         if not _is_one_of(_TOKENS, token):
             return Rejected(TokenUnknown(State.UNKNOWN), None)
         single = token.startswith(_PREFIXES["single_use"])
         first = Take(_key(token), tombstone=_TOMBSTONE) if single else Read(_key(token), slide=True)
-        return self._redeem(digest(token), first, opening)
+        return self._redeem(digest(token), first, opening, nonce)
 
-    def redeem_link(self, secret: str, opening: Callable[[], Opening]) -> Redeemed | Rejected:
+    def redeem_link(self, secret: str, opening: Callable[[], Opening], nonce: str = "") -> Redeemed | Again | Rejected:
         """As redeem, for the secret of an SSO link, which is good once."""
         if not _is_one_of(("link",), secret):
             return Rejected(TokenUnknown(State.UNKNOWN), None)
-        return self._redeem(digest(secret), Take(_key(secret), tombstone=_TOMBSTONE), opening)
+        return self._redeem(digest(secret), Take(_key(secret), tombstone=_TOMBSTONE), opening, nonce)
 
     def issue_link(self, facts: TokenFacts, request_id: str) -> tuple[str, datetime]:
         """The secret of an SSO link for what `facts` say (`link_facts`), and until when it is good. StoreUnavailable.
@@ -330,21 +339,32 @@ class Tokens:
         """Mark a token as over, and with it every session that was begun with it."""
         self._kv.transact(Mark(_ended(token.id), MOST_ABSOLUTE))
 
-    def _redeem(self, token_id: str, first: Step, opening: Callable[[], Opening]) -> Redeemed | Rejected:
+    def _redeem(self, token_id: str, first: Step, opening: Callable[[], Opening], nonce: str) -> Redeemed | Again | Rejected:
         made = opening()
-        listed = Enlist(sessions_list(token_id), made.key, made.step.absolute or MOST_ABSOLUTE)
-        outcome = self._kv.transact(first, made.step, listed, *made.more)
+        steps: list[Step] = [first, made.step, Enlist(sessions_list(token_id), made.key, made.step.absolute or MOST_ABSOLUTE)]
+        if isinstance(first, Take):
+            steps.append(Put(_once(token_id), f"{digest(made.nonce)} {made.key}", DOUBLE_CLICK, unless=(_ended(token_id),)))
+        outcome = self._kv.transact(*steps, *made.more)
         if isinstance(outcome.stop, Gone):
-            return self._gone(outcome.stop)
+            again = self._again(token_id, nonce) if outcome.stop.spent and nonce else None
+            return again or self._gone(outcome.stop)
         record, written, *_ = outcome.results
         if not isinstance(record, Record) or not isinstance(written, Written):
             raise StoreUnavailable("the key-value store answered out of turn")
         return Redeemed(TokenFacts.parse(record.value), dict(record.stamps), made, record.created_at, written.expires_at)
 
+    def _again(self, token_id: str, nonce: str) -> Again | None:
+        found = self._kv.transact(Read(_once(token_id), optional=True)).results[0]
+        if not isinstance(found, Record):
+            return None
+        expected, _, key = found.value.partition(" ")
+        session = self._sessions.find_by_key(key) if same(digest(nonce), expected) else None
+        return None if session is None else Again(session)
+
     def _look(self, token: str) -> Looked:
         found = self._kv.transact(Read(_key(token), optional=True)).results[0]
         if isinstance(found, Record):
-            return Looked(State.LIVE, TokenFacts.parse(found.value), found.expires_at)
+            return Looked(State.LIVE, TokenFacts.parse(found.value), found.expires_at, found.created_at)
         return told_of(found) if isinstance(found, Gone) else Looked(State.UNKNOWN)
 
     def _trusted(self, key: ApiKey, assertion: Assertion, *, fresh: bool) -> Cached[PayerRecord] | None:
@@ -489,6 +509,10 @@ def _key(token: str) -> str:
 
 def _tokens_list(bid: int, user_id: UUID) -> str:
     return f"tokens-of:{bid}:{user_id}"
+
+
+def _once(token_id: str) -> str:
+    return f"token-once:{token_id}"
 
 
 def _ended(token_id: str) -> str:

@@ -16,7 +16,7 @@ from idp.directory.api_keys import ApiKey, ApiKeys
 from idp.directory.billers import Biller, Billers
 from idp.directory.payers import PayerRecord, Payers
 from idp.login.frame_tokens import Carried, FrameTokens
-from idp.login.sessions import Session, Sessions
+from idp.login.sessions import Session, SessionFacts, Sessions
 from idp.opaque import digest
 from idp.transaction import Begin
 from idp.versions import Cached, biller_stamp
@@ -42,6 +42,12 @@ class Visit:
     """Whether this is the request that shows how the browser of a frame carries."""
 
     @property
+    def return_url(self) -> str:
+        """Where sign-out leads back to; "" where the redirect named nothing, or what the key may not (any more) return to."""
+        url = self.session.facts.return_url
+        return url if url and self.key.may_return_to(url) else ""
+
+    @property
     def token_keeps_its_account(self) -> bool:
         """Whether the account that the token was asked for, if it was for one, is still the user's."""
         asked = self.session.token.customer_id
@@ -52,6 +58,14 @@ class Visit:
         """As token_keeps_its_account, and the account that the session was opened for, too."""
         opened = self.session.facts.account_number
         return self.token_keeps_its_account and (not opened or self.payer.account_numbered(self.biller, opened) is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What is still known of a session that is over: whose key began it, and what it was."""
+
+    key: ApiKey
+    facts: SessionFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +137,65 @@ class Visits:
         find = self._frame_tokens.find if presented.navigation else self._frame_tokens.peek
         return find(presented.frame_token)
 
+    def ended(self, presented: Presented | None) -> Ended | None:
+        """Whose session it was that is over, where that is still known: to say whom to turn to, never to let anybody in."""
+        if presented is None:
+            return None
+        key = self._frame_tokens.session_key_of(presented.frame_token) if presented.frame_token else digest(presented.secret)
+        known = None if key is None else self._sessions.last_known(key)
+        if known is None:
+            return None
+        facts, token = known
+        owner = self._api_keys.find(token.bid, token.key_id)
+        return None if owner is None else Ended(owner, facts)
+
     def end(self, visit: Visit, request_id: str) -> None:
         """Sign out: the family ends everywhere, and with a ReturnUrl the partner's token too (else the partner owns it)."""
         self._sessions.end(visit.session)
-        if visit.session.facts.return_url:
+        if visit.return_url:
             self._tokens.end(visit.session.token)
         user_id = visit.payer.user.id
         with self._append() as stores:
             stores.changelog.append(
                 Change(visit.biller.bid, Action.SESSION_END, actors.Payer(user_id), request_id, user_id=user_id)
             )
+
+    def list_all(self, visit: Visit) -> list[tuple[Session, ApiKey]]:
+        """The live sessions of the payer that still stand up to RULES, oldest first, each with the key that began it."""
+        bid, user = visit.biller.bid, visit.payer.user
+        found: list[tuple[Session, ApiKey]] = []
+        for session in self._tokens.list_sessions(bid, user.id):
+            key = self._api_keys.cached(bid, session.token.key_id, session.stamps)
+            if key is not None and key.live and session.token.generation == user.generation:
+                found.append((session, key))
+        return found
+
+    def end_others(self, visit: Visit, request_id: str, session_id: str | None) -> int:
+        """End one of the payer's other sessions by its id, or all of them (None), with the tokens that began them. How many.
+
+        A token that also began the session at hand stays: else that would end too.
+        """
+        own = visit.session
+        others = [session for session, _ in self.list_all(visit) if session.facts.family != own.facts.family]
+        chosen = [session for session in others if session_id in (None, session.facts.id)]
+        if not chosen:
+            return 0
+        self._sessions.end_families({session.facts.family for session in chosen})
+        for token in {session.token.id: session.token for session in chosen if session.token.id != own.token.id}.values():
+            self._tokens.end(token)
+        user_id = visit.payer.user.id
+        with self._append() as stores:
+            stores.changelog.append(
+                Change(
+                    visit.biller.bid,
+                    Action.SESSION_END,
+                    actors.Payer(user_id),
+                    request_id,
+                    user_id=user_id,
+                    subject="others" if session_id is None else f"session:{chosen[0].facts.id}",
+                )
+            )
+        return len(chosen)
 
     def of_session(self, host: str, slug: str, session: Session) -> Visit | None:
         """Who and what a session rests on, as of its stamps; RULES not asked."""

@@ -47,6 +47,12 @@ class WarningCode(StrEnum):
     OLD_NAME = "OldName"
     PROOF_IGNORED = "ProofIgnored"
     RETURN_URL_DROPPED = "ReturnUrlDropped"
+    SITE_NAME_CUT = "SiteNameCut"
+    VIEW_MODE_CORRECTED = "ViewModeCorrected"
+    SENDER_UNKNOWN = "SenderUnknown"
+    REDIRECT_BY_GET = "RedirectByGet"
+    OLD_TOKEN_BY_GET = "OldTokenByGet"  # noqa: S105  (a word of the vocabulary, not a secret)
+    THEME_UNKNOWN = "ThemeUnknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,44 @@ CATALOGUE: Mapping[WarningCode, Meaning] = MappingProxyType(
             "the parameter",
             "none, or a place on the list that Ping shows under ReturnUrls",
             "Register the origin (and path prefix) of the ReturnUrl with the key: a strict key is refused (403 ReturnUrlRefused).",
+        ),
+        WarningCode.SITE_NAME_CUT: Meaning(
+            "A CustomReturnSiteName of more than 80 characters was cut, because the key is a compat key.",
+            "the parameter",
+            "at most 80 characters",
+            "Send a shorter name: a strict key is refused (400 InvalidRedirect).",
+        ),
+        WarningCode.VIEW_MODE_CORRECTED: Meaning(
+            "ViewMode and what the browser loads for contradicted each other; the browser's word counted, because the key is a"
+            " compat key.",
+            "the parameter",
+            "ViewMode 1 into an iFrame, 0 or 2 for a page of its own",
+            "Send the ViewMode of the place that you redirect to: a strict key is refused (403 ViewModeRefused).",
+        ),
+        WarningCode.SENDER_UNKNOWN: Meaning(
+            "A redirect came from a page of an origin that the key does not know; the payer was asked before the hand-off went on,"
+            " because the key is a compat key.",
+            "the origin",
+            "an origin of the key: frame origins, ReturnUrls, or the partner's own address",
+            "Register the origin with the key: a strict key is refused (403 SenderRefused).",
+        ),
+        WarningCode.REDIRECT_BY_GET: Meaning(
+            "A redirect came by GET. Its token stood in an address, and so in histories and in logs of proxies.",
+            "the method",
+            "POST",
+            "Post the parameters as a form to ConnectUrl, or use an SSO link.",
+        ),
+        WarningCode.OLD_TOKEN_BY_GET: Meaning(
+            "A token came by GET more than 20 minutes after it was issued; it was let in because the key is a compat key.",
+            "the method",
+            "by GET, a token of the last 20 minutes",
+            "Post the parameters as a form to ConnectUrl: a strict key is refused (410 TokenExpired).",
+        ),
+        WarningCode.THEME_UNKNOWN: Meaning(
+            "The CSSUrl names no theme that the biller has approved; the default theme was shown.",
+            "the parameter",
+            "the address of an approved theme",
+            "Ask the biller to approve the stylesheet (it stands among the themes of the biller), or leave CSSUrl out.",
         ),
     }
 )

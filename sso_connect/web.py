@@ -1,8 +1,12 @@
-"""The addresses of the hand-off: `/b/{slug}/sso/connect`, sign-out, and the language of a full page.
+"""The addresses of the hand-off: `/b/{slug}/sso/connect`, SSO links, and the question who should be signed in.
 
 `POST /b/{slug}/sso/connect` (preferred) and `GET` (what partners send today) are public and cross-site by design. In a frame, a
-POST answers the page itself; everything else answers 303 to a page whose address holds no secret. A refusal answers a static page,
-which anybody may frame. `/b/{slug}/sso/link` is where SSO links lead: GET shows a page and spends nothing, its own POST follows.
+POST answers the page itself, and a GET a page that posts itself on, because its address holds the token; on a full page both answer
+303 to a page whose address holds no secret, with a session that arrives (`portal.entrance`). A refusal answers a static page, which
+anybody may frame. A prefetch is turned away before anything is read: it would spend what nobody has clicked yet.
+
+The old shared address `/sso/connect` on the portal's own domain sets no cookie, reads only which biller a token is for, and passes
+the request on to that biller's host (307).
 """
 
 from __future__ import annotations
@@ -12,165 +16,190 @@ from collections.abc import Callable
 from flask import Blueprint, Response
 
 from idp.directory.billers import Biller, Billers
-from idp.errors import MalformedRequest, PageNotFound, SessionRequired, UnsupportedMediaType
-from idp.login.sessions import Session
-from idp.texts import LOCALES
+from idp.errors import BillerNotFound, HubError, PageNotFound, TokenUnknown, UnsupportedMediaType
 from idp.web.csrf import Csrf, check_origin
 from idp.web.headers import ANYBODY, frame_policy, referrer
-from idp.web.pages import Pages, locale_of, remember_locale
-from idp.web.plain import FollowLink, PlainPage, SessionOver, SignedOut
+from idp.web.pages import Pages, locale_of
+from idp.web.plain import FollowLink, PlainPage, PostOn, SignedOut
 from idp.web.plain import Refused as RefusedView
 from idp.web.request import Folded, HubRequest
-from sso_connect.arrivals import Arrival
-from sso_connect.framing import FRAME_FIELD, FRAME_HEADER, Carriers, is_frame
+from sso_connect.arrivals import TOKEN, Arrival
+from sso_connect.framing import is_frame
 from sso_connect.handoff import Handoff, Landing, Refused
+from sso_connect.portal.answers import leads_into, redirect
 from sso_connect.portal.chrome import Chrome
+from sso_connect.portal.entrance import Asked, Entrance, is_somebody_else
+from sso_connect.portal.jar import Jar
 from sso_connect.portal.pages import ShowPage
-from sso_connect.visits import Visit, Visits
+from sso_connect.redirects import DESTINATIONS
+from sso_connect.tokens import DOUBLE_CLICK, Tokens
+from sso_connect.visits import Visit
+
+SHARED_PATH = "/sso/connect"
 
 
 class Doors:
-    """Answers hand-offs, sign-outs and ended sessions."""
+    """Answers hand-offs, links, and the payer's answer to "Continue as Ann?"."""
 
-    def __init__(self, billers: Billers, handoff: Handoff, visits: Visits, carriers: Carriers, pages: Pages, csrf: Csrf) -> None:
+    def __init__(
+        self,
+        billers: Billers,
+        tokens: Tokens,
+        handoff: Handoff,
+        entrance: Entrance,
+        chrome: Chrome,
+        show: ShowPage,
+        jar: Jar,
+        pages: Pages,
+        csrf: Csrf,
+        portal_domain: str,
+    ) -> None:
         self._billers = billers
+        self._tokens = tokens
         self._handoff = handoff
-        self._visits = visits
-        self._carriers = carriers
+        self._entrance = entrance
+        self._chrome = chrome
+        self._show = show
+        self._jar = jar
         self._pages = pages
         self._csrf = csrf
+        self._portal_domain = portal_domain
 
-    def connect(self, request: HubRequest, slug: str, chrome: Chrome, show: ShowPage) -> Response:
+    def connect(self, request: HubRequest, slug: str) -> Response:
         """Take a redirect."""
+        if is_prefetch(request):
+            return _not_yet()
         biller = self._biller(request, slug)
-        params = _params(request)
-        taken = self._handoff.connect(_arrival(request, slug, params), biller)
-        return self._answer(request, taken, chrome, show)
+        return self._answer(request, self._handoff.connect(self._arrival(request, slug, _params(request)), biller))
+
+    def pass_on(self, request: HubRequest) -> Response:
+        """The shared address: to the host of the biller that the token is for, method and body kept. It reads nothing else."""
+        if request.bare_host != self._portal_domain:
+            raise PageNotFound("the shared address is on the portal's own domain only")
+        if is_prefetch(request):
+            return _not_yet()
+        facts = self._tokens.look(_params(request).values.get(TOKEN, "")).facts
+        try:
+            if facts is None:
+                raise TokenUnknown("on the shared address")
+            biller = self._billers.get(facts.bid)
+        except (TokenUnknown, BillerNotFound) as unknown:
+            return self._refused_without_biller(request, unknown)
+        query = request.query_string.decode("latin-1")
+        location = f"{biller.base_url}{SHARED_PATH}" + (f"?{query}" if query and request.method == "GET" else "")
+        response = Response(status=307, headers={"Location": location, "Cache-Control": "no-store"})
+        return referrer(frame_policy(response, ANYBODY), "no-referrer")
 
     def land(self, request: HubRequest, slug: str) -> Response:
         """Where an SSO link leads: a static page for everybody. Who may frame it is not known yet, so anybody may."""
         biller = self._biller(request, slug)
-        framed = is_frame(request.fetch_dest)
-        page = PlainPage(
-            locale=locale_of(request, biller.locale),
-            nonce=request.nonce,
-            biller_name=biller.dba,
-            mode="frame" if framed else "full",
-        )
-        response = self._pages.show(FollowLink(page=page, back_url=biller.sso_login_url or None))
+        response = self._pages.show(FollowLink(page=_plain(request, biller), back_url=biller.sso_login_url or None))
         return response if request.fetch_dest == "document" else frame_policy(response, ANYBODY)
 
-    def follow(self, request: HubRequest, slug: str, chrome: Chrome, show: ShowPage) -> Response:
+    def follow(self, request: HubRequest, slug: str) -> Response:
         """Take the secret that the landing page posts. Nobody else may: a secret that came otherwise was seen by somebody."""
         biller = self._biller(request, slug)
         check_origin(request, biller.origin)
-        arrival = _arrival(request, slug, Folded({}, frozenset()))
-        sent = _params(request)
-        secret = "" if "link" in sent.twice else sent.values.get("link", "")
-        taken = self._handoff.follow(arrival, biller, secret)
-        return self._answer(request, taken, chrome, show)
+        arrival = self._arrival(request, slug, Folded({}, frozenset()))
+        return self._answer(request, self._handoff.follow(arrival, biller, request.folded.values.get("link", "")))
 
-    def _answer(self, request: HubRequest, taken: Landing | Refused, chrome: Chrome, show: ShowPage) -> Response:
-        match taken:
-            case Refused() as refused:
-                return self._refused(request, refused)
-            case Landing(visit=visit, destination=destination, account=account, opening=opening):
-                if visit.session.facts.framed and request.method == "POST":
-                    response = show(request, visit, destination, account)
-                else:
-                    response = _redirect(chrome.url(visit, account, destination))
-                    referrer(response, "no-referrer")
-                self._set_cookie(response, visit, opening.secret)
-                return response
-
-    def sign_out(self, request: HubRequest, slug: str) -> Response:
-        """End the session family, and lead on: to the ReturnUrl, else setting 3, else a page that says so."""
+    def go_on(self, request: HubRequest, slug: str) -> Response:
+        """What the payer answers to "Continue as Ann?"."""
         biller = self._biller(request, slug)
-        check_origin(request, biller.origin)
-        visit = self._visit(request, slug)
-        if visit is None:
-            return self._signed_out_before(request, biller)
-        self._csrf.check(request, biller.origin, biller.bid, visit.session.key)
-        self._visits.end(visit, request.request_id)
-        facts = visit.session.facts
-        page = PlainPage(
-            locale=locale_of(request, visit.payer.user.locale or biller.locale),
-            nonce=request.nonce,
-            biller_name=biller.dba,
-            mode="frame" if facts.framed else "full",
-            parent_origins=visit.key.frame_origins if facts.framed else (),
-        )
-        name = (facts.return_name or biller.dba) if facts.return_url else None
-        view = SignedOut(page=page, next_url=facts.return_url or biller.sso_login_url or None, next_name=name)
-        response = self._pages.show(view)
-        if facts.framed:
-            frame_policy(response, visit.key.frame_origins)
-        self._clear_cookie(response, slug, visit.session)
+        path = request.folded.values.get("path", "")
+        if not leads_into(f"/b/{slug}/", path):
+            raise PageNotFound("no page of this portal")
+        visit, secret, is_yes = self._entrance.take_answer(request, slug)
+        framed = visit.session.facts.framed
+        if not is_yes:
+            return self._not_continued(request, biller, visit)
+        if framed:
+            response = self._post_on(request, visit, path) if visit.carrier == "token" else redirect(path)
+        else:
+            response = redirect(path)
+        if secret:
+            self._jar.hold(response, slug, secret, framed=framed)
         return response
 
-    def language(self, request: HubRequest, slug: str) -> Response:
-        """Keep the language that was picked on a full page, and go back to it."""
-        visit = self._visit(request, slug)
-        if visit is None:
-            raise SessionRequired
-        self._csrf.check(request, visit.biller.origin, visit.biller.bid, visit.session.key)
-        values = request.folded.values
-        back = values.get("back", "")
-        if values.get("locale") not in LOCALES or not _leads_into(f"/b/{slug}/", back):
-            raise MalformedRequest("a language of ours, and a page of this portal")
-        response = _redirect(back)
-        remember_locale(response, values["locale"])
+    def _not_continued(self, request: HubRequest, biller: Biller, visit: Visit) -> Response:
+        """Back to whoever was here; where nobody was, a page that says that nobody is signed in."""
+        framed = visit.session.facts.framed
+        here = self._entrance.present(request, biller.slug)
+        if here is not None and here.session.key != visit.session.key:
+            response = redirect(self._chrome.url(here, here.payer.default_account, DESTINATIONS[1]))
+        else:
+            page = _plain(request, biller)
+            response = self._pages.show(SignedOut(page=page, next_url=None if framed else biller.sso_login_url or None))
+            if framed:
+                frame_policy(response, visit.key.frame_origins)
+        self._jar.drop(response, "arriving", biller.slug, framed=framed)
         return response
 
-    def session_over(self, request: HubRequest, slug: str) -> Response:
-        """A page without a live session: what to do next. Static, without data, so a frame may show it.
+    def _answer(self, request: HubRequest, taken: Landing | Refused) -> Response:
+        if isinstance(taken, Refused):
+            return self._refused(request, taken)
+        visit, opening, slug = taken.visit, taken.opening, taken.visit.biller.slug
+        path = self._chrome.url(visit, taken.account, taken.destination)
+        response = self._framed(request, taken, path) if visit.session.facts.framed else redirect(path)
+        if not visit.session.facts.framed:
+            referrer(response, "no-referrer")
+            if opening is not None:
+                self._jar.arrive(response, slug, opening.secret, framed=False, ask=taken.ask)
+        if opening is not None and visit.session.token.policy != "session":
+            nonce, framed = opening.nonce, visit.session.facts.framed
+            self._jar.hold_once(response, slug, nonce, framed=framed, lifetime=DOUBLE_CLICK)
+        return response
 
-        A host and a path that name no biller, or two, have no pages: that comes before the question who is signed in.
-        """
-        entry = self._billers.cached_on_host(request.bare_host, slug)
-        if entry is None:
-            return self._pages.problem(request, PageNotFound("host and path name no biller, or two"))
-        biller, framed = entry.value, is_frame(request.fetch_dest)
-        way_on = biller.sso_login_url or None
-        page = PlainPage(
-            locale=locale_of(request, biller.locale),
-            nonce=request.nonce,
-            biller_name=biller.dba,
-            mode="frame" if framed else "full",
-        )
-        view = SessionOver(page=page, open_url=way_on if framed else None, back_url=None if framed else way_on)
-        response = self._pages.show(view, SessionRequired.http)
-        return frame_policy(response, ANYBODY) if framed else response
+    def _framed(self, request: HubRequest, taken: Landing, path: str) -> Response:
+        """The first page of a frame. The cookie of whoever is signed in here did come along, so who must be asked is asked now."""
+        visit, opening = taken.visit, taken.opening
+        here = self._entrance.present(request, visit.biller.slug) if opening is not None else None
+        if opening is not None and (taken.ask or is_somebody_else(here, visit)):
+            response = self._entrance.ask(request, Asked(visit, here), path)
+            self._jar.arrive(response, visit.biller.slug, opening.secret, framed=True, ask=True)
+            return response
+        if request.method == "GET":
+            response = self._post_on(request, visit, path)
+        else:
+            response = self._show(request, visit, taken.destination, taken.account)
+        if opening is not None:
+            self._jar.hold(response, visit.biller.slug, opening.secret, framed=True)
+        return response
 
-    def _signed_out_before(self, request: HubRequest, biller: Biller) -> Response:
-        """Sign-out without a session: it is what was wanted. Static, without data, so a frame may show it."""
-        framed = is_frame(request.fetch_dest)
-        page = PlainPage(
-            locale=locale_of(request, biller.locale),
-            nonce=request.nonce,
-            biller_name=biller.dba,
-            mode="frame" if framed else "full",
-        )
-        response = self._pages.show(SignedOut(page=page, next_url=biller.sso_login_url or None))
-        return frame_policy(response, ANYBODY) if framed else response
+    def _post_on(self, request: HubRequest, visit: Visit, path: str) -> Response:
+        view = PostOn(page=_plain(request, visit.biller), action=path, carry=self._chrome.carry(visit))
+        return frame_policy(self._pages.show(view), visit.key.frame_origins)
 
     def _refused(self, request: HubRequest, refused: Refused) -> Response:
-        biller = refused.biller
-        page = PlainPage(
-            locale=locale_of(request, biller.locale),
-            nonce=request.nonce,
-            biller_name=biller.dba,
-            mode="frame" if is_frame(request.fetch_dest) else "full",
-        )
         view = RefusedView(
-            page=page,
+            page=_plain(request, refused.biller),
             code=refused.error.code,
             reference=refused.reference,
             partner_name=refused.partner_name or None,
             back_url=refused.back_url or None,
         )
-        status = refused.error.http if refused.error.http in {400, 401, 403, 410} else 403
-        return referrer(frame_policy(self._pages.show(view, status), ANYBODY), "no-referrer")
+        return _static(self._pages.show(view, _status(refused.error)))
+
+    def _refused_without_biller(self, request: HubRequest, error: HubError) -> Response:
+        framed = is_frame(request.fetch_dest)
+        page = PlainPage(locale=locale_of(request), nonce=request.nonce, mode="frame" if framed else "full")
+        view = RefusedView(page=page, code=error.code, reference=request.request_id)
+        return _static(self._pages.show(view, _status(error)))
+
+    def _arrival(self, request: HubRequest, slug: str, params: Folded) -> Arrival:
+        sender = request.sender_origin
+        return Arrival(
+            host=request.bare_host,
+            slug=slug,
+            method=request.method,
+            fetch_dest=request.fetch_dest,
+            user_agent=request.headers.get("User-Agent", ""),
+            request_id=request.request_id,
+            values=params.values,
+            twice=params.twice,
+            sender=None if sender == "null" else sender,
+            nonce=self._jar.once(request, slug),
+        )
 
     def _biller(self, request: HubRequest, slug: str) -> Biller:
         entry = self._billers.cached_on_host(request.bare_host, slug)
@@ -178,42 +207,18 @@ class Doors:
             raise PageNotFound("host and path name no biller, or two")
         return entry.value
 
-    def _visit(self, request: HubRequest, slug: str) -> Visit | None:
-        token = request.carried(FRAME_FIELD, FRAME_HEADER)
-        presented = self._carriers.presented(slug, request.fetch_dest, request.cookies, token)
-        return self._visits.find(request.bare_host, slug, presented)
 
-    def _set_cookie(self, response: Response, visit: Visit, secret: str) -> None:
-        framed = visit.session.facts.framed
-        response.set_cookie(
-            self._carriers.carrier(visit.biller.slug, framed=framed).name,
-            secret,
-            secure=True,
-            httponly=True,
-            path="/",
-            samesite="None" if framed else "Lax",
-            partitioned=framed,
-        )
-
-    def _clear_cookie(self, response: Response, slug: str, session: Session) -> None:
-        framed = session.facts.framed
-        response.delete_cookie(
-            self._carriers.carrier(slug, framed=framed).name,
-            secure=True,
-            httponly=True,
-            path="/",
-            samesite="None" if framed else "Lax",
-            partitioned=framed,
-        )
-
-
-def blueprint(doors: Doors, chrome: Chrome, show: ShowPage, current: Callable[[], HubRequest]) -> Blueprint:
+def blueprint(doors: Doors, current: Callable[[], HubRequest]) -> Blueprint:
     """The routes."""
     routes = Blueprint("connect", __name__)
 
     @routes.route("/b/<slug>/sso/connect", methods=["GET", "POST"])
     def connect(slug: str) -> Response:
-        return doors.connect(current(), slug, chrome, show)
+        return doors.connect(current(), slug)
+
+    @routes.route(SHARED_PATH, methods=["GET", "POST"])
+    def pass_on() -> Response:
+        return doors.pass_on(current())
 
     @routes.get("/b/<slug>/sso/link")
     def land(slug: str) -> Response:
@@ -221,29 +226,40 @@ def blueprint(doors: Doors, chrome: Chrome, show: ShowPage, current: Callable[[]
 
     @routes.post("/b/<slug>/sso/link")
     def follow(slug: str) -> Response:
-        return doors.follow(current(), slug, chrome, show)
+        return doors.follow(current(), slug)
 
-    @routes.post("/b/<slug>/sign-out")
-    def sign_out(slug: str) -> Response:
-        return doors.sign_out(current(), slug)
-
-    @routes.post("/b/<slug>/language")
-    def language(slug: str) -> Response:
-        return doors.language(current(), slug)
+    @routes.post("/b/<slug>/sso/continue")
+    def go_on(slug: str) -> Response:
+        return doors.go_on(current(), slug)
 
     return routes
 
 
-def _arrival(request: HubRequest, slug: str, params: Folded) -> Arrival:
-    return Arrival(
-        host=request.bare_host,
-        slug=slug,
-        method=request.method,
-        fetch_dest=request.fetch_dest,
-        user_agent=request.headers.get("User-Agent", ""),
-        request_id=request.request_id,
-        values=params.values,
-        twice=params.twice,
+def is_prefetch(request: HubRequest) -> bool:
+    """Whether nobody has clicked yet (Fetch Metadata: `Sec-Purpose: prefetch`; older spellings of it, too)."""
+    said = " ".join(request.headers.get(name, "") for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")).lower()
+    return "prefetch" in said or "preview" in said
+
+
+def _not_yet() -> Response:
+    """Turns a prefetch away: not a success, so that the browser asks again when somebody clicks."""
+    return Response(status=503, headers={"Cache-Control": "no-store", "Retry-After": "1"})
+
+
+def _status(error: HubError) -> int:
+    return error.http if error.http in {400, 401, 403, 410} else 403
+
+
+def _static(response: Response) -> Response:
+    return referrer(frame_policy(response, ANYBODY), "no-referrer")
+
+
+def _plain(request: HubRequest, biller: Biller) -> PlainPage:
+    return PlainPage(
+        locale=locale_of(request, biller.locale),
+        nonce=request.nonce,
+        biller_name=biller.dba,
+        mode="frame" if is_frame(request.fetch_dest) else "full",
     )
 
 
@@ -253,13 +269,3 @@ def _params(request: HubRequest) -> Folded:
         return request.folded
     except UnsupportedMediaType:
         return Folded({}, frozenset())
-
-
-def _leads_into(root: str, path: str) -> bool:
-    """Whether a path that came in a form stays below `root`: no address of ours has a blank, a control character or a backslash."""
-    return path.startswith(root) and path.isascii() and path.isprintable() and not {" ", "\\"} & set(path)
-
-
-def _redirect(location: str) -> Response:
-    """303: whatever the method was, the next request is a GET (RFC 9110 15.4.4)."""
-    return Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})

@@ -29,6 +29,7 @@ _SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "billers": "hub.cli.billers:group",
         "settings": "hub.cli.settings:group",
         "destinations": "hub.cli.destinations:group",
+        "themes": "hub.cli.themes:group",
         "partners": "hub.cli.partners:group",
         "api-keys": "hub.cli.api_keys:group",
         "origins": "hub.cli.origins:group",
@@ -40,6 +41,7 @@ _SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "Look into it": {
         "refusals": "hub.cli.refusals:group",
+        "carriers": "hub.cli.carriers:carriers",
         "warnings": "hub.cli.warnings:group",
         "alarms": "hub.cli.alarms:group",
         "audit": "hub.cli.audit:group",

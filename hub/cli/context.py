@@ -18,11 +18,12 @@ from idp.settings import Settings, load
 if TYPE_CHECKING:
     from admin.billers import BillerAdmin
     from admin.destinations import DestinationAdmin
-    from admin.history import AlarmAdmin, HistoryAdmin, RefusalAdmin, WarningAdmin
+    from admin.history import AlarmAdmin, CarrierAdmin, HistoryAdmin, RefusalAdmin, WarningAdmin
     from admin.legacy import LegacySetUp
     from admin.partners import KeyAdmin, PartnerAdmin
     from admin.people import CustomerAdmin, UserAdmin
     from admin.sandbox import Sandboxes
+    from admin.themes import ThemeAdmin
     from hub.wiring import Hub
 
 
@@ -116,6 +117,20 @@ class Operator:
 
         hub = self.hub
         return UserAdmin(hub.users, hub.passwords, hub.partners, hub.register, hub.unregister, hub.billers, hub.database.read)
+
+    @cached_property
+    def themes(self) -> ThemeAdmin:
+        """Stylesheets of partners."""
+        from admin.themes import ThemeAdmin
+
+        return ThemeAdmin(self.hub.themes, self.hub.billers)
+
+    @cached_property
+    def carriers(self) -> CarrierAdmin:
+        """How framed sessions come back."""
+        from admin.history import CarrierAdmin
+
+        return CarrierAdmin(self.hub.carrier_counts)
 
     @cached_property
     def legacy(self) -> LegacySetUp:

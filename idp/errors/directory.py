@@ -163,6 +163,14 @@ class ConfirmationGone(Expired):
     fix = "Repeat the call that asked for the confirmation: it sends a new mail."
 
 
+class ThemeNotFound(NotFound):
+    """No theme with that CSSUrl at this biller."""
+
+    code = "ThemeNotFound"
+    public = "There is no such theme."
+    fix = "List the themes of the biller and use the CSSUrl of one of them, or ask for it first."
+
+
 class InvoiceFileNotFound(NotFound):
     """No uploaded invoice file with that id at this biller."""
 

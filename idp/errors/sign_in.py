@@ -86,6 +86,14 @@ class ViewModeRefused(Denied):
     fix = "Send ViewMode 1 into an iFrame, 0 for a full page, 2 for a new tab."
 
 
+class SenderRefused(Denied):
+    """A redirect that was sent by a page of an origin that is none of the partner's: somebody may push a stranger's sign-in."""
+
+    code = "SenderRefused"
+    public = "This link does not work from here."
+    fix = "Register the origin of the page that sends the redirect with the key: as a frame origin, or in a ReturnUrl."
+
+
 class DestinationRefused(Denied):
     """A RedirectID that the API key may not use."""
 

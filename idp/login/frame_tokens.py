@@ -23,6 +23,7 @@ from idp.opaque import digest, new_secret
 PREFIX = "idhf_"
 LIFETIME = timedelta(minutes=5)
 GRACE = timedelta(seconds=30)
+_LINGER = timedelta(hours=1)
 _LENGTH = len(PREFIX) + 43
 
 State = Literal["first", "current", "previous"]
@@ -50,6 +51,12 @@ class FrameTokens:
     def __init__(self, kv: KeyValue) -> None:
         self._kv = kv
 
+    def issue(self, session: Session) -> str:
+        """A further first token of a session, for another first page of it."""
+        token, step = first_token(session.key, session.facts.family)
+        self._kv.transact(step)
+        return token
+
     def find(self, token: str) -> Carried | None:
         """By a navigation: slides the session and makes the next token. None: unknown, too old, or the session is over."""
         return self._carried(token, slide=True, rotate=True)
@@ -61,6 +68,12 @@ class FrameTokens:
     def refresh(self, token: str) -> Carried | None:
         """The next token, without a navigation and without prolonging the session."""
         return self._carried(token, slide=False, rotate=True)
+
+    def session_key_of(self, token: str) -> str | None:
+        """The session that a token belonged to, also of one that is over; opens nothing."""
+        found = self._kv.transact(Read(_record(token), optional=True)).results[0]
+        value = found.value if isinstance(found, Record | Gone) else None
+        return None if value is None else str(json.loads(value)["session"])
 
     def _carried(self, token: str, *, slide: bool, rotate: bool) -> Carried | None:
         if len(token) != _LENGTH or not token.isascii() or not token.startswith(PREFIX):
@@ -85,7 +98,8 @@ class FrameTokens:
 
 def _put(token: str, session_key: str, state: State, family: str) -> Put:
     value = json.dumps({"session": session_key, "family": family, "state": state}, separators=(",", ":"))
-    return Put(_record(token), value, idle=GRACE if state == "previous" else LIFETIME, unless=(family_mark(family),))
+    idle = GRACE if state == "previous" else LIFETIME
+    return Put(_record(token), value, idle=idle, unless=(family_mark(family),), linger=_LINGER)
 
 
 def _record(token: str) -> str:

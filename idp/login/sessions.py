@@ -20,7 +20,8 @@ from typing import Any, Literal
 from uuid import UUID
 
 from idp.directory.billers import Biller
-from idp.kv import Drop, KeyValue, Listed, Mark, Put, Read, Record, Roll, Stamps, Step
+from idp.errors import SessionRequired
+from idp.kv import Drop, Enlist, Gone, KeyValue, Listed, Mark, Put, Read, Record, Roll, Stamps, Step, Take
 from idp.opaque import digest, new_id, new_secret
 
 MOST_ABSOLUTE = timedelta(days=2)
@@ -28,6 +29,9 @@ MOST_ABSOLUTE = timedelta(days=2)
 
 TokenKind = Literal["session", "single_use", "link"]
 """What a session was begun with: a token, by its policy, or an SSO link."""
+
+_LINGER = timedelta(hours=1)
+"""So long a session that is over is still known: a frame that was left alone can say to whom it belonged."""
 
 ViewMode = Literal[0, 1, 2]
 FULL_PAGE: ViewMode = 0
@@ -49,6 +53,8 @@ class SessionFacts:
     return_url: str
     return_name: str
     request_id: str
+    css_url: str = ""
+    """The theme that the partner asked for; looked up among the approved ones with every page."""
     browser: str = "other"
     system: str = "other"
     """What the browser says of itself (idp.login.devices)."""
@@ -145,6 +151,11 @@ class Opening:
         """The session's key."""
         return digest(self.secret)
 
+    @property
+    def nonce(self) -> str:
+        """What the browser shows when it presents the same single-use token twice: a double click, and no replay."""
+        return digest(f"once:{self.secret}")
+
 
 class Sessions:
     """Opens, finds, lists and ends sessions."""
@@ -166,6 +177,7 @@ class Sessions:
             absolute=timedelta(minutes=biller.policies.session_absolute_minutes),
             unless=(family_mark(made.family),),
             parent=parent,
+            linger=_LINGER,
         )
         return Opening(secret, made, step)
 
@@ -173,10 +185,40 @@ class Sessions:
         """The live session of a bearer secret; slides its idle time. None for everything else."""
         if not 20 <= len(secret) <= 100 or not secret.isascii():
             return None
-        key = digest(secret)
-        outcome = self._kv.transact(Read(session_record(key), slide=True, optional=True))
-        record = outcome.results[0]
+        return self.find_by_key(digest(secret))
+
+    def find_by_key(self, key: str) -> Session | None:
+        """As find, by the key: for those who have proof of another kind."""
+        record = self._kv.transact(Read(session_record(key), slide=True, optional=True)).results[0]
         return read_session(key, record) if isinstance(record, Record) else None
+
+    def open_child(self, biller: Biller, parent: Session, view_mode: ViewMode, request_id: str) -> Opening:
+        """A session of the same family that rests on the same token, for another place in the same browser. SessionRequired."""
+        facts = {name: getattr(parent.facts, name) for name in SessionFacts.__slots__ if name not in {"id", "family"}}
+        facts |= {"view_mode": view_mode, "request_id": request_id}
+        made = self.opening(biller, facts, parent=0, family=parent.facts.family)
+        # What the parent rests on is passed on by a record of the moment that says what the token said: a child's parent's value.
+        link = f"child:{made.key}"
+        outcome = self._kv.transact(
+            Read(session_record(parent.key)),
+            Put(link, parent.token.text(), timedelta(seconds=30), parent=0),
+        )
+        if outcome.stop is None:
+            outcome = self._kv.transact(
+                Take(link, timedelta(0)),
+                made.step,
+                Enlist(sessions_list(parent.token.id), made.key, made.step.absolute or MOST_ABSOLUTE),
+            )
+        if outcome.stop is not None:
+            raise SessionRequired("the session of the frame is over")
+        return made
+
+    def last_known(self, key: str) -> tuple[SessionFacts, TokenFacts] | None:
+        """What a session that is over said of itself, for an hour after; opens nothing. Of a live one, too."""
+        found = self._kv.transact(Read(session_record(key), optional=True)).results[0]
+        if not isinstance(found, Record | Gone) or found.value is None or found.parent is None:
+            return None
+        return SessionFacts(**json.loads(found.value)), TokenFacts.parse(found.parent)
 
     def list_of(self, token_ids: Iterable[str]) -> list[Session]:
         """The live sessions that were begun with these tokens (digests), oldest first; none of them slides."""

@@ -5,6 +5,8 @@ Refused       a hand-off that was refused; may be framed by anyone, so it shows 
 SignedOut     the end of a session; leads on to the ReturnUrl when there is one
 FollowLink    where an SSO link lands: its script takes the secret out of the address and posts it
 SessionOver   a session that ran out, in a frame (asks the parent for a relaunch) or on a full page
+AskUser       a hand-off that somebody is asked about first
+PostOn        the first page of a frame that was reached by GET: posts itself on, out of an address that holds a token
 Problem       404, 405, 413, 429, 500, 503
 """
 
@@ -89,6 +91,32 @@ class SessionOver:
     def __post_init__(self) -> None:
         check_web_address(self.open_url)
         check_web_address(self.back_url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskUser:
+    """ "Continue as Ann?": a hand-off that arrives while somebody else (`here`) is signed in, or from a page that nobody knows.
+
+    The form posts `carry` and an answer to `action`.
+    """
+
+    template: ClassVar[str] = "ask_user.html"
+    page: PlainPage
+    name: str
+    here: str | None
+    partner_name: str
+    action: str
+    carry: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostOn:
+    """A page that posts itself on by script, or by its button: `carry` to `action`, a path of our own."""
+
+    template: ClassVar[str] = "post_on.html"
+    page: PlainPage
+    action: str
+    carry: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,17 +10,24 @@ from idp.web.pages import locale_of
 from idp.web.request import HubRequest
 from sso_connect.account_handles import NO_ACCOUNT, AccountHandles
 from sso_connect.framing import FRAME_FIELD
-from sso_connect.portal.views import AccountChoice, NavItem, Page, SignOut
+from sso_connect.portal.views import AccountChoice, NavItem, Out, Page, SignOut
 from sso_connect.redirects import DESTINATIONS, Destination, Destinations, DestinationSetting, is_open
+from sso_connect.themes import Themes
 from sso_connect.visits import Visit
+from sso_connect.ways_out import WaysOut
+
+_WITH_AMOUNTS = frozenset({"bills", "pay", "history", "scheduled", "autopay", "methods"})
+"""Pages that take colours and font of a theme only."""
 
 
 class Chrome:
     """Builds the `Page` of a visit, and the addresses in it."""
 
-    def __init__(self, handles: AccountHandles, destinations: Destinations, csrf: Csrf) -> None:
+    def __init__(self, handles: AccountHandles, destinations: Destinations, themes: Themes, ways_out: WaysOut, csrf: Csrf) -> None:
         self._handles = handles
         self._destinations = destinations
+        self._themes = themes
+        self._ways_out = ways_out
         self._csrf = csrf
 
     def page(self, request: HubRequest, visit: Visit, destination: Destination, account: Account | None) -> Page:
@@ -44,7 +51,7 @@ class Chrome:
             title=table[destination.redirect_id].title or None,
             redirect_id=destination.redirect_id,
             carrier=visit.carrier,
-            carry=((FIELD, csrf_token), *(((FRAME_FIELD, visit.frame_token),) if visit.carrier == "token" else ())),
+            carry=self.carry(visit),
             account=next((choice for choice in choices if choice.current), None),
             accounts=choices,
             accounts_url=self.url(visit, account, DESTINATIONS[9]) if not table[9].off else None,
@@ -57,7 +64,15 @@ class Chrome:
             language_url=None if framed else f"{root}/language",
             parent_origins=visit.key.frame_origins if framed else (),
             expires_in=int((session.idle_until - session.began_at).total_seconds()) if framed else None,
+            theme_css=self._theme(visit, destination),
+            frame_token_url=f"{root}/frame/token" if visit.carrier == "token" else None,
+            out=Out(action=f"{root}/out", ticket=self._ways_out.ticket(session)) if framed and account is not None else None,
         )
+
+    def carry(self, visit: Visit) -> tuple[tuple[str, str], ...]:
+        """What the buttons and forms of a page carry."""
+        token = self._csrf.token(visit.biller.bid, visit.session.key)
+        return (FIELD, token), *(((FRAME_FIELD, visit.frame_token),) if visit.carrier == "token" else ())
 
     def table(self, visit: Visit) -> dict[int, DestinationSetting]:
         """The biller's destinations."""
@@ -87,9 +102,18 @@ class Chrome:
             is_default=default is not None and default.customer_id == account.customer_id,
         )
 
+    def _theme(self, visit: Visit, destination: Destination) -> str | None:
+        """The stylesheet of the theme that the partner asked for, where it is approved."""
+        facts = visit.session.facts
+        theme = self._themes.shown(visit.biller.bid, facts.css_url, visit.session.stamps)
+        if theme is None:
+            return None
+        name = "colours.css" if destination.slug in _WITH_AMOUNTS else "all.css"
+        return f"/b/{visit.biller.slug}/theme/{theme.digest}/{name}"
+
     def _sign_out(self, visit: Visit, root: str) -> SignOut | None:
         facts = visit.session.facts
-        if facts.framed and not facts.return_url:
+        if facts.framed and not visit.return_url:
             return None  # the partner owns the session of its frame
-        name = (facts.return_name or visit.biller.dba) if facts.return_url else None
+        name = (facts.return_name or visit.biller.dba) if visit.return_url else None
         return SignOut(action=f"{root}/sign-out", return_name=name)

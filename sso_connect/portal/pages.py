@@ -7,7 +7,8 @@ payer's registrations on each request, and the rights table is asked for each pa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from flask import Blueprint, Response
@@ -16,19 +17,23 @@ from idp.accounts.members import Members
 from idp.billing.invoices import DONATION, PREPAID, Invoice, InvoicePage, Invoices
 from idp.clock import Clock
 from idp.directory.advanced_settings import SUPPRESS_CHANGE_OF_EMAIL, AdvancedSettings
+from idp.directory.billers import Billers
 from idp.directory.partners import Partners
 from idp.directory.payers import Account
-from idp.errors import PageNotFound, SessionRequired
+from idp.errors import PageNotFound
 from idp.web.csrf import Csrf
 from idp.web.headers import frame_policy
 from idp.web.pages import Pages
 from idp.web.request import HubRequest
 from idp.web.templating import View
 from sso_connect.account_handles import NO_ACCOUNT, AccountHandles
-from sso_connect.framing import FRAME_FIELD, FRAME_HEADER, Carriers
+from sso_connect.carrier_counts import CarrierCounts
 from sso_connect.portal import views
 from sso_connect.portal.chrome import Chrome
+from sso_connect.portal.entrance import Asked, Entrance
+from sso_connect.portal.jar import Jar
 from sso_connect.redirects import BY_SLUG, DESTINATIONS, Destination
+from sso_connect.themes import Themes
 from sso_connect.visits import Visit, Visits
 
 _BILLS_A_PAGE = 12
@@ -55,6 +60,7 @@ class Portal:
         members: Members,
         partners: Partners,
         settings: AdvancedSettings,
+        visits: Visits,
         clock: Clock,
     ) -> None:
         self._chrome = chrome
@@ -63,6 +69,7 @@ class Portal:
         self._members = members
         self._partners = partners
         self._settings = settings
+        self._visits = visits
         self._clock = clock
 
     def show(self, request: HubRequest, visit: Visit, destination: Destination, account: Account | None) -> Response:
@@ -128,8 +135,33 @@ class Portal:
             phone=user.phone,
             users_url=self._url_if_open(visit, account, 10),
             password_partner=self._password_partner(visit),
+            sessions=self._sessions(visit),
+            end_url=f"/b/{visit.biller.slug}/sessions/end",
             email_fixed=self._settings.as_of(visit.biller.bid, visit.session.stamps).get(SUPPRESS_CHANGE_OF_EMAIL) == "1",
         )
+
+    def _sessions(self, visit: Visit) -> tuple[views.SignedIn, ...]:
+        """Where the payer is signed in: a family is one place, and this one comes first."""
+        own = visit.session.facts.family
+        by_family: dict[str, views.SignedIn] = {}
+        idle = timedelta(minutes=visit.biller.policies.session_idle_minutes)
+        for session, key in self._visits.list_all(visit):
+            facts = session.facts
+            seen = by_family.get(facts.family)
+            last_used = session.idle_until - idle
+            if seen is not None:
+                by_family[facts.family] = replace(seen, last_used=max(seen.last_used, last_used))
+                continue
+            by_family[facts.family] = views.SignedIn(
+                id=facts.id,
+                partner_name=key.partner.name,
+                browser=facts.browser,
+                system=facts.system,
+                since=session.began_at,
+                last_used=last_used,
+                current=facts.family == own,
+            )
+        return tuple(sorted(by_family.values(), key=lambda each: (not each.current, each.since)))
 
     def _password_partner(self, visit: Visit) -> str | None:
         """The name of the partner that owns the password. Mostly the one whose session this is, which is at hand."""
@@ -179,9 +211,17 @@ _LATER: Mapping[str, _Later] = {
 
 
 def blueprint(
-    portal: Portal, visits: Visits, handles: AccountHandles, carriers: Carriers, csrf: Csrf, current: Callable[[], HubRequest]
+    portal: Portal,
+    entrance: Entrance,
+    jar: Jar,
+    themes: Themes,
+    billers: Billers,
+    carrier_counts: CarrierCounts,
+    handles: AccountHandles,
+    csrf: Csrf,
+    current: Callable[[], HubRequest],
 ) -> Blueprint:
-    """The account pages."""
+    """The account pages, and the stylesheets of themes."""
     pages = Blueprint("portal", __name__)
 
     @pages.route("/b/<slug>/a/<handle>/<page>", methods=["GET", "POST"])
@@ -190,17 +230,34 @@ def blueprint(
         destination = BY_SLUG.get(page)
         if destination is None:
             raise PageNotFound(page)
-        token = request.carried(FRAME_FIELD, FRAME_HEADER)
-        presented = carriers.presented(slug, request.fetch_dest, request.cookies, token)
-        visit = visits.find(request.bare_host, slug, presented)
-        if visit is None:
-            raise SessionRequired
+        entered = entrance.enter(request, slug)
+        if isinstance(entered, Asked):
+            return entrance.ask(request, entered, request.path)
+        visit = entered.visit
         if request.method == "POST":
             csrf.check(request, visit.biller.origin, visit.biller.bid, visit.session.key)
+        if visit.settled:
+            carrier_counts.count(visit.key, visit.session.facts.browser, visit.carrier)
         account = handles.find(visit.payer, handle)
         if account is None and (handle != NO_ACCOUNT or visit.payer.accounts):
             raise PageNotFound("not an account of this payer")
-        return portal.show(request, visit, destination, account)
+        response = portal.show(request, visit, destination, account)
+        if entered.secret:
+            jar.hold(response, slug, entered.secret, framed=visit.session.facts.framed)
+        return response
+
+    @pages.get("/b/<slug>/theme/<digest>/<name>")
+    def theme(slug: str, digest: str, name: str) -> Response:
+        """The same for ever under its digest; which digest a page names is looked up with the page."""
+        biller = billers.cached_on_host(current().bare_host, slug)
+        if biller is None or name not in {"all.css", "colours.css"}:
+            raise PageNotFound("no stylesheet")
+        css = themes.css(biller.value.bid, digest, restrained=name == "colours.css")
+        if css is None:
+            raise PageNotFound("no approved theme")
+        response = Response(css, content_type="text/css; charset=utf-8")
+        response.headers["Cache-Control"] = "public, max-age=86400, immutable"
+        return response
 
     return pages
 

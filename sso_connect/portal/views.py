@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import ClassVar, Literal
@@ -98,6 +98,14 @@ class SignOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Out:
+    """The way out of a frame: a form posts `ticket` and a path to `action`, into a page of its own."""
+
+    action: str
+    ticket: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """What every portal page needs, whatever it shows.
 
@@ -130,6 +138,10 @@ class Page:
     expires_in: int | None = None
     theme: Theme = "auto"
     theme_css: str | None = None
+    frame_token_url: str | None = None
+    """Where the script of a page that travels by frame token gets the next one; None: nothing to get."""
+    out: Out | None = None
+    """The way out of the frame; None on a page of its own."""
 
     @property
     def title_key(self) -> str:
@@ -227,6 +239,19 @@ class PayView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """One session of the payer. `browser` and `system` are keys of the catalogue (`browsers.*`, `systems.*`)."""
+
+    id: str
+    partner_name: str
+    browser: str
+    system: str
+    since: datetime
+    last_used: datetime
+    current: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileView:
     """RedirectID 4. What the hub knows of the payer; empty text where it knows nothing."""
 
@@ -239,6 +264,9 @@ class ProfileView:
     users_url: str | None = None
     password_partner: str | None = None
     """Who manages the password; None: the hub."""
+    sessions: tuple[SignedIn, ...] = ()
+    """Where the payer is signed in, this place first."""
+    end_url: str = ""
     email_fixed: bool = False
     """The biller keeps payers from changing their e-mail address (advanced setting 6)."""
 

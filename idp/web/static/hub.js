@@ -56,11 +56,56 @@
     if (body.dataset.tell) tell(body.dataset.tell);
     tellHeight();
     tellExpiry();
-    all("[data-relaunch]", function (button) {
-      button.hidden = false;
-      button.addEventListener("click", function () { tell("relaunchNeeded"); });
+    all("[data-relaunch]", offerRelaunch);
+  }
+
+  // "Continue" asks the parent for a new hand-off, once: when that did not help a moment ago, the page only explains itself.
+  function offerRelaunch(button) {
+    var justAsked = Date.now() - Number(recalled("hub-relaunch")) < 60000;
+    if (justAsked) {
+      all("[data-again]", function (part) { part.hidden = false; });
+      return;
+    }
+    button.hidden = false;
+    button.addEventListener("click", function () {
+      recall("hub-relaunch", String(Date.now()));
+      tell("relaunchNeeded");
     });
   }
+
+  function recalled(name) {
+    try { return sessionStorage.getItem(name) || "0"; } catch (refused) { return "0"; }
+  }
+
+  function recall(name, value) {
+    try { sessionStorage.setItem(name, value); } catch (refused) { /* then each page asks once */ }
+  }
+
+  // --- frames without cookies: the token in the forms of a page that stays open is renewed before its time is over -------
+
+  function renewFrameToken(url) {
+    var fields = document.querySelectorAll('input[name="frame_token"]');
+    if (!fields.length) return;
+    fetch(url, { method: "POST", headers: { "X-Hub-Frame-Token": fields[0].value }, cache: "no-store" })
+      .then(function (answer) { return answer.ok ? answer.json() : null; })
+      .then(function (next) {
+        if (!next) return;
+        all('input[name="frame_token"]', function (field) { field.value = next.frame_token; });
+        window.setTimeout(function () { renewFrameToken(url); }, next.seconds * 800);
+      })
+      .catch(function () { window.setTimeout(function () { renewFrameToken(url); }, 5000); });
+  }
+
+  if (body.dataset.frameTokenUrl) {
+    window.setTimeout(function () { renewFrameToken(body.dataset.frameTokenUrl); }, 240000);
+  }
+
+  // --- pages that only pass on: out of an address that holds a token, first of all ---------------------------------------
+
+  all("form[data-post-on]", function (form) {
+    window.history.replaceState(null, "", form.action);
+    form.submit();
+  });
 
   // --- after sign-out -----------------------------------------------------------------------------------------------
 

@@ -42,6 +42,7 @@ def explain(service: Explain) -> Call:
             request_id=caller.request_id,
             values=values,
             twice=frozenset(),
+            sender=body.origin,
         )
         told = service.redirect(caller.key, caller.biller, arrival)
         return {

@@ -44,7 +44,7 @@ class Explain(Wire):
     resume: Parameter4000 | None = None
     method: Literal["GET", "POST"] = "POST"
     sec_fetch_dest: Text50 | None = Field(None, description="What the browser would say it loads for: document, iframe, ...")
-    origin: Text200 | None = Field(None, description="The Origin header. The hand-off does not judge it yet, so no check does.")
+    origin: Text200 | None = Field(None, description="The origin of the page that would send the redirect.")
 
 
 class ExplainAnswer(Wire):

@@ -1,0 +1,24 @@
+"""Small answers and addresses that several pages share."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit, urlunsplit
+
+from flask import Response
+
+
+def redirect(location: str) -> Response:
+    """303: whatever the method was, the next request is a GET (RFC 9110 15.4.4)."""
+    return Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
+
+
+def leads_into(root: str, path: str) -> bool:
+    """Whether a path that came in a form stays below `root`: no address of ours has a blank, a control character or a backslash."""
+    return path.startswith(root) and path.isascii() and path.isprintable() and not {" ", "\\"} & set(path)
+
+
+def with_destination(url: str, redirect_id: int) -> str:
+    """A sign-in address that also says which page was wanted: all that a session that is over may pass on."""
+    parts = urlsplit(url)
+    query = f"{parts.query}&" if parts.query else ""
+    return urlunsplit(parts._replace(query=f"{query}RedirectID={redirect_id}"))

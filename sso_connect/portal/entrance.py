@@ -1,0 +1,123 @@
+"""The entrance of every page: whose visit a request is, when one session is there and another one arrives.
+
+nothing arrives                        the session that counts
+a session arrives, nobody is here      it counts from now on
+the same user is here                  the new one takes the place of the old one
+    somebody else is here, or the page     the payer is asked ("Continue as Ann?"), and nothing counts until the answer: else
+    that sent it is nobody's we know       anybody could push a stranger's sign-in into a browser (login CSRF, RFC 9700 4.7)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from flask import Response
+
+from idp.errors import MalformedRequest, SessionRequired
+from idp.login.sessions import Sessions
+from idp.web.csrf import FIELD, Csrf
+from idp.web.headers import frame_policy
+from idp.web.pages import Pages, locale_of
+from idp.web.plain import AskUser, PlainPage
+from idp.web.request import HubRequest
+from sso_connect.framing import FRAME_FIELD
+from sso_connect.portal.jar import Jar
+from sso_connect.visits import Visit, Visits
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """The visit of a request. `secret`: of a session that counts from this answer on, or ""."""
+
+    visit: Visit
+    secret: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Somebody arrives who must be asked for first. `old`: who is here, None: nobody."""
+
+    new: Visit
+    old: Visit | None
+
+
+class Entrance:
+    """Finds the visit of a request, asks, and takes the answer."""
+
+    def __init__(self, visits: Visits, sessions: Sessions, jar: Jar, pages: Pages, csrf: Csrf) -> None:
+        self._visits = visits
+        self._sessions = sessions
+        self._jar = jar
+        self._pages = pages
+        self._csrf = csrf
+
+    def present(self, request: HubRequest, slug: str) -> Visit | None:
+        """The visit that counts now."""
+        return self._visits.find(request.bare_host, slug, self._jar.presented(request, slug))
+
+    def enter(self, request: HubRequest, slug: str) -> Entered | Asked:
+        """Whose page it is. SessionRequired."""
+        arriving = self._jar.arriving(request, slug) if request.method == "GET" else None
+        new = None if arriving is None else self._visits.find(request.bare_host, slug, arriving.presented)
+        here = self.present(request, slug)
+        if arriving is not None and new is not None:
+            if arriving.ask or is_somebody_else(here, new):
+                return Asked(new, here)
+            return Entered(new, arriving.presented.secret)
+        if here is None:
+            raise SessionRequired
+        return Entered(here)
+
+    def ask(self, request: HubRequest, asked: Asked, path: str) -> Response:
+        """The page that asks. `path`: where a yes leads."""
+        new, framed = asked.new, asked.new.session.facts.framed
+        biller = new.biller
+        page = PlainPage(
+            locale=locale_of(request, new.payer.user.locale or biller.locale),
+            nonce=request.nonce,
+            biller_name=biller.dba,
+            mode="frame" if framed else "full",
+            parent_origins=new.key.frame_origins if framed else (),
+        )
+        carry = [(FIELD, self._csrf.token(biller.bid, new.session.key)), ("path", path)]
+        if new.frame_token:
+            carry.append((FRAME_FIELD, new.frame_token))
+        view = AskUser(
+            page=page,
+            name=new.payer.user.shown_name,
+            here=None if asked.old is None else asked.old.payer.user.shown_name,
+            partner_name=new.key.partner.name,
+            action=f"/b/{biller.slug}/sso/continue",
+            carry=tuple(carry),
+        )
+        response = self._pages.show(view)
+        return frame_policy(response, new.key.frame_origins) if framed else response
+
+    def take_answer(self, request: HubRequest, slug: str) -> tuple[Visit, str, bool]:
+        """The visit that was asked for, the secret that its browser brought ("": by frame token), and whether it is a yes.
+
+        SessionRequired, OriginRefused, CsrfRefused, MalformedRequest. A no ends what arrived, and nothing else.
+        """
+        arriving = self._jar.arriving(request, slug)
+        visit = None if arriving is None else self._visits.find(request.bare_host, slug, arriving.presented)
+        presented = self._jar.presented(request, slug)
+        if presented is not None and presented.frame_token:
+            carried = self._visits.find(request.bare_host, slug, presented)
+            if visit is None or (carried is not None and carried.session.key != visit.session.key):
+                visit, arriving = carried, None
+            elif carried is not None:
+                visit = replace(carried, carrier="cookie", frame_token="")
+        if visit is None:
+            raise SessionRequired
+        self._csrf.check(request, visit.biller.origin, visit.biller.bid, visit.session.key)
+        answer = request.folded.values.get("answer", "")
+        if answer not in {"yes", "no"}:
+            raise MalformedRequest("yes or no")
+        if answer == "no":
+            self._sessions.end(visit.session)
+        return visit, "" if arriving is None else arriving.presented.secret, answer == "yes"
+
+
+def is_somebody_else(here: Visit | None, new: Visit) -> bool:
+    """Whether another user of the biller is signed in than the one who arrives."""
+    return here is not None and here.payer.user.id != new.payer.user.id

@@ -1,0 +1,205 @@
+"""What a session is asked to do for itself: end, speak another language, go on in a frame without cookies, step out of a frame.
+
+POST /sign-out         the family ends everywhere; on to the ReturnUrl, else setting 3, else a page that says so
+POST /sessions/end     the payer ends one of its other sessions, or all of them
+POST /language         a language for this browser
+POST /frame/token      the next frame token, for the script of a page that stays open; the session is not prolonged
+POST /out              from a frame into a page of its own: a child session of the same family, by a ticket that is good once
+(any page)             a session that is over: whom to turn to
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Blueprint, Response, jsonify
+
+from idp.directory.billers import Biller, Billers
+from idp.errors import MalformedRequest, PageNotFound, SessionRequired
+from idp.login.frame_tokens import LIFETIME, FrameTokens
+from idp.login.sessions import NEW_TAB
+from idp.texts import LOCALES
+from idp.web.csrf import Csrf, check_origin
+from idp.web.headers import ANYBODY, frame_policy
+from idp.web.pages import Pages, locale_of, remember_locale
+from idp.web.plain import PlainPage, PostOn, SessionOver, SignedOut
+from idp.web.request import HubRequest
+from sso_connect.framing import is_frame
+from sso_connect.portal.answers import leads_into, with_destination
+from sso_connect.portal.answers import redirect as to
+from sso_connect.portal.chrome import Chrome
+from sso_connect.portal.entrance import Entrance
+from sso_connect.portal.jar import Jar
+from sso_connect.visits import Visits
+from sso_connect.ways_out import WaysOut
+
+
+class SessionPages:
+    """Answers these."""
+
+    def __init__(
+        self,
+        billers: Billers,
+        visits: Visits,
+        entrance: Entrance,
+        frame_tokens: FrameTokens,
+        ways_out: WaysOut,
+        chrome: Chrome,
+        jar: Jar,
+        pages: Pages,
+        csrf: Csrf,
+    ) -> None:
+        self._billers = billers
+        self._visits = visits
+        self._entrance = entrance
+        self._frame_tokens = frame_tokens
+        self._ways_out = ways_out
+        self._chrome = chrome
+        self._jar = jar
+        self._pages = pages
+        self._csrf = csrf
+
+    def sign_out(self, request: HubRequest, slug: str) -> Response:
+        """End the session family, and lead on."""
+        biller = self._biller(request, slug)
+        check_origin(request, biller.origin)
+        visit = self._entrance.present(request, slug)
+        if visit is None:
+            return self._signed_out_before(request, biller)
+        self._csrf.check(request, biller.origin, biller.bid, visit.session.key)
+        self._visits.end(visit, request.request_id)
+        facts = visit.session.facts
+        page = self._page(request, biller, framed=facts.framed, locale=visit.payer.user.locale, parents=visit.key.frame_origins)
+        name = (facts.return_name or biller.dba) if visit.return_url else None
+        view = SignedOut(page=page, next_url=visit.return_url or biller.sso_login_url or None, next_name=name)
+        response = self._pages.show(view)
+        if facts.framed:
+            frame_policy(response, visit.key.frame_origins)
+        self._jar.drop(response, "session", slug, framed=facts.framed)
+        return response
+
+    def end_sessions(self, request: HubRequest, slug: str) -> Response:
+        """End one of the payer's other sessions (`session`: its id), or `all` of them, with the tokens that began them."""
+        visit = self._entrance.present(request, slug)
+        if visit is None:
+            raise SessionRequired
+        self._csrf.check(request, visit.biller.origin, visit.biller.bid, visit.session.key)
+        values = request.folded.values
+        which, back = values.get("session", ""), values.get("back", "")
+        if not which or not leads_into(f"/b/{slug}/", back):
+            raise MalformedRequest("a session, and a page of this portal")
+        self._visits.end_others(visit, request.request_id, None if which == "all" else which)
+        if visit.carrier == "token":  # a 303 would lose the token
+            page = self._page(request, visit.biller, framed=True, locale=visit.payer.user.locale)
+            view = PostOn(page=page, action=back, carry=self._chrome.carry(visit))
+            return frame_policy(self._pages.show(view), visit.key.frame_origins)
+        return to(back)
+
+    def language(self, request: HubRequest, slug: str) -> Response:
+        """Keep the language that was picked on a full page, and go back to it."""
+        visit = self._entrance.present(request, slug)
+        if visit is None:
+            raise SessionRequired
+        self._csrf.check(request, visit.biller.origin, visit.biller.bid, visit.session.key)
+        values = request.folded.values
+        back = values.get("back", "")
+        if values.get("locale") not in LOCALES or not leads_into(f"/b/{slug}/", back):
+            raise MalformedRequest("a language of ours, and a page of this portal")
+        response = to(back)
+        remember_locale(response, values["locale"])
+        return response
+
+    def frame_token(self, request: HubRequest, slug: str) -> Response:
+        """The next frame token, for the header of a script. SessionRequired."""
+        biller = self._biller(request, slug)
+        check_origin(request, biller.origin)
+        presented = self._jar.presented(request, slug, navigation=False)
+        carried = self._frame_tokens.refresh(presented.frame_token) if presented is not None else None
+        if carried is None or carried.session.token.bid != biller.bid:
+            raise SessionRequired
+        return jsonify(frame_token=carried.next_token, seconds=int(LIFETIME.total_seconds()))
+
+    def out(self, request: HubRequest, slug: str) -> Response:
+        """Open a page of its own for the payer of a frame. SessionRequired, MalformedRequest."""
+        biller = self._biller(request, slug)
+        check_origin(request, biller.origin)
+        values = request.folded.values
+        path = values.get("path", "")
+        if not leads_into(f"/b/{slug}/", path):
+            raise MalformedRequest("a page of this portal")
+        opening = self._ways_out.take(biller, values.get("ticket", ""), NEW_TAB, request.request_id)
+        response = to(path)
+        self._jar.arrive(response, slug, opening.secret, framed=False, ask=False)
+        return response
+
+    def session_over(self, request: HubRequest, slug: str) -> Response:
+        """A page without a live session: what to do next. It holds no data, so a frame may show it.
+
+        A host and a path that name no biller, or two, have no pages: that comes before the question who is signed in. Where it is
+        still known whose session it was, the page tells its partner that a new hand-off is needed, and leads there.
+        """
+        entry = self._billers.cached_on_host(request.bare_host, slug)
+        if entry is None:
+            return self._pages.problem(request, PageNotFound("host and path name no biller, or two"))
+        biller, framed = entry.value, is_frame(request.fetch_dest)
+        ended = self._visits.ended(self._jar.presented(request, slug))
+        if ended is not None and (ended.key.bid != biller.bid or ended.facts.framed != framed):
+            ended = None
+        partner = None if ended is None else ended.key.partner
+        way_on = biller.sso_login_url or (partner.url if partner is not None else "")
+        if way_on and ended is not None:
+            way_on = with_destination(way_on, ended.facts.redirect_id)
+        parents = () if ended is None else ended.key.frame_origins
+        view = SessionOver(
+            page=self._page(request, biller, framed=framed, parents=parents),
+            open_url=(way_on or None) if framed else None,
+            back_url=None if framed else (way_on or None),
+            partner_name=None if partner is None else partner.name,
+        )
+        response = self._pages.show(view, SessionRequired.http)
+        return frame_policy(response, ANYBODY) if framed else response
+
+    def _signed_out_before(self, request: HubRequest, biller: Biller) -> Response:
+        """Sign-out without a session: it is what was wanted. Static, without data, so a frame may show it."""
+        framed = is_frame(request.fetch_dest)
+        page = self._page(request, biller, framed=framed)
+        response = self._pages.show(SignedOut(page=page, next_url=biller.sso_login_url or None))
+        return frame_policy(response, ANYBODY) if framed else response
+
+    def _page(
+        self, request: HubRequest, biller: Biller, *, framed: bool, locale: str = "", parents: tuple[str, ...] = ()
+    ) -> PlainPage:
+        return PlainPage(
+            locale=locale_of(request, locale or biller.locale),
+            nonce=request.nonce,
+            biller_name=biller.dba,
+            mode="frame" if framed else "full",
+            parent_origins=parents if framed else (),
+        )
+
+    def _biller(self, request: HubRequest, slug: str) -> Biller:
+        entry = self._billers.cached_on_host(request.bare_host, slug)
+        if entry is None:
+            raise PageNotFound("host and path name no biller, or two")
+        return entry.value
+
+
+def blueprint(session_pages: SessionPages, current: Callable[[], HubRequest]) -> Blueprint:
+    """The routes."""
+    routes = Blueprint("session_pages", __name__)
+    for path, answer in (
+        ("sign-out", session_pages.sign_out),
+        ("sessions/end", session_pages.end_sessions),
+        ("language", session_pages.language),
+        ("frame/token", session_pages.frame_token),
+        ("out", session_pages.out),
+    ):
+        _add(routes, path, answer, current)
+    return routes
+
+
+def _add(routes: Blueprint, path: str, answer: Callable[[HubRequest, str], Response], current: Callable[[], HubRequest]) -> None:
+    def view(slug: str) -> Response:
+        return answer(current(), slug)
+
+    routes.add_url_rule(f"/b/<slug>/{path}", path.replace("/", "_"), view, methods=["POST"], provide_automatic_options=False)
