@@ -118,7 +118,7 @@ class Doors:
         else:
             response = redirect(path)
         if secret:
-            self._jar.hold(response, slug, secret, framed=framed)
+            self._jar.let_in(response, slug, secret, framed=framed)
         return response
 
     def _not_continued(self, request: HubRequest, biller: Biller, visit: Visit) -> Response:

@@ -60,6 +60,10 @@ class Jar:
     def hold(self, response: Response, slug: str, secret: str, *, framed: bool) -> None:
         """Let a session count."""
         self._set(response, "session", slug, secret, framed=framed, same_site="None" if framed else "Lax")
+
+    def let_in(self, response: Response, slug: str, secret: str, *, framed: bool) -> None:
+        """Let a session count that was arriving."""
+        self.hold(response, slug, secret, framed=framed)
         self.drop(response, "arriving", slug, framed=framed)
 
     def arrive(self, response: Response, slug: str, secret: str, *, framed: bool, ask: bool) -> None:

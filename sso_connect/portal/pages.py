@@ -243,7 +243,7 @@ def blueprint(
             raise PageNotFound("not an account of this payer")
         response = portal.show(request, visit, destination, account)
         if entered.secret:
-            jar.hold(response, slug, entered.secret, framed=visit.session.facts.framed)
+            jar.let_in(response, slug, entered.secret, framed=visit.session.facts.framed)
         return response
 
     @pages.get("/b/<slug>/theme/<digest>/<name>")

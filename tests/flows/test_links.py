@@ -61,7 +61,7 @@ def test_a_link_into_a_frame_answers_the_page_itself_to_the_partners_origins(sha
     assert page.status == 200
     assert AMOUNTS[RIVERBEND] in page.text
     assert page.csp["frame-ancestors"] == HARBORLIGHT
-    assert list(page.cookies) == ["__Host-hub_f"]
+    assert list(page.cookies) == ["__Host-hub_f", "__Host-hub_f1"]
 
 
 @pytest.mark.parametrize("dest", [FULL, FRAME, SILENT])

@@ -10,7 +10,7 @@ import pytest
 from admin.history import ChangeFilter
 from idp.changelog import Action
 from sso_connect.redirects import DESTINATIONS
-from tests.flows.visitor import FRAME
+from tests.flows.visitor import FRAME, FULL, SILENT
 from tests.flows.world import AMOUNTS, BACK, BEGIN, HARBORLIGHT, HARBORLIGHT_AT_PRAIRIE, MANY_BILLS, PRAIRIE, RIVERBEND, World
 
 
@@ -38,17 +38,29 @@ def test_a_post_from_a_full_page_answers_303_to_a_page_whose_address_holds_no_se
     assert token not in page.text
 
 
-@pytest.mark.parametrize("dest", ["document", "iframe"])
-def test_a_get_always_answers_a_redirect_away_from_the_token(shared: World, dest: str) -> None:
+@pytest.mark.parametrize("dest", [FULL, SILENT])
+def test_a_get_answers_a_redirect_away_from_the_token(shared: World, dest: str) -> None:
     token = shared.token()
     visitor = shared.visitor(dest)
-    mode = "1" if dest == FRAME else "0"
-    base = shared.biller().base_url
-    moved = visitor.get(f"{base}/sso/connect?RemoteAuthenticationToken={token}&ViewMode={mode}&RedirectID=1")
+    moved = visitor.get(f"{shared.biller().base_url}/sso/connect?RemoteAuthenticationToken={token}&ViewMode=0&RedirectID=1")
     assert moved.status == 303
     assert token not in moved.location
     assert moved.headers["Referrer-Policy"] == "no-referrer"
     assert AMOUNTS[RIVERBEND] in visitor.get(shared.url(moved.location)).text
+
+
+def test_a_get_into_a_frame_answers_a_page_that_posts_itself_out_of_the_address_with_the_token(shared: World) -> None:
+    token = shared.token()
+    visitor = shared.visitor(FRAME)
+    opened = visitor.get(f"{shared.biller().base_url}/sso/connect?RemoteAuthenticationToken={token}&ViewMode=1&RedirectID=1")
+    assert opened.status == 200
+    assert token not in opened.text
+    assert AMOUNTS[RIVERBEND] not in opened.text
+    assert opened.csp["frame-ancestors"] == HARBORLIGHT
+    (path,) = opened.links()
+    form = {"csrf_token": opened.csrf, "frame_token": opened.frame_token}
+    page = shared.visitor(FRAME).post(shared.url(path), form, origin=shared.biller().origin)  # without any cookie
+    assert AMOUNTS[RIVERBEND] in page.text
 
 
 def test_view_mode_2_is_a_full_page_in_a_new_tab(shared: World) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.flows.world import BACK, HARBORLIGHT, World
+from tests.flows.world import BACK, HARBORLIGHT, MEADOWLINE, World
 
 ON = (
     BACK,
@@ -106,6 +106,7 @@ def test_a_key_without_a_list_returns_nowhere(shared: World) -> None:
 
 
 def test_each_key_has_a_list_of_its_own(shared: World) -> None:
-    _, page = shared.frame(key="meadowline", ReturnUrl="https://meadowline.example/home")
+    framing, token = shared.visitor(FRAME), shared.token(key="meadowline")
+    page = shared.connect(framing, token, origin=MEADOWLINE, ReturnUrl="https://meadowline.example/home")
     assert "/sign-out" in page.text
-    assert shared.connect(shared.visitor(), shared.token(key="meadowline"), ReturnUrl=BACK).status == 403
+    assert shared.connect(shared.visitor(), token, origin=MEADOWLINE, ReturnUrl=BACK).status == 403

@@ -11,17 +11,23 @@ from idp.opaque import new_id
 from tests.flows.visitor import FRAME, FULL, SILENT, Visitor
 from tests.flows.world import ACTOR, AMOUNTS, PRAIRIE, RIVERBEND, World
 
-FULL_COOKIE, FRAME_COOKIE = "__Host-hub", "__Host-hub_f"
+FULL_COOKIE, FRAME_COOKIE, ARRIVING_COOKIE = "__Host-hub", "__Host-hub_f", "__Host-hub_n"
 
 
-def test_a_full_page_hand_off_sets_exactly_one_lax_host_cookie_without_an_end(world: World) -> None:
+def test_a_full_page_hand_off_arrives_with_a_cookie_of_two_minutes_and_its_first_page_lets_it_in(world: World) -> None:
     visitor = world.visitor()
     moved = world.connect(visitor, world.token())
-    lines = moved.headers.getlist("Set-Cookie")
-    secret = visitor.cookie(world.url(""), FULL_COOKIE)
-    assert lines == [f"{FULL_COOKIE}={secret}; Secure; HttpOnly; Path=/; SameSite=Lax"]
+    secret = visitor.cookie(world.url(""), ARRIVING_COOKIE)
+    (line,) = moved.headers.getlist("Set-Cookie")
+    assert line.startswith(f"{ARRIVING_COOKIE}={secret}; ")
+    assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax", "Max-Age=120"} <= set(line.split("; "))
+    page = visitor.get(world.url(moved.location))
+    held, dropped = page.headers.getlist("Set-Cookie")
+    assert held == f"{FULL_COOKIE}={secret}; Secure; HttpOnly; Path=/; SameSite=Lax"
+    assert dropped.startswith(f"{ARRIVING_COOKIE}=; ")
     assert secret is not None
     assert len(secret) == 43
+    assert visitor.get(world.url(moved.location)).cookies == {}
 
 
 def test_a_frame_hand_off_sets_exactly_one_partitioned_host_cookie(world: World) -> None:

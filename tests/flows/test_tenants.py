@@ -180,6 +180,7 @@ def test_on_a_shared_host_each_biller_has_a_cookie_of_its_own(prepared: Prepared
         visitor, url = world.full_page()
         moved = world.connect(visitor, world.token(key="prairie"), bid=PRAIRIE)
         there_url = world.url(moved.location, PRAIRIE)
+        visitor.get(there_url)
         assert set(visitor.jars["bills.example.com"]) == {"__Host-hub-riverbend", "__Host-hub-prairie"}
         assert AMOUNTS[RIVERBEND] in visitor.get(url).text
         assert AMOUNTS[PRAIRIE] in visitor.get(there_url).text

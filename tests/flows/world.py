@@ -125,7 +125,9 @@ class World:
         bid = self.prepared.keys[key][0]
         moved = self.connect(visitor, self.token(user, key), bid=bid, **params)
         assert moved.status == 303, moved.text
-        return visitor, self.url(moved.location, bid)
+        url = self.url(moved.location, bid)
+        visitor.get(url)  # the first page lets the session in
+        return visitor, url
 
     def frame(self, user: str = "avery", key: str = "session", **params: str) -> tuple[Visitor, Answer]:
         """A signed-in frame, and its first page."""
