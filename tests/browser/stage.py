@@ -40,8 +40,8 @@ Cookies = Literal["allowed", "blocked"]
 _LISTENER = "<script>heard=[];addEventListener('message',e=>heard.push({origin:e.origin,...e.data}))</script>"
 _WATCH = "addEventListener('securitypolicyviolation',e=>console.error('CSP stopped '+e.violatedDirective+' '+e.blockedURI))"
 _CONTROL = "__Secure-control"
-_PATIENCE = 10_000
-"""Milliseconds until a wait gives up."""
+_PATIENCE = 30_000
+"""Milliseconds until a wait gives up: every wait is for a condition, so only a failure takes so long, or a very busy machine."""
 
 
 class PartnerSite:
