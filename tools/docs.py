@@ -1,4 +1,4 @@
-"""Writes the parts of docs/ that are made from code: settings, error catalogue. `--check` says whether they are current.
+"""Writes the parts of docs/ that are made from code: settings, errors, problems, warnings. `--check` says whether they are current.
 
     python -m tools.docs [--check]
 
@@ -7,6 +7,7 @@ A generated part stands between `<!-- made: NAME -->` and `<!-- /made -->`.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -15,8 +16,25 @@ from types import MappingProxyType
 
 from pydantic_core import PydanticUndefined
 
-from idp.errors import catalogue
+from idp.errors import (
+    InvalidApiKey,
+    InvalidFields,
+    InvalidRedirect,
+    MalformedRequest,
+    RateLimited,
+    ScopeMissing,
+    TokenExpired,
+    TokenSpent,
+    TokenUnknown,
+    UserNotFound,
+    WrongBiller,
+    catalogue,
+)
 from idp.settings import Settings
+from sso_connect.api.openapi import example_of
+from sso_connect.api.operations import OPERATIONS
+from sso_connect.arrivals import AFTER_REDEEM
+from sso_connect.warnings import CATALOGUE
 
 _ROOT = Path(__file__).resolve().parents[1]
 _PART = re.compile(r"<!-- made: (?P<name>[a-z-]+) -->\n.*?<!-- /made -->", re.DOTALL)
@@ -38,7 +56,35 @@ def errors_table() -> str:
     return "\n".join(rows)
 
 
-PARTS: Mapping[str, Callable[[], str]] = MappingProxyType({"settings": settings_table, "errors": errors_table})
+def problem_sections() -> str:
+    """A section per reason that partners meet: status, meaning, fix; for the most common ones an example."""
+    asked = {reason for operation in OPERATIONS for reason in operation.all_refusals}
+    taken = {rule.error for rule in AFTER_REDEEM} | {InvalidRedirect, TokenUnknown, TokenExpired, TokenSpent, WrongBiller}
+    sections = []
+    for reason in catalogue():
+        if reason in asked | taken:
+            where = [word for word, met in (("the API", reason in asked), ("the hand-off", reason in taken)) if met]
+            sections.append(f"### {reason.code}\n\n{reason.http}, from {' and '.join(where)}. {_line(reason.__doc__ or '')}")
+            sections.append(f"**What to do.** {_line(reason.fix)}")
+            if reason in _WITH_EXAMPLE:
+                sections.append(f"```json\n{json.dumps(example_of(reason), indent=2)}\n```")
+    return "\n\n".join(sections)
+
+
+def warnings_table() -> str:
+    """One row per warning."""
+    rows = ["| Code | behind it | meaning | what to do |", "|---|---|---|---|"]
+    rows += [
+        f"| `{code}` | {_cell(each.subject)} | {_cell(each.meaning)} | {_cell(each.fix)} |" for code, each in CATALOGUE.items()
+    ]
+    return "\n".join(rows)
+
+
+_WITH_EXAMPLE = (InvalidApiKey, InvalidFields, MalformedRequest, RateLimited, ScopeMissing, UserNotFound)
+
+PARTS: Mapping[str, Callable[[], str]] = MappingProxyType(
+    {"settings": settings_table, "errors": errors_table, "problems": problem_sections, "warnings": warnings_table}
+)
 
 
 def made(text: str) -> str:
@@ -68,8 +114,12 @@ def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return _line(text).replace("|", "\\|")
 
 
 if __name__ == "__main__":

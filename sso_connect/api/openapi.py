@@ -147,13 +147,14 @@ def _refused(reasons: Sequence[type[HubError]]) -> dict[str, Any]:
         "content": {
             "application/problem+json": {
                 "schema": {"$ref": "#/components/schemas/Problem"},
-                "examples": {reason.code: {"value": _example(reason)} for reason in reasons},
+                "examples": {reason.code: {"value": example_of(reason)} for reason in reasons},
             }
         },
     }
 
 
-def _example(reason: type[HubError]) -> dict[str, Any]:
+def example_of(reason: type[HubError]) -> dict[str, Any]:
+    """A refusal for this reason, as it travels."""
     example: dict[str, Any] = {
         "type": f"{PREFIX}/problems/{reason.code}",
         "title": reason.public,

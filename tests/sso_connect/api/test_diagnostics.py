@@ -172,10 +172,9 @@ def test_odd_pages_are_refused_by_name(world: World, query: str) -> None:
     assert list(fields_of(world.get(f"/diagnostics/recent{query}"))) == [name]
 
 
-@pytest.mark.parametrize("reference", ["x", "%20", "x" * 500, "%00", "..%2F..", "'%20OR%201=1", "é"])
+@pytest.mark.parametrize("reference", ["x", "%20", "x" * 500, "%00", "'%20OR%201=1", "é"])
 def test_odd_references_are_unknown_or_refused(world: World, reference: str) -> None:
-    answer = world.get(f"/diagnostics/{reference}")
-    assert code_of(answer) in {(404, "ReferenceNotFound"), (422, "InvalidFields"), (404, "PageNotFound")}
+    assert code_of(world.get(f"/diagnostics/{reference}")) in {(404, "ReferenceNotFound"), (422, "InvalidFields")}
 
 
 # --- warnings ------------------------------------------------------------------------------------------------------------------
