@@ -4,7 +4,7 @@
 | operator | the platform      | everything, at every biller                                                    |
 | admin    | one biller        | everything at that biller                                                      |
 | support  | one biller        | read all but settings and keys; change customers, change and revoke users      |
-| viewer   | one biller        | read what support reads, without refusals; change nothing                      |
+| viewer   | one biller        | read what support reads, without refusals and alarms; change nothing           |
 
 A role with `bid` set ends at that biller, whatever the role is called. Payers have rights instead (idp.directory.rights),
 partners have scopes (idp.directory.api_keys).
@@ -62,6 +62,7 @@ class Permission(StrEnum):
     BILLER_USERS_CHANGE = "biller:users:change"
     BILLER_USERS_REVOKE = "biller:users:revoke"
     BILLER_REFUSALS_READ = "biller:refusals:read"
+    BILLER_ALARMS_READ = "biller:alarms:read"
     BILLER_CHANGES_READ = "biller:changes:read"
     BILLER_IMPORTS_READ = "biller:imports:read"
     BILLER_IMPORTS_CREATE = "biller:imports:create"
@@ -89,6 +90,7 @@ ROLES: Mapping[StaffRole, frozenset[Permission]] = {
     "support": _VIEWER
     | {
         Permission.BILLER_REFUSALS_READ,
+        Permission.BILLER_ALARMS_READ,
         Permission.BILLER_CUSTOMERS_CHANGE,
         Permission.BILLER_USERS_CHANGE,
         Permission.BILLER_USERS_REVOKE,

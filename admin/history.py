@@ -1,4 +1,4 @@
-"""What happened: the change log as staff read it, its proof, and refusals by their reference."""
+"""What happened: the change log as staff read it, its proof, refusals by their reference, warnings of partners, and alarms."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from uuid import UUID
 
 from admin.access import Permission, check_may
 from idp.actor import Staff
+from idp.alarms import Alarm, Alarms
 from idp.changelog import ChangeRow, Checkpoint, Sealer, SealStores, Verdict, verify
 from idp.secrets import INSTALLATION
 from idp.transaction import Begin
 from sso_connect.diagnostics import Diagnostics, Refusal
+from sso_connect.warnings import Standing, Warnings
 
 MOST_ROWS = 1000
 
@@ -114,3 +116,27 @@ class RefusalAdmin:
         """Newest first."""
         check_may(staff, Permission.BILLER_REFUSALS_READ, bid)
         return self._diagnostics.list_recent(bid, limit)
+
+
+class WarningAdmin:
+    """Shows which keys still do what will end."""
+
+    def __init__(self, warnings: Warnings) -> None:
+        self._warnings = warnings
+
+    def list_all(self, staff: Staff, request_id: str, bid: int, limit: int = 200) -> list[Standing]:  # noqa: ARG002
+        """Of all keys of a biller, the last seen first."""
+        check_may(staff, Permission.BILLER_REFUSALS_READ, bid)
+        return self._warnings.list_all(bid, limit)
+
+
+class AlarmAdmin:
+    """Lists what a person should look at."""
+
+    def __init__(self, alarms: Alarms) -> None:
+        self._alarms = alarms
+
+    def list_recent(self, staff: Staff, request_id: str, bid: int, limit: int = 50) -> list[Alarm]:  # noqa: ARG002
+        """Newest first."""
+        check_may(staff, Permission.BILLER_ALARMS_READ, bid)
+        return self._alarms.list_recent(bid, limit)

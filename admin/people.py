@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
 from admin.access import Permission, check_may
-from idp.accounts.register import Register, Registered, Wanted
+from idp.accounts.register import Batch, Register, Registered, Wanted
+from idp.accounts.unregister import Unregister, Unregistered
 from idp.actor import Staff
 from idp.directory.billers import Biller, Billers
 from idp.directory.customers import Customer, Customers
 from idp.directory.names import account_key, user_name_key
+from idp.directory.partners import Partners
 from idp.directory.payers import PayerRecord, PayerStore
 from idp.directory.users import User, Users, UserStore
 from idp.errors import FieldError, InvalidFields, UserNotFound
+from idp.login.passwords import Passwords
 from idp.transaction import Begin
 
 
@@ -58,12 +64,32 @@ class UserStores(Protocol):
     def payers(self) -> PayerStore: ...
 
 
+@dataclass(frozen=True, slots=True)
+class PasswordState:
+    """What staff may know of a password: who owns it (`hub` or the slug of a partner), and since when there is one."""
+
+    owner: str
+    set_at: datetime | None
+
+
 class UserAdmin:
     """Creates, changes, revokes and shows the users of a biller. `named`: a LoginGUID or a user name, as typed."""
 
-    def __init__(self, users: Users, register: Register, billers: Billers, read: Begin[UserStores]) -> None:
+    def __init__(
+        self,
+        users: Users,
+        passwords: Passwords,
+        partners: Partners,
+        register: Register,
+        unregister: Unregister,
+        billers: Billers,
+        read: Begin[UserStores],
+    ) -> None:
         self._users = users
+        self._passwords = passwords
+        self._partners = partners
         self._register = register
+        self._unregister = unregister
         self._billers = billers
         self._read = read
 
@@ -71,6 +97,18 @@ class UserAdmin:
         """Register a user on accounts, as staff: no proof is asked for. BillerNotFound, InvalidFields, UserDisabled."""
         check_may(staff, Permission.BILLER_USERS_CREATE, bid)
         return self._register.register(staff, request_id, self._billers.get(bid), wanted, None)
+
+    def link(self, staff: Staff, request_id: str, bid: int, named: str, batch: Batch) -> Registered:
+        """Tie a user that is there to further accounts, as staff. BillerNotFound, UserNotFound, UserDisabled."""
+        check_may(staff, Permission.BILLER_USERS_CREATE, bid)
+        user_id = self._find(bid, named)
+        return self._register.link(staff, request_id, self._billers.get(bid), user_id, batch, None)
+
+    def unregister(self, staff: Staff, request_id: str, bid: int, named: str, account_numbers: Sequence[str]) -> Unregistered:
+        """End the user's registrations on accounts. BillerNotFound, UserNotFound."""
+        check_may(staff, Permission.BILLER_USERS_REVOKE, bid)
+        user_id = self._find(bid, named)
+        return self._unregister.unregister(staff, request_id, self._billers.get(bid), user_id, account_numbers, None)
 
     def change(self, staff: Staff, request_id: str, bid: int, named: str, **changes: Any) -> User:
         """Change names, e-mail, phone, locale or disabled. UserNotFound, UserNameTaken, InvalidFields."""
@@ -83,6 +121,19 @@ class UserAdmin:
         user_id = self._find(bid, named)
         self._users.revoke(staff, request_id, bid, user_id)
         return user_id
+
+    def give_password_back(self, staff: Staff, request_id: str, bid: int, named: str) -> User:
+        """The hub owns the password again, which stays as it is; nobody sees or sets it. UserNotFound."""
+        check_may(staff, Permission.BILLER_USERS_CHANGE, bid)
+        return self._passwords.give_back(staff, request_id, bid, self._find(bid, named))
+
+    def password_state(self, staff: Staff, request_id: str, bid: int, named: str) -> PasswordState:  # noqa: ARG002
+        """Who owns the password of a user, and whether there is one. BillerNotFound, UserNotFound."""
+        check_may(staff, Permission.BILLER_USERS_READ, bid)
+        user = self._users.get(bid, self._find(bid, named))
+        owner = "hub" if user.password_partner is None else self._partners.get(user.password_partner).slug
+        stored = self._passwords.find(user.bid, user.id)
+        return PasswordState(owner, None if stored is None else stored.set_at)
 
     def get(self, staff: Staff, request_id: str, bid: int, named: str) -> PayerRecord:  # noqa: ARG002
         """The user with its accounts. BillerNotFound, UserNotFound."""

@@ -6,6 +6,7 @@ has what its constructor was given. One Hub per process; a forked process wires 
 
 from __future__ import annotations
 
+import os
 import secrets as chance
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,9 +16,18 @@ from urllib.parse import urlsplit
 from hub.storage.database import Database
 from hub.storage.kv_redis import RedisKeyValue
 from hub.storage.kv_sqlite import SqliteKeyValue
+from idp.accounts.code_guesses import CodeGuesses
+from idp.accounts.confirmations import Confirmations
+from idp.accounts.departures import Departures
 from idp.accounts.look_up import LookUp
+from idp.accounts.look_up_limits import LookUpLimits
 from idp.accounts.members import Members
 from idp.accounts.register import Register
+from idp.accounts.tying import Tools
+from idp.accounts.unregister import Unregister
+from idp.accounts.update_email import UpdateEmail
+from idp.accounts.update_password import UpdatePassword
+from idp.alarms import Alarms
 from idp.billing.invoices import Invoices
 from idp.changelog import Sealer
 from idp.clock import Clock, SystemClock
@@ -31,24 +41,34 @@ from idp.directory.users import Users
 from idp.jobs import Recurring, Worker
 from idp.keys import SigningKeys
 from idp.kv import KeyValue
+from idp.login.frame_tokens import FrameTokens
+from idp.login.hashing import Hasher
+from idp.login.passwords import Passwords
+from idp.login.proofs import Proofs
 from idp.login.sessions import Sessions
+from idp.login.throttle import Throttle
 from idp.messages.mail import SEND_MAIL, MailboxSender, Mails, Sender, SmtpSender
+from idp.messages.notices import Notices
 from idp.outbox import Relay
 from idp.receipts import Receipts
 from idp.secrets import Secrets
 from idp.settings import Settings, SettingsError, is_loopback_name
 from idp.web.csrf import Csrf
 from sso_connect.account_handles import AccountHandles
+from sso_connect.carrier_counts import CarrierCounts
 from sso_connect.diagnostics import Diagnostics
+from sso_connect.explain import Explain
 from sso_connect.framing import Carriers
 from sso_connect.handoff import Handoff
 from sso_connect.imports.folder import EVERY, InvoiceFolder
 from sso_connect.imports.runner import InvoiceFileImport
 from sso_connect.imports.uploads import IMPORT_UPLOAD, InvoiceFiles
+from sso_connect.links import Links
 from sso_connect.redirects import Destinations
 from sso_connect.themes import Themes
 from sso_connect.tokens import Tokens
 from sso_connect.visits import Visits
+from sso_connect.warnings import Warnings
 
 _PURGE_BATCH = 1000
 _SQLITE = "sqlite:///"
@@ -76,18 +96,30 @@ class Hub:
     users: Users
     payers: Payers
     members: Members
+    alarms: Alarms
     look_up: LookUp
+    look_up_limits: LookUpLimits
     register: Register
+    unregister: Unregister
+    passwords: Passwords
+    confirmations: Confirmations
+    update_password: UpdatePassword
+    update_email: UpdateEmail
     invoices: Invoices
     destinations: Destinations
     diagnostics: Diagnostics
+    warnings: Warnings
     invoice_import: InvoiceFileImport
     invoice_files: InvoiceFiles
     themes: Themes
     tokens: Tokens
     sessions: Sessions
+    frame_tokens: FrameTokens
+    carrier_counts: CarrierCounts
     visits: Visits
     handoff: Handoff
+    explain: Explain
+    links: Links
     carriers: Carriers
     handles: AccountHandles
     csrf: Csrf
@@ -102,7 +134,11 @@ class Hub:
                 Recurring("seal", timedelta(seconds=2), self.sealer.run),
                 Recurring("relay", timedelta(seconds=2), self.relay.run),
                 Recurring("purge-refusals", timedelta(minutes=10), self.diagnostics.purge),
+                Recurring("purge-alarms", timedelta(hours=1), self.alarms.purge),
+                Recurring("purge-carrier-counts", timedelta(hours=1), self.carrier_counts.purge),
+                Recurring("purge-warnings", timedelta(minutes=10), self.warnings.purge),
                 Recurring("purge-receipts", timedelta(minutes=10), self.receipts.purge),
+                Recurring("purge-confirmations", timedelta(hours=1), self.confirmations.purge),
                 *self._watched(),
                 Recurring("purge-uploads", timedelta(minutes=10), self.invoice_files.purge),
                 Recurring("purge-events", timedelta(minutes=10), self.relay.purge),
@@ -118,7 +154,8 @@ class Hub:
         return (Recurring("invoice-folder", EVERY, InvoiceFolder(folder, self.billers, self.invoice_import, self.clock).look),)
 
     def close(self) -> None:
-        """Give connections back."""
+        """Write what waits, and give connections back."""
+        self.warnings.flush()
         self.database.close()
         self.kv.close()
 
@@ -144,10 +181,21 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     )
     api_keys = ApiKeys(begin, read, kv, time, allow_loopback_origins=settings.allow_loopback_origins)
     payers = Payers(read, kv)
+    mails = Mails(begin, time, secrets, _sender(settings))
+    notices = Notices(mails)
+    throttle = Throttle(kv)
+    passwords = Passwords(begin, read, _hasher(settings), throttle, time)
+    confirmations = Confirmations(begin, notices, time)
+
+    alarms = Alarms(begin, kv, time)
+    departures = Departures(kv)
+    look_up_limits = LookUpLimits(kv, alarms)
 
     sessions = Sessions(kv)
-    tokens = Tokens(read, kv, api_keys, payers, time)
-    visits = Visits(read, billers, sessions, tokens, api_keys, payers)
+    proofs = Proofs(begin, payers, passwords, time)
+    tokens = Tokens(read, kv, api_keys, payers, sessions, proofs, time)
+    frame_tokens = FrameTokens(kv)
+    visits = Visits(read, billers, sessions, tokens, api_keys, payers, frame_tokens)
     diagnostics = Diagnostics(begin, kv, time)
     invoice_import = InvoiceFileImport(begin, time, secrets)
     return Hub(
@@ -160,27 +208,45 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         sealer=Sealer(begin, time, lambda claims: signing_keys.sign("checkpoint", claims)),
         relay=Relay(begin, time),
         receipts=Receipts(begin, time, secrets),
-        mails=Mails(begin, time, secrets, _sender(settings)),
+        mails=mails,
         billers=billers,
         partners=Partners(begin, time),
         api_keys=api_keys,
-        advanced_settings=AdvancedSettings(begin, secrets),
+        advanced_settings=AdvancedSettings(begin, kv, secrets),
         customers=Customers(begin, time, secrets),
         users=Users(begin),
         payers=payers,
         members=Members(read),
-        look_up=LookUp(read),
-        register=Register(begin, time),
+        alarms=alarms,
+        look_up=LookUp(read, look_up_limits),
+        look_up_limits=look_up_limits,
+        register=Register(
+            begin,
+            Tools(time, secrets, notices),
+            CodeGuesses(kv, throttle, alarms),
+            departures,
+            passwords,
+        ),
+        unregister=Unregister(begin, time, departures),
+        passwords=passwords,
+        confirmations=confirmations,
+        update_password=UpdatePassword(begin, payers, passwords, confirmations, notices, time),
+        update_email=UpdateEmail(begin, confirmations, notices, time),
         invoices=Invoices(read),
         destinations=Destinations(begin, read, kv),
         diagnostics=diagnostics,
+        warnings=Warnings(begin, time),
         invoice_import=invoice_import,
         invoice_files=InvoiceFiles(begin, time, secrets, invoice_import),
         themes=Themes(begin, time),
         tokens=tokens,
         sessions=sessions,
+        frame_tokens=frame_tokens,
+        carrier_counts=CarrierCounts(begin, time),
         visits=visits,
         handoff=Handoff(read, time, tokens, api_keys, sessions, visits, diagnostics),
+        explain=Explain(tokens, api_keys, payers),
+        links=Links(tokens, time),
         carriers=Carriers(shared_origin=settings.shared_origin == "accepted"),
         handles=AccountHandles(secrets),
         csrf=Csrf(secrets),
@@ -194,6 +260,12 @@ def _key_value(settings: Settings, clock: Clock) -> KeyValue:
     if urlsplit(url).scheme in {"redis", "rediss", "unix"}:
         return RedisKeyValue(url, max_connections=settings.threads + 2)
     raise SettingsError("IDHUB_KEYVALUE_URL: sqlite:///PATH, redis://..., rediss://... or unix://PATH")
+
+
+def _hasher(settings: Settings) -> Hasher:
+    """As many hashes at once as the process has cores for, and with those that wait never more than half of its threads."""
+    quarter = max(1, settings.threads // 4)
+    return Hasher(at_once=min(quarter, max(1, len(os.sched_getaffinity(0)) // settings.workers)), waiting=quarter)
 
 
 def _sender(settings: Settings) -> Sender:

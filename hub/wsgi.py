@@ -21,6 +21,8 @@ from hub.wiring import Hub, wire
 from idp.errors import HubError, SessionRequired
 from idp.settings import load
 from idp.web import problems
+from idp.web.confirming import ConfirmPages
+from idp.web.confirming import blueprint as confirm_blueprint
 from idp.web.forwarded import Forwarded
 from idp.web.headers import plain, secure
 from idp.web.pages import Pages, statics_blueprint
@@ -28,6 +30,7 @@ from idp.web.request import HubRequest
 from idp.web.templating import StaticFiles, Templates
 from sso_connect import web
 from sso_connect.api import routes as api_routes
+from sso_connect.api.refusals import Refusals
 from sso_connect.portal import pages as portal_pages
 from sso_connect.portal.chrome import Chrome
 
@@ -73,10 +76,12 @@ def portal_site(hub: Hub) -> Flask:
     statics = StaticFiles()
     pages = Pages(Templates(Path(sso_connect.portal.__file__).parent / "templates", statics=statics))
     chrome = Chrome(hub.handles, hub.destinations, hub.csrf)
-    portal = portal_pages.Portal(chrome, pages, hub.invoices, hub.members, hub.clock)
+    portal = portal_pages.Portal(chrome, pages, hub.invoices, hub.members, hub.partners, hub.advanced_settings, hub.clock)
     doors = web.Doors(hub.billers, hub.handoff, hub.visits, hub.carriers, pages, hub.csrf)
     app.register_blueprint(web.blueprint(doors, chrome, portal.show, current_request))
     app.register_blueprint(portal_pages.blueprint(portal, hub.visits, hub.handles, hub.carriers, hub.csrf, current_request))
+    confirming = ConfirmPages(hub.billers, hub.confirmations, pages, hub.csrf)
+    app.register_blueprint(confirm_blueprint(confirming, current_request))
     app.register_blueprint(statics_blueprint(statics, current_request))
 
     def translate(error: HubError) -> Response:
@@ -98,17 +103,24 @@ def api_site(hub: Hub) -> Flask:
         tokens=hub.tokens,
         payers=hub.payers,
         register=hub.register,
+        unregister=hub.unregister,
         customers=hub.customers,
         users=hub.users,
         members=hub.members,
         look_up=hub.look_up,
         invoices=hub.invoices,
         invoice_files=hub.invoice_files,
+        look_up_limits=hub.look_up_limits,
+        update_password=hub.update_password,
+        update_email=hub.update_email,
         receipts=hub.receipts,
+        explain=hub.explain,
+        links=hub.links,
+        diagnostics=hub.diagnostics,
         clock=hub.clock,
         api_origin=origin,
     )
-    return api_routes.api_app(routes, api_origin=origin)
+    return api_routes.api_app(routes, Refusals(hub.diagnostics, hub.clock), hub.warnings, api_origin=origin)
 
 
 def health_site(hub: Hub) -> Flask:

@@ -50,6 +50,11 @@ class Action(StrEnum):
     USER_CREATE = "user.create"
     USER_CHANGE = "user.change"
     USER_REVOKE = "user.revoke"
+    USER_PROVE = "user.prove"
+    PASSWORD_SET = "password.set"  # noqa: S105  (a word of the vocabulary, not a secret)
+    PASSWORD_MOVE_OWNER = "password.move_owner"  # noqa: S105
+    CONFIRMATION_ASK = "confirmation.ask"
+    CONFIRMATION_ANSWER = "confirmation.answer"
     REGISTRATION_CREATE = "registration.create"
     REGISTRATION_CHANGE = "registration.change"
     REGISTRATION_END = "registration.end"
@@ -60,6 +65,7 @@ class Action(StrEnum):
     TOKEN_ISSUE = "token.issue"  # noqa: S105  (a word of the vocabulary, not a secret)
     TOKEN_REVOKE = "token.revoke"  # noqa: S105
     TOKEN_REFUSE = "token.refuse"  # noqa: S105
+    LINK_ISSUE = "link.issue"
     SESSION_OPEN = "session.open"
     SESSION_END = "session.end"
 

@@ -20,6 +20,10 @@ Stamps
     Each `Renew` without a hold ends one hold, the earliest: while a second writer is at work, the stamp stays held.
     A stamp that is not there is made on first sight, fresh and random.
 
+Lists
+    A list (`Enlist`, `Roll`) remembers which records belong to somebody, so that they can be shown; what ends them is a mark, and a
+    list may still name what is gone.
+
 Epoch
     Everything carries the epoch of the store. A store that may have lost data (Redis restarted without a full log, flushed,
     failed over) begins a new epoch, and everything older is void: nothing that was revoked revives (docs/operations.md).
@@ -150,7 +154,26 @@ class Count:
     window: timedelta
 
 
-Step = Limit | Attempt | Expect | Put | Read | Take | Mark | Drop | Renew | Look | Count
+@dataclass(frozen=True, slots=True)
+class Enlist:
+    """Put a member on a list for `lifetime`, or prolong its stay. A list keeps its newest `MOST_MEMBERS`."""
+
+    key: str
+    member: str
+    lifetime: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """Read a list: its members whose time is not over, oldest first."""
+
+    key: str
+
+
+MOST_MEMBERS = 100
+"""Members of one list; the oldest make room."""
+
+Step = Limit | Attempt | Expect | Put | Read | Take | Mark | Drop | Renew | Look | Count | Enlist | Roll
 
 
 # --- results, one per step, in order ---------------------------------------------------------------------------------------
@@ -197,8 +220,15 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """From `Roll`: the members, oldest first."""
+
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
-    """From `Mark`, `Drop`, `Renew`."""
+    """From `Mark`, `Drop`, `Renew`, `Enlist`."""
 
 
 # --- what stops a transaction ------------------------------------------------------------------------------------------------
@@ -236,7 +266,7 @@ class Exists:
     value: str
 
 
-Result = Allowance | Record | Written | Seen | Counted | Done | Gone
+Result = Allowance | Record | Written | Seen | Counted | Listed | Done | Gone
 """`Gone` is a result (and stops nothing) only of `Read(optional=True)`."""
 
 Stop = Limited | Stale | Gone | Exists

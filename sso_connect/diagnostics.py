@@ -1,39 +1,41 @@
-"""Diagnostics: what was refused, and every check that led to it, found again by the reference on the page.
+"""Diagnostics: what was refused and what was warned of, with every check that led to it, found again by its reference.
 
-A payer sees a plain sentence and a reference. Whoever set the partner up sees, under the reference, each check with what was
-expected, what came, and the fix. Kept for 30 days; never a token, a secret or a password.
+A payer sees a plain sentence and a reference; a partner's program sees a problem and a request id. Whoever set the partner up
+sees, under either, each check with what was expected, what came, and the fix. Never a token, a secret or a password. Refusals are
+kept for 30 days, warnings (`warnings`) until they were not seen for 90.
+
+A partner reads what belongs to it at its biller. A refusal whose partner is not known (a token that nobody issued) is shown to
+whoever holds a key of the biller and the reference, and stands in nobody's list.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import json
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
 from idp.clock import Clock
-from idp.errors import ReferenceNotFound
+from idp.directory.api_keys import ApiKey
+from idp.errors import FieldError, InvalidFields, ReferenceNotFound
 from idp.kv import KeyValue, Limit
 from idp.transaction import Begin
+from sso_connect.checks import Check
+from sso_connect.warnings import Standing, WarningStores
 
 KEPT_FOR = timedelta(days=30)
 MOST_PER_SECOND = 20.0
 BURST = 500
 """Refusals of one biller that are kept; a payer's portal refuses a few an hour."""
+MOST_ENTRIES = 200
+"""Entries on one page."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One check: its name, whether it held, what was expected and what came (in words, without secrets), and the fix."""
-
-    name: str
-    held: bool
-    expected: str = ""
-    came: str = ""
-    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,29 @@ class Refusal:
     user_id: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A refusal or a warning, as a partner reads it. `reference` None: it has none but its request id."""
+
+    kind: Literal["refusal", "warning"]
+    reference: str | None
+    request_id: str
+    at: datetime
+    first_at: datetime
+    times: int
+    code: str
+    where: str
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries, newest first, and where the next page goes on (None: there is none)."""
+
+    entries: tuple[Entry, ...]
+    cursor: str | None
+
+
 class RefusalStore(Protocol):
     """Refusals in the database."""
 
@@ -67,12 +92,16 @@ class RefusalStore(Protocol):
         """Newest first."""
         ...
 
+    def list_refusals_of(self, bid: int, partner_id: UUID, after: tuple[datetime, str] | None, limit: int) -> list[Refusal]:
+        """Of one partner, newest first and by reference, from the one after time and reference."""
+        ...
+
     def purge_refusals(self, before: datetime, limit: int) -> int:
         """Remove those older than `before`. How many."""
         ...
 
 
-class RefusalStores(Protocol):
+class RefusalStores(WarningStores, Protocol):
     """The slice of stores that this service works with."""
 
     @property
@@ -80,7 +109,7 @@ class RefusalStores(Protocol):
 
 
 class Diagnostics:
-    """Keeps and finds refusals."""
+    """Keeps and finds refusals, and shows partners theirs with their warnings."""
 
     def __init__(self, begin: Begin[RefusalStores], kv: KeyValue, clock: Clock) -> None:
         self._begin = begin
@@ -92,11 +121,12 @@ class Diagnostics:
         if self._kv.transact(Limit(f"refusals:{refusal.bid}", MOST_PER_SECOND, BURST)).stop is not None:
             _log.warning("refusal not kept", extra={"bid": refusal.bid, "code": refusal.code, "request_id": refusal.request_id})
             return
+        kept = replace(refusal, checks=tuple(check.without_secrets() for check in refusal.checks))
         with self._begin() as stores:
-            stores.refusals.add_refusal(refusal)
+            stores.refusals.add_refusal(kept)
 
     def get(self, bid: int, reference: str) -> Refusal:
-        """By reference as it was read out, or by the request id (case and blanks do not count). ReferenceNotFound."""
+        """For staff: by reference as it was read out, or by request id (case and blanks do not count). ReferenceNotFound."""
         plain = "".join(reference.split())
         with self._begin() as stores:
             found = stores.refusals.find_refusal(bid, plain)
@@ -105,11 +135,108 @@ class Diagnostics:
         return found
 
     def list_recent(self, bid: int, limit: int = 50) -> list[Refusal]:
-        """Newest first."""
+        """For staff: newest first."""
         with self._begin() as stores:
             return stores.refusals.list_refusals(bid, limit)
+
+    def get_for(self, key: ApiKey, reference: str) -> Entry:
+        """What a partner may know of a reference or request id: a refusal, else the warnings of that request. ReferenceNotFound."""
+        plain = "".join(reference.split())
+        with self._begin() as stores:
+            refusal = stores.refusals.find_refusal(key.bid, plain)
+            warned = stores.warnings.list_warnings_of_request(key.bid, key.partner.id, plain.lower())
+        if refusal is not None and refusal.partner_id in (None, key.partner.id):
+            return _refused(refusal)
+        if not warned:
+            raise ReferenceNotFound("nothing of this partner at this biller")
+        checks = tuple(check for each in warned for check in each.checks)
+        return replace(_warned(warned[0]), checks=checks)
+
+    def list_for(self, key: ApiKey, cursor: str | None = None, limit: int = 50) -> Page:
+        """Refusals and warnings of a partner at its biller, newest first. InvalidFields for a cursor that is none of ours.
+
+        A warning that comes again while somebody pages moves to the front, and is on no later page.
+        """
+        here = _Position() if cursor is None else _Position.parse(cursor)
+        most = max(1, min(limit, MOST_ENTRIES))
+        of = (key.bid, key.partner.id)
+        with self._begin() as stores:
+            refusals = stores.refusals.list_refusals_of(*of, here.refusal, most + 1)
+            warnings = stores.warnings.list_warnings_of(*of, here.warning, most + 1)
+        both: list[Refusal | Standing] = sorted([*refusals, *warnings], key=_moment, reverse=True)
+        shown = both[:most]
+        for each in shown:
+            here = here.past(each)
+        entries = tuple(_refused(each) if isinstance(each, Refusal) else _warned(each) for each in shown)
+        return Page(entries, here.text() if len(both) > most else None)
 
     def purge(self, limit: int = 1000) -> int:
         """Remove what is past its time. How many."""
         with self._begin() as stores:
             return stores.refusals.purge_refusals(self._clock.now() - KEPT_FOR, limit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """How far a reader has come in each of the two lists; None: not begun."""
+
+    refusal: tuple[datetime, str] | None = None
+    warning: tuple[datetime, UUID, str, str, str] | None = None
+
+    def past(self, read: Refusal | Standing) -> _Position:
+        if isinstance(read, Refusal):
+            return replace(self, refusal=(read.at, read.reference))
+        return replace(self, warning=(read.last_at, read.key_id, read.place, read.code, read.subject))
+
+    def text(self) -> str:
+        parts: list[Sequence[str] | None] = [
+            each and (each[0].isoformat(), *map(str, each[1:])) for each in (self.refusal, self.warning)
+        ]
+        return base64.urlsafe_b64encode(json.dumps(parts, separators=(",", ":")).encode()).decode().rstrip("=")
+
+    @classmethod
+    def parse(cls, text: str) -> _Position:
+        try:
+            refusal, warning = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            position = cls()
+            if refusal is not None:
+                at, reference = refusal
+                position = replace(position, refusal=(_instant(at), str(reference)))
+            if warning is not None:
+                at, key_id, *name = warning
+                place, code, subject = map(str, name)
+                position = replace(position, warning=(_instant(at), UUID(key_id), place, code, subject))
+        except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
+            raise InvalidFields(fields=[FieldError("Cursor", "send the Cursor of the page before, unchanged")]) from None
+        return position
+
+
+def _instant(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError("an instant without a zone")
+    return at
+
+
+def _moment(each: Refusal | Standing) -> datetime:
+    return each.at if isinstance(each, Refusal) else each.last_at
+
+
+def _refused(refusal: Refusal) -> Entry:
+    return Entry(
+        "refusal", refusal.reference, refusal.request_id, refusal.at, refusal.at, 1, refusal.code, refusal.where, refusal.checks
+    )
+
+
+def _warned(warning: Standing) -> Entry:
+    return Entry(
+        "warning",
+        None,
+        warning.request_id,
+        warning.last_at,
+        warning.first_at,
+        warning.times,
+        warning.code,
+        warning.place,
+        warning.checks,
+    )

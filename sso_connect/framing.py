@@ -2,6 +2,7 @@
 
     full page, new tab    `__Host-hub`     Secure; HttpOnly; SameSite=Lax
     frame                 `__Host-hub_f`   Secure; HttpOnly; SameSite=None; Partitioned
+    frame, no cookies     a frame token    a hidden field of forms and buttons, or a header of our script (idp.login.frame_tokens)
 
 `__Host-` keeps siblings from setting them (RFC 6265bis 4.1.3.2). The browser's word (`Sec-Fetch-Dest`) decides which cookie is
 looked at; where a browser says nothing, the full-page cookie comes first. A session that was opened for a frame is never accepted
@@ -13,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+FRAME_FIELD = "frame_token"
+FRAME_HEADER = "X-Hub-Frame-Token"
 _FRAME_DESTINATIONS = frozenset({"iframe", "frame", "embed", "object", "fencedframe"})
 
 
@@ -26,10 +29,13 @@ class Carrier:
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """A bearer secret that a request brought, and the carrier it came by."""
+    """What a request brought: the secret of a cookie and the cookie's kind, a frame token, or both ("" where there was none)."""
 
     secret: str
     framed: bool
+    frame_token: str = ""
+    navigation: bool = True
+    """Whether it is a navigation, which gets the next frame token, and not a request of our script."""
 
 
 class Carriers:
@@ -43,8 +49,13 @@ class Carriers:
         name = "__Host-hub_f" if framed else "__Host-hub"
         return Carrier(f"{name}-{slug}" if self._shared else name, framed)
 
-    def presented(self, slug: str, fetch_dest: str, cookies: Mapping[str, str]) -> Presented | None:
-        """The secret that counts for this request."""
+    def presented(
+        self, slug: str, fetch_dest: str, cookies: Mapping[str, str], frame_token: str = "", *, navigation: bool = True
+    ) -> Presented | None:
+        """What counts for this request. A frame token belongs to frames, so a document does not bring one."""
+        if frame_token and fetch_dest != "document":
+            beside = cookies.get(self.carrier(slug, framed=True).name, "")
+            return Presented(beside, framed=True, frame_token=frame_token, navigation=navigation)
         kinds = (True,) if is_frame(fetch_dest) else (False,) if fetch_dest == "document" else (False, True)
         for framed in kinds:
             secret = cookies.get(self.carrier(slug, framed=framed).name)

@@ -1,17 +1,19 @@
 """CloudSSOConnect: from the parameters of a redirect to an open session and a page.
 
-    parse       once, into a frozen value; a known parameter twice, missing or out of range is refused before anything is spent
+    read        once, into a frozen value; a known parameter twice, missing or out of range is refused before anything is spent
     redeem      the token is spent (or slides) and the session is made, in one step
-    rules       AFTER_REDEEM, in order, each on one line: biller, key, user, carrier, destination, ReturnUrl, account
+    rules       AFTER_REDEEM (`arrivals`), in order: biller, key, user, carrier, destination, ReturnUrl, account
     open        the audit row; then, and only then, the browser learns the session's secret
+
+An SSO link is followed the same way: its record holds the parameters of the redirect that it stands for, its secret is good once.
 
 A rule that says no withdraws the session. Every refusal is recorded with its checks, and found again by its reference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from idp import actor as actors
@@ -20,75 +22,35 @@ from idp.clock import Clock
 from idp.directory.api_keys import ApiKeys
 from idp.directory.billers import Biller
 from idp.directory.payers import Account
-from idp.errors import (
-    AccountRefused,
-    DestinationRefused,
-    FieldError,
-    HubError,
-    InvalidApiKey,
-    InvalidRedirect,
-    ReturnUrlRefused,
-    StoreUnavailable,
-    TokenExpired,
-    UserDisabled,
-    ViewModeRefused,
-    WrongBiller,
-)
-from idp.login.sessions import Session, Sessions, TokenFacts, ViewMode
+from idp.errors import HubError, InvalidRedirect, StoreUnavailable, TokenExpired, WrongBiller
+from idp.login.devices import browser_of, system_of
+from idp.login.frame_tokens import first_token
+from idp.login.sessions import Opening, Session, Sessions, TokenFacts
 from idp.opaque import new_reference
 from idp.transaction import Begin
-from sso_connect.diagnostics import Check, Diagnostics, Refusal
-from sso_connect.framing import disagrees
-from sso_connect.redirects import DESTINATIONS, Destination
+from sso_connect.arrivals import AFTER_REDEEM, TOKEN, Arrival, Attempt, ConnectParams, read, token_check
+from sso_connect.checks import Check
+from sso_connect.diagnostics import Diagnostics, Refusal
+from sso_connect.redirects import Destination
 from sso_connect.tokens import Redeemed, Rejected, Tokens
 from sso_connect.visits import Visit, Visits
 
-KNOWN = frozenset(
-    {
-        "remoteauthenticationtoken", "viewmode", "redirectid", "cssurl", "returnurl", "customreturnsitename", "accountnumber",
-        "resume",
-    }
-)  # fmt: skip
-_VIEW_MODES: Mapping[str, ViewMode] = {"0": 0, "1": 1, "2": 2}
-_REDIRECT_IDS: Mapping[str, Destination] = {str(number): each for number, each in DESTINATIONS.items()}
-_MOST_URL = 2000
-_MOST_NAME = 80
-_MOST_ACCOUNT = 50
+Redeem = Callable[[str, Callable[[], Opening]], Redeemed | Rejected]
+"""Spends a secret and makes the session that rests on it: Tokens.redeem, or redeem_link."""
 
-
-@dataclass(frozen=True, slots=True)
-class ConnectParams:
-    """A redirect, read. Texts are "" where nothing was given. `unknown`: names that mean nothing to us, for the diagnostics."""
-
-    token: str
-    view_mode: ViewMode
-    destination: Destination
-    return_url: str
-    return_name: str
-    account_number: str
-    unknown: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """How a redirect came: on which host and slug, by which method, and what the browser says it loads for."""
-
-    host: str
-    slug: str
-    method: str
-    fetch_dest: str
-    request_id: str
-    values: Mapping[str, str]
-    twice: frozenset[str]
+_NOTHING = {"viewmode": "0", "redirectid": "1"}
+"""In place of the parameters of a link that is not known: the first step refuses it, whatever they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """A hand-off that went through: the visit, where it goes, and the account that opens (None: the payer has none)."""
+    """A hand-off that went through: the visit, where it goes, the account that opens (None: the payer has none), what the browser
+    is to hold."""
 
     visit: Visit
     destination: Destination
     account: Account | None
+    opening: Opening
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,86 +62,6 @@ class Refused:
     partner_name: str
     back_url: str
     biller: Biller
-
-
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """What the rules look at."""
-
-    arrival: Arrival
-    params: ConnectParams
-    visit: Visit
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One check after the token was good: what must hold, what is expected and what came, in words, and the refusal."""
-
-    name: str
-    holds: Callable[[_Attempt], bool]
-    error: type[HubError]
-    expected: Callable[[_Attempt], str]
-    came: Callable[[_Attempt], str]
-
-
-def _account_fits(attempt: _Attempt) -> bool:
-    number = attempt.params.account_number
-    return not number or attempt.visit.payer.account_numbered(attempt.visit.biller, number) is not None
-
-
-AFTER_REDEEM: tuple[Rule, ...] = (
-    Rule(
-        "biller in service",
-        lambda a: not a.visit.biller.disabled,
-        TokenExpired,
-        lambda _: "a biller in service",
-        lambda _: "a disabled one",
-    ),
-    Rule(
-        "key",
-        lambda a: a.visit.key.live,
-        InvalidApiKey,
-        lambda _: "the key that issued the token is live",
-        lambda _: "it was revoked, or its partner disabled",
-    ),
-    Rule("user", lambda a: not a.visit.payer.user.disabled, UserDisabled, lambda _: "an enabled user", lambda _: "disabled"),
-    Rule(
-        "not revoked",
-        lambda a: a.visit.session.token.generation == a.visit.payer.user.generation,
-        TokenExpired,
-        lambda _: "a token issued after the user's last revocation",
-        lambda _: "an older one",
-    ),
-    Rule(
-        "view mode",
-        lambda a: not disagrees(a.params.view_mode, a.arrival.fetch_dest),
-        ViewModeRefused,
-        lambda a: f"a browser that loads for ViewMode {a.params.view_mode}",
-        lambda a: f"Sec-Fetch-Dest: {a.arrival.fetch_dest[:20]}",
-    ),
-    Rule(
-        "destination",
-        lambda a: a.params.destination.redirect_id in a.visit.key.policies.redirect_ids,
-        DestinationRefused,
-        lambda a: f"RedirectID one of {', '.join(map(str, sorted(a.visit.key.policies.redirect_ids)))}",
-        lambda a: str(a.params.destination.redirect_id),
-    ),
-    Rule(
-        "ReturnUrl",
-        lambda a: not a.params.return_url or a.visit.key.may_return_to(a.params.return_url),
-        ReturnUrlRefused,
-        lambda a: f"none, or below one of: {', '.join(p.text() for p in a.visit.key.return_places) or '(nothing registered)'}",
-        lambda a: a.params.return_url[:200],
-    ),
-    Rule(
-        "account",
-        _account_fits,
-        AccountRefused,
-        lambda _: "an account of this user, or none",
-        lambda a: a.params.account_number,
-    ),
-)
-"""What a good token must still stand up to, in order. The first that does not hold refuses."""
 
 
 class HandoffStores(WithChangeLog, Protocol):
@@ -209,20 +91,35 @@ class Handoff:
 
     def connect(self, arrival: Arrival, biller: Biller) -> Landing | Refused:
         """Take one redirect on the biller's host. StoreUnavailable is raised: it is no refusal, and may be tried again."""
+        return self._take(arrival, biller, self._tokens.redeem)
+
+    def follow(self, arrival: Arrival, biller: Biller, secret: str) -> Landing | Refused:
+        """Take the redirect that an SSO link stands for, once. A second use ends what came of the first. StoreUnavailable."""
+        found = self._tokens.look_at_link(secret)
+        redirect = _NOTHING if found.facts is None else found.facts.redirect or _NOTHING
+        meant = replace(arrival, values={**redirect, TOKEN: secret}, twice=frozenset(), step="link")
+        return self._take(meant, biller, self._tokens.redeem_link)
+
+    def _take(self, arrival: Arrival, biller: Biller, redeem: Redeem) -> Landing | Refused:
         checks: list[Check] = []
         redeemed: Redeemed | Rejected | None = None
         visit: Visit | None = None
         try:
-            params = parse(arrival.values, arrival.twice)
-            checks.append(Check("parameters", held=True, came=_unknown(params)))
-            redeemed = self._redeem(params, arrival, biller)
+            reading = read(arrival.values, arrival.twice)
+            checks.append(reading.check())
+            if reading.faults:
+                raise InvalidRedirect(checks[-1].came, fields=reading.faults)
+            params = reading.params
+            redeemed = self._redeem(params, arrival, biller, redeem)
             if isinstance(redeemed, Rejected):
                 raise redeemed.error
             checks.append(Check("token", held=True, came=f"policy {redeemed.facts.policy}"))
             visit = self._visit(arrival, biller, redeemed, checks)
-            attempt = _Attempt(arrival, params, visit)
+            attempt = Attempt(params, arrival.fetch_dest, visit.biller, visit.key, redeemed.facts, visit.payer)
             for rule in AFTER_REDEEM:
-                self._ask(rule, attempt, checks)
+                checks.append(rule.ask(attempt))
+                if not checks[-1].held:
+                    raise rule.error(f"expected {checks[-1].expected}, came {checks[-1].came}")
             self._audit(visit, arrival.request_id)
         except HubError as error:
             if isinstance(redeemed, Redeemed):
@@ -230,12 +127,15 @@ class Handoff:
             if isinstance(error, StoreUnavailable):
                 raise
             if not checks or checks[-1].held:
-                checks.append(_failed(error))
+                checks.append(token_check(error))
             return self._refuse(error, arrival, biller, checks, redeemed.facts if redeemed else None, visit)
         account = visit.payer.account_numbered(biller, params.account_number) if params.account_number else None
-        return Landing(visit, params.destination, account or visit.payer.default_account)
+        if visit.session.facts.framed:
+            # Nobody knows yet whether this browser brings the cookie back: the first page works either way.
+            visit = replace(visit, carrier="token", frame_token=redeemed.opening.frame_token)
+        return Landing(visit, params.destination, account or visit.payer.default_account, redeemed.opening)
 
-    def _redeem(self, params: ConnectParams, arrival: Arrival, biller: Biller) -> Redeemed | Rejected:
+    def _redeem(self, params: ConnectParams, arrival: Arrival, biller: Biller, redeem: Redeem) -> Redeemed | Rejected:
         facts = {
             "view_mode": params.view_mode,
             "redirect_id": params.destination.redirect_id,
@@ -243,8 +143,18 @@ class Handoff:
             "return_url": params.return_url,
             "return_name": params.return_name,
             "request_id": arrival.request_id,
+            "browser": browser_of(arrival.user_agent),
+            "system": system_of(arrival.user_agent),
         }
-        return self._tokens.redeem(params.token, lambda: self._sessions.opening(biller, facts, parent=0))
+
+        def opening() -> Opening:
+            made = self._sessions.opening(biller, facts, parent=0)
+            if not made.facts.framed:
+                return made
+            token, step = first_token(made.key, made.facts.family)
+            return replace(made, frame_token=token, more=(step,))
+
+        return redeem(params.token, opening)
 
     def _visit(self, arrival: Arrival, biller: Biller, redeemed: Redeemed, checks: list[Check]) -> Visit:
         token = redeemed.facts
@@ -256,14 +166,6 @@ class Handoff:
             raise TokenExpired("biller, key or user is no longer there")
         checks.append(Check("biller", held=True))
         return visit
-
-    def _ask(self, rule: Rule, attempt: _Attempt, checks: list[Check]) -> None:
-        if rule.holds(attempt):
-            checks.append(Check(rule.name, held=True))
-            return
-        expected, came = rule.expected(attempt), rule.came(attempt)
-        checks.append(Check(rule.name, held=False, expected=expected, came=came, fix=rule.error.fix))
-        raise rule.error(f"expected {expected}, came {came}")
 
     def _audit(self, visit: Visit, request_id: str) -> None:
         actor = actors.Partner(visit.key.id, visit.key.partner.id)
@@ -288,7 +190,7 @@ class Handoff:
                 at=self._clock.now(),
                 bid=biller.bid,
                 code=error.code,
-                where=f"{arrival.method} /b/{arrival.slug}/sso/connect",
+                where=arrival.place,
                 checks=tuple(checks),
                 request_id=arrival.request_id,
                 key_id=None if own is None else own.key_id,
@@ -307,53 +209,13 @@ class Handoff:
         )
 
 
-def parse(values: Mapping[str, str], twice: frozenset[str]) -> ConnectParams:
-    """Read the parameters (names in lower case). InvalidRedirect names each one that is missing, given twice or out of range."""
-    faults = [FieldError(name, "given twice") for name in sorted(twice & KNOWN)]
-    token = values.get("remoteauthenticationtoken", "")
-    if not token:
-        faults.append(FieldError("RemoteAuthenticationToken", "required"))
-    view_mode = _VIEW_MODES.get(values.get("viewmode", ""))
-    if view_mode is None:
-        faults.append(FieldError("ViewMode", "0, 1 or 2"))
-    destination = _REDIRECT_IDS.get(values.get("redirectid", ""))
-    if destination is None:
-        faults.append(FieldError("RedirectID", "1 to 11"))
-    limits = {"returnurl": _MOST_URL, "cssurl": _MOST_URL, "customreturnsitename": _MOST_NAME, "accountnumber": _MOST_ACCOUNT}
-    for name, most in limits.items():
-        text = values.get(name, "")
-        if len(text) > most or any(ord(character) < 32 for character in text):
-            faults.append(FieldError(name, f"at most {most} characters, no control characters"))
-    if faults or view_mode is None or destination is None:
-        raise InvalidRedirect("; ".join(f"{each.field}: {each.message}" for each in faults), fields=faults)
-    return ConnectParams(
-        token=token,
-        view_mode=view_mode,
-        destination=destination,
-        return_url=values.get("returnurl", ""),
-        return_name=values.get("customreturnsitename", "").strip(),
-        account_number=values.get("accountnumber", "").strip(),
-        unknown=tuple(sorted(set(values) - KNOWN)),
-    )
-
-
 def _session(redeemed: Redeemed) -> Session:
     opening = redeemed.opening
     return Session(
-        secret=opening.secret,
+        key=opening.key,
         facts=opening.facts,
         token=redeemed.facts,
         began_at=redeemed.idle_until - opening.step.idle,
         idle_until=redeemed.idle_until,
         stamps=redeemed.stamps,
     )
-
-
-def _failed(error: HubError) -> Check:
-    """The check that an exception stands for, where no rule has told it."""
-    name = "parameters" if isinstance(error, InvalidRedirect) else "token"
-    return Check(name, held=False, expected="see fix", came=error.detail, fix=error.fix)
-
-
-def _unknown(params: ConnectParams) -> str:
-    return f"ignored: {', '.join(name[:40] for name in params.unknown[:20])}" if params.unknown else ""

@@ -1,19 +1,23 @@
 """Remote-authentication tokens: proof, held by a partner, that it has authenticated one user at one biller.
 
     issue    key and user from caches -> audit row (one INSERT) -> ONE key-value transaction that limits the key, checks the caches
-             against their stamps and writes the token. Stale caches are loaded again; a refusal is only said from fresh ones
+             against their stamps and writes the token. Stale caches are loaded again; a refusal is only said from fresh ones.
+             Where a password must be shown, the key is limited first and the password checked after the user was read: the token
+             exists only if that user has not changed since
     redeem   ONE key-value transaction that reads (or takes) the token and makes the session that rests on it
     revoke   one mark: the token and every session begun with it are over on every worker
+    look     what became of a token, without spending or sliding it
 
 256 random bits, stored as a digest. The prefix says the policy: `idht_` for a session (60 min sliding from the last redemption,
-8 h in all), `idho_` for one use (20 min). Order: audit first, then the key-value store; if that fails the caller gets 503, the
-audit row stays, and no token exists.
+8 h in all), `idho_` for one use (20 min), `idhl_` for an SSO link (one use, 60 s), whose record also says where it leads. A link is
+no token: neither is ever taken where the other is expected. Order: audit first, then the key-value store; if that fails the caller
+gets 503, the audit row stays, and no token exists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -23,8 +27,9 @@ from idp.changelog import Action, Change, WithChangeLog
 from idp.clock import Clock
 from idp.directory.api_keys import ApiKey, ApiKeys, HeldKey, Scope
 from idp.directory.billers import Biller
-from idp.directory.payers import PayerRecord, Payers, UserNames
+from idp.directory.payers import PayerRecord, Payers, UserNames, stamps_of
 from idp.errors import (
+    Busy,
     CredentialsRefused,
     CustomerNotFound,
     HubError,
@@ -32,21 +37,49 @@ from idp.errors import (
     RateLimited,
     ScopeMissing,
     StoreUnavailable,
-    TokenExpired,
-    TokenSpent,
     TokenUnknown,
+    TooManyAttempts,
     UserDisabled,
+    UserNotFound,
 )
-from idp.kv import Allowance, Expect, Gone, KeyValue, Limit, Limited, Mark, Outcome, Put, Read, Record, Stale, Step, Take, Written
-from idp.login.sessions import MOST_ABSOLUTE, Opening, TokenFacts
+from idp.kv import (
+    Allowance,
+    Enlist,
+    Expect,
+    Gone,
+    KeyValue,
+    Limit,
+    Limited,
+    Listed,
+    Mark,
+    Outcome,
+    Put,
+    Read,
+    Record,
+    Roll,
+    Stale,
+    Step,
+    Take,
+    Written,
+)
+from idp.login.proofs import Proof, Proofs
+from idp.login.sessions import MOST_ABSOLUTE, Opening, Session, Sessions, TokenFacts, TokenKind, sessions_list
 from idp.opaque import digest, new_secret
 from idp.transaction import Begin
-from idp.versions import Cached
+from idp.versions import Cached, biller_stamp, key_stamp
+from sso_connect.token_states import Looked, State, refusal_of, told_of
 
 SESSION_IDLE = timedelta(minutes=60)
 SESSION_ABSOLUTE = timedelta(hours=8)
 SINGLE_USE_LIFETIME = timedelta(minutes=20)
-_PREFIXES = {"session": "idht_", "single_use": "idho_"}
+LINK_LIFETIME = timedelta(seconds=60)
+_PREFIXES: Mapping[TokenKind, str] = {"session": "idht_", "single_use": "idho_", "link": "idhl_"}
+_TOKENS: tuple[TokenKind, ...] = ("session", "single_use")
+_LIFETIMES: Mapping[TokenKind, timedelta] = {
+    "session": SESSION_IDLE,
+    "single_use": SINGLE_USE_LIFETIME,
+    "link": LINK_LIFETIME,
+}
 _TOMBSTONE = timedelta(hours=8)
 _LINGER = timedelta(hours=1)
 """So long a token past its time is still told as expired, with whose it was; links that are older were never in a live page."""
@@ -65,6 +98,8 @@ class Assertion:
     session_reference: str = ""
     auth_time: datetime | None = None
     auth_methods: tuple[str, ...] = ()
+    password: str | None = field(default=None, repr=False)
+    """What the payer typed; looked at where the key must show it (idp.login.proofs)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +146,14 @@ class Rejected:
     facts: TokenFacts | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Proving:
+    """A call that shows a password: its key was limited before, so that a hash is never made for a key over its rate."""
+
+    proof: Proof
+    allowance: Allowance
+
+
 class TokenStores(WithChangeLog, Protocol):
     """The slice of stores that this service works with."""
 
@@ -118,11 +161,22 @@ class TokenStores(WithChangeLog, Protocol):
 class Tokens:
     """Issues, redeems and revokes remote-authentication tokens."""
 
-    def __init__(self, append: Begin[TokenStores], kv: KeyValue, api_keys: ApiKeys, payers: Payers, clock: Clock) -> None:
+    def __init__(
+        self,
+        append: Begin[TokenStores],
+        kv: KeyValue,
+        api_keys: ApiKeys,
+        payers: Payers,
+        sessions: Sessions,
+        proofs: Proofs,
+        clock: Clock,
+    ) -> None:
         self._append = append
         self._kv = kv
         self._api_keys = api_keys
         self._payers = payers
+        self._sessions = sessions
+        self._proofs = proofs
         self._clock = clock
         self._exhausted: dict[UUID, datetime] = {}
 
@@ -130,31 +184,30 @@ class Tokens:
         """A token for the one user that the names fit.
 
         InvalidApiKey, ScopeMissing, RateLimited, CredentialsRefused, InvalidFields, UserNotFound, AmbiguousUser, UserDisabled,
-        CustomerNotFound (an account that is not the user's, whether it exists or not), StoreUnavailable.
+        CustomerNotFound (an account that is not the user's, whether it exists or not), TooManyAttempts, Busy, StoreUnavailable.
         """
         held = self._api_keys.held(secret)
         audited: UUID | None = None
+        proving: _Proving | None = None
         for attempt in range(_TRIES):
             fresh = attempt > 0
             if held is None:
                 raise InvalidApiKey("unknown")
             try:
                 key = self._checked_key(held.value)
-                if key.policies.authenticate != "trusted":
-                    raise CredentialsRefused("the key must present the payer's password")
-                entry = self._payers.named(key, assertion.names)
-                if fresh:
-                    # Named again after it: the user that the stale record was about may have given the name up.
-                    self._payers.reload(key.bid, entry.value.user.id)
-                    entry = self._payers.named(key, assertion.names)
+                entry = self._trusted(key, assertion, fresh=fresh)
+                if entry is None:
+                    proving = proving or self._prove(secret, key, assertion, request_id, noted)
+                    entry = proving.proof.entry(fresh=fresh)
+                if entry is None:
+                    raise _unproved(key)
                 if entry.value.user.disabled:
                     raise UserDisabled(str(entry.value.user.id))
-                number = assertion.account_number
-                if number is not None and entry.value.account_numbered(held.value.biller, number) is None:
-                    raise CustomerNotFound("not an account of the user")
+                account = _asked_account(held.value.biller, entry.value, assertion)
             except HubError as refusal:
-                if fresh or isinstance(refusal, StoreUnavailable):
-                    self._count(held.value.key, noted)
+                if fresh or isinstance(refusal, StoreUnavailable | TooManyAttempts | Busy):
+                    if proving is None:
+                        self._count(held.value.key, noted)
                     raise
                 held = self._api_keys.reload_held(secret)
                 continue
@@ -163,12 +216,19 @@ class Tokens:
                 self._audit(Action.TOKEN_ISSUE, key, user_id, request_id)
                 audited = user_id
             token = new_secret(_PREFIXES[key.policies.token])
+            limit = () if proving else (_limit(key),)
             outcome = self._kv.transact(
-                _limit(key), Expect({**held.stamps, **entry.stamps}), _put(token, held, entry, assertion, self._clock.now())
+                *limit,
+                Expect({**held.stamps, **entry.stamps}),
+                _put(
+                    _facts(digest(token), key.policies.token, key, entry.value, assertion, account, self._clock.now()),
+                    (*held.stamps, *entry.stamps),
+                ),
+                Enlist(_tokens_list(key.bid, user_id), digest(token), SESSION_ABSOLUTE),
             )
             match outcome.stop:
                 case None:
-                    issued = _issued(token, held.value, entry.value, outcome)
+                    issued = _issued(token, held.value, entry.value, outcome, proving)
                     if noted is not None:
                         noted(key, issued.allowance)
                     return issued
@@ -210,25 +270,53 @@ class Tokens:
 
         A second use of a single-use token also ends what came of the first.
         """
-        if not _looks_like_a_token(token):
-            return Rejected(TokenUnknown("not of our form"), None)
+        if not _is_one_of(_TOKENS, token):
+            return Rejected(TokenUnknown(State.UNKNOWN), None)
         single = token.startswith(_PREFIXES["single_use"])
-        first: Step = Take(_key(token), tombstone=_TOMBSTONE) if single else Read(_key(token), slide=True)
-        made = opening()
-        outcome = self._kv.transact(first, made.step)
-        if isinstance(outcome.stop, Gone):
-            return self._gone(outcome.stop)
-        record, written = outcome.results
-        if not isinstance(record, Record) or not isinstance(written, Written):
+        first = Take(_key(token), tombstone=_TOMBSTONE) if single else Read(_key(token), slide=True)
+        return self._redeem(digest(token), first, opening)
+
+    def redeem_link(self, secret: str, opening: Callable[[], Opening]) -> Redeemed | Rejected:
+        """As redeem, for the secret of an SSO link, which is good once."""
+        if not _is_one_of(("link",), secret):
+            return Rejected(TokenUnknown(State.UNKNOWN), None)
+        return self._redeem(digest(secret), Take(_key(secret), tombstone=_TOMBSTONE), opening)
+
+    def issue_link(self, facts: TokenFacts, request_id: str) -> tuple[str, datetime]:
+        """The secret of an SSO link for what `facts` say (`link_facts`), and until when it is good. StoreUnavailable.
+
+        The caller has admitted the key and read the payer just now; what changes after that is found when the link is followed.
+        """
+        with self._append() as stores:
+            actor = actors.Partner(facts.key_id, facts.partner_id)
+            stores.changelog.append(Change(facts.bid, Action.LINK_ISSUE, actor, request_id, user_id=facts.user_id))
+        secret = new_secret(_PREFIXES["link"])
+        stamps = (key_stamp(facts.key_id), biller_stamp(facts.bid), *stamps_of(facts.bid, facts.user_id))
+        listed = Enlist(_tokens_list(facts.bid, facts.user_id), digest(secret), SESSION_ABSOLUTE)
+        written = self._kv.transact(_put(replace(facts, id=digest(secret)), stamps), listed).results[0]
+        if not isinstance(written, Written):
             raise StoreUnavailable("the key-value store answered out of turn")
-        return Redeemed(TokenFacts.parse(record.value), dict(record.stamps), made, record.created_at, written.expires_at)
+        return secret, written.expires_at
 
     def find(self, token: str) -> tuple[TokenFacts, datetime] | None:
         """What a live token says and until when it lives, without spending or sliding it."""
-        if not _looks_like_a_token(token):
+        looked = self.look(token)
+        if looked.state is not State.LIVE or looked.facts is None or looked.expires_at is None:
             return None
-        record = self._kv.transact(Read(_key(token), optional=True)).results[0]
-        return (TokenFacts.parse(record.value), record.expires_at) if isinstance(record, Record) else None
+        return looked.facts, looked.expires_at
+
+    def look(self, token: str) -> Looked:
+        """What became of a token, without spending or sliding it."""
+        return self._look(token) if _is_one_of(_TOKENS, token) else Looked(State.UNKNOWN)
+
+    def look_at_link(self, secret: str) -> Looked:
+        """As look, for the secret of an SSO link."""
+        return self._look(secret) if _is_one_of(("link",), secret) else Looked(State.UNKNOWN)
+
+    def list_sessions(self, bid: int, user_id: UUID) -> list[Session]:
+        """The live sessions of a user, oldest first; none of them slides."""
+        listed = self._kv.transact(Roll(_tokens_list(bid, user_id))).results[0]
+        return self._sessions.list_of(listed.members) if isinstance(listed, Listed) else []
 
     def revoke(self, key: ApiKey, token: str, request_id: str) -> None:
         """End a token and the sessions begun with it. Nothing happens to another biller's or partner's."""
@@ -242,16 +330,50 @@ class Tokens:
         """Mark a token as over, and with it every session that was begun with it."""
         self._kv.transact(Mark(_ended(token.id), MOST_ABSOLUTE))
 
+    def _redeem(self, token_id: str, first: Step, opening: Callable[[], Opening]) -> Redeemed | Rejected:
+        made = opening()
+        listed = Enlist(sessions_list(token_id), made.key, made.step.absolute or MOST_ABSOLUTE)
+        outcome = self._kv.transact(first, made.step, listed, *made.more)
+        if isinstance(outcome.stop, Gone):
+            return self._gone(outcome.stop)
+        record, written, *_ = outcome.results
+        if not isinstance(record, Record) or not isinstance(written, Written):
+            raise StoreUnavailable("the key-value store answered out of turn")
+        return Redeemed(TokenFacts.parse(record.value), dict(record.stamps), made, record.created_at, written.expires_at)
+
+    def _look(self, token: str) -> Looked:
+        found = self._kv.transact(Read(_key(token), optional=True)).results[0]
+        if isinstance(found, Record):
+            return Looked(State.LIVE, TokenFacts.parse(found.value), found.expires_at)
+        return told_of(found) if isinstance(found, Gone) else Looked(State.UNKNOWN)
+
+    def _trusted(self, key: ApiKey, assertion: Assertion, *, fresh: bool) -> Cached[PayerRecord] | None:
+        """The user that a key may assert on its word alone. None: it must show the password."""
+        if key.policies.authenticate != "trusted":
+            return None
+        try:
+            entry = self._payers.named(key, assertion.names)
+            if fresh:
+                # Named again after it: the user that the stale record was about may have given the name up.
+                self._payers.reload(key.bid, entry.value.user.id)
+                entry = self._payers.named(key, assertion.names)
+        except UserNotFound:
+            if assertion.password is None or key.policies.users == "all":
+                raise
+            return None
+        return entry
+
+    def _prove(self, secret: str, key: ApiKey, assertion: Assertion, request_id: str, noted: Noted | None) -> _Proving:
+        if assertion.password is None:
+            raise CredentialsRefused("the key must present the payer's password")
+        admitted = self.admit(secret, Scope.SSO, noted)
+        return _Proving(self._proofs.open(key, assertion.names, assertion.password, request_id), admitted.allowance)
+
     def _gone(self, gone: Gone) -> Rejected:
-        facts = None if gone.value is None else TokenFacts.parse(gone.value)
-        if gone.spent and facts is not None:
-            self.end(facts)
-            return Rejected(TokenSpent("presented again; what came of the first use was ended"), facts)
-        if gone.ended_by is not None:
-            return Rejected(TokenExpired("revoked, or its session was signed out"), facts)
-        if facts is not None:
-            return Rejected(TokenExpired("past its lifetime"), facts)
-        return Rejected(TokenUnknown("never issued here, long past its lifetime, or of an older epoch"), None)
+        told = told_of(gone)
+        if told.state is State.SPENT and told.facts is not None:
+            self.end(told.facts)
+        return Rejected(refusal_of(told.state), told.facts)
 
     def _checked_key(self, held: HeldKey, scope: Scope | None = Scope.SSO) -> ApiKey:
         now = self._clock.now()
@@ -290,47 +412,83 @@ def _limit(key: ApiKey) -> Limit:
     return Limit(f"key:{key.id}", key.policies.rate_per_second, key.policies.burst)
 
 
-def _put(token: str, held: Cached[HeldKey], entry: Cached[PayerRecord], assertion: Assertion, now: datetime) -> Put:
-    key = held.value.key
-    policy = key.policies.token
-    token_id = digest(token)
-    facts = TokenFacts(
+def link_facts(key: ApiKey, payer: PayerRecord, assertion: Assertion, now: datetime, redirect: Mapping[str, str]) -> TokenFacts:
+    """What the record of an SSO link says: as a token, and the parameters of the redirect that it stands for. `id`: not yet."""
+    return _facts("", "link", key, payer, assertion, None, now, redirect)
+
+
+def _asked_account(biller: Biller, payer: PayerRecord, assertion: Assertion) -> UUID | None:
+    """The account that the token is asked for. CustomerNotFound when it is not the user's."""
+    if assertion.account_number is None:
+        return None
+    account = payer.account_numbered(biller, assertion.account_number)
+    if account is None:
+        raise CustomerNotFound("not an account of the user")
+    return account.customer_id
+
+
+def _facts(
+    token_id: str,
+    kind: TokenKind,
+    key: ApiKey,
+    payer: PayerRecord,
+    assertion: Assertion,
+    account: UUID | None,
+    now: datetime,
+    redirect: Mapping[str, str] | None = None,
+) -> TokenFacts:
+    return TokenFacts(
         id=token_id,
         bid=key.bid,
         key_id=key.id,
         partner_id=key.partner.id,
-        user_id=entry.value.user.id,
-        generation=entry.value.user.generation,
-        policy=policy,
+        user_id=payer.user.id,
+        generation=payer.user.generation,
+        policy=kind,
         session_reference=assertion.session_reference,
         auth_time=int((assertion.auth_time or now).timestamp()),
         auth_methods=assertion.auth_methods,
+        redirect=redirect,
+        customer_id=account,
     )
-    single = policy == "single_use"
+
+
+def _put(facts: TokenFacts, stamps: tuple[str, ...]) -> Put:
     return Put(
-        f"token:{token_id}",
+        f"token:{facts.id}",
         facts.text(),
-        idle=SINGLE_USE_LIFETIME if single else SESSION_IDLE,
-        absolute=None if single else SESSION_ABSOLUTE,
-        unless=(_ended(token_id),),
-        watch=(*held.stamps, *entry.stamps),
+        idle=_LIFETIMES[facts.policy],
+        absolute=SESSION_ABSOLUTE if facts.policy == "session" else None,
+        unless=(_ended(facts.id),),
+        watch=stamps,
         linger=_LINGER,
     )
 
 
-def _issued(token: str, held: HeldKey, payer: PayerRecord, outcome: Outcome) -> Issued:
-    allowance, _, written = outcome.results
+def _unproved(key: ApiKey) -> HubError:
+    """One refusal for every cause; to a trusted key it is that of a user that is not there."""
+    if key.policies.authenticate == "trusted":
+        return UserNotFound("no user fits the names, the key may not speak for it, or the password is wrong")
+    return CredentialsRefused("wrong, or no such user, or one without password, or disabled")
+
+
+def _issued(token: str, held: HeldKey, payer: PayerRecord, outcome: Outcome, proving: _Proving | None) -> Issued:
+    allowance, _, written, _ = (proving.allowance, *outcome.results) if proving else outcome.results
     if not isinstance(allowance, Allowance) or not isinstance(written, Written):
         raise StoreUnavailable("the key-value store answered out of turn")
     return Issued(token, written.expires_at, held.key, held.biller, payer, allowance)
 
 
-def _looks_like_a_token(token: str) -> bool:
-    return len(token) == 48 and token.isascii() and token.startswith(tuple(_PREFIXES.values()))
+def _is_one_of(kinds: tuple[TokenKind, ...], secret: str) -> bool:
+    return len(secret) == 48 and secret.isascii() and secret.startswith(tuple(_PREFIXES[kind] for kind in kinds))
 
 
 def _key(token: str) -> str:
     return f"token:{digest(token)}"
+
+
+def _tokens_list(bid: int, user_id: UUID) -> str:
+    return f"tokens-of:{bid}:{user_id}"
 
 
 def _ended(token_id: str) -> str:

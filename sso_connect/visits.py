@@ -7,19 +7,23 @@ in service, the key live, the user enabled, nothing revoked. So whatever ends a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
 from idp import actor as actors
 from idp.changelog import Action, Change, WithChangeLog
 from idp.directory.api_keys import ApiKey, ApiKeys
 from idp.directory.billers import Biller, Billers
 from idp.directory.payers import PayerRecord, Payers
+from idp.login.frame_tokens import Carried, FrameTokens
 from idp.login.sessions import Session, Sessions
+from idp.opaque import digest
 from idp.transaction import Begin
 from idp.versions import Cached, biller_stamp
 from sso_connect.framing import Presented
 from sso_connect.tokens import Tokens
+
+Carrier = Literal["cookie", "token"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,24 @@ class Visit:
     session: Session
     key: ApiKey
     payer: PayerRecord
+    carrier: Carrier = "cookie"
+    """How the session comes back with the next page: by its cookie, or (also while nobody knows yet) by a frame token."""
+    frame_token: str = ""
+    """The token of the next page, where that is the carrier."""
+    settled: bool = False
+    """Whether this is the request that shows how the browser of a frame carries."""
+
+    @property
+    def token_keeps_its_account(self) -> bool:
+        """Whether the account that the token was asked for, if it was for one, is still the user's."""
+        asked = self.session.token.customer_id
+        return asked is None or self.payer.account(asked) is not None
+
+    @property
+    def keeps_its_account(self) -> bool:
+        """As token_keeps_its_account, and the account that the session was opened for, too."""
+        opened = self.session.facts.account_number
+        return self.token_keeps_its_account and (not opened or self.payer.account_numbered(self.biller, opened) is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +68,7 @@ RULES: tuple[Rule, ...] = (
     Rule("the API key and its partner are live", lambda visit: visit.key.live),
     Rule("the user is enabled", lambda visit: not visit.payer.user.disabled),
     Rule("nothing of the user was revoked since", lambda visit: visit.session.token.generation == visit.payer.user.generation),
+    Rule("the account that it was opened for is still the user's", lambda visit: visit.keeps_its_account),
 )
 """Everything that a live session must still stand up to, in order."""
 
@@ -65,6 +88,7 @@ class Visits:
         tokens: Tokens,
         api_keys: ApiKeys,
         payers: Payers,
+        frame_tokens: FrameTokens,
     ) -> None:
         self._append = append
         self._tokens = tokens
@@ -72,16 +96,32 @@ class Visits:
         self._sessions = sessions
         self._api_keys = api_keys
         self._payers = payers
+        self._frame_tokens = frame_tokens
 
     def find(self, host: str, slug: str, presented: Presented | None) -> Visit | None:
         """The visit, or None when there is no session, or one that does not stand up to RULES any more."""
         if presented is None:
             return None
-        session = self._sessions.find(presented.secret)
+        carried = self._carried(presented) if presented.frame_token else None
+        session = carried.session if carried is not None else self._sessions.find(presented.secret)
         if session is None or session.facts.framed != presented.framed:
             return None
         visit = self.of_session(host, slug, session)
-        return visit if visit is not None and all(rule.holds(visit) for rule in RULES) else None
+        if visit is None or not all(rule.holds(visit) for rule in RULES):
+            return None
+        if carried is None:
+            return visit
+        by_cookie = bool(presented.secret) and digest(presented.secret) == session.key
+        return replace(
+            visit,
+            carrier="cookie" if by_cookie else "token",
+            frame_token="" if by_cookie else carried.next_token,
+            settled=carried.state == "first",
+        )
+
+    def _carried(self, presented: Presented) -> Carried | None:
+        find = self._frame_tokens.find if presented.navigation else self._frame_tokens.peek
+        return find(presented.frame_token)
 
     def end(self, visit: Visit, request_id: str) -> None:
         """Sign out: the family ends everywhere, and with a ReturnUrl the partner's token too (else the partner owns it)."""

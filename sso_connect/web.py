@@ -2,7 +2,7 @@
 
 `POST /b/{slug}/sso/connect` (preferred) and `GET` (what partners send today) are public and cross-site by design. In a frame, a
 POST answers the page itself; everything else answers 303 to a page whose address holds no secret. A refusal answers a static page,
-which anybody may frame.
+which anybody may frame. `/b/{slug}/sso/link` is where SSO links lead: GET shows a page and spends nothing, its own POST follows.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from idp.texts import LOCALES
 from idp.web.csrf import Csrf, check_origin
 from idp.web.headers import ANYBODY, frame_policy, referrer
 from idp.web.pages import Pages, locale_of, remember_locale
-from idp.web.plain import PlainPage, SessionOver, SignedOut
+from idp.web.plain import FollowLink, PlainPage, SessionOver, SignedOut
 from idp.web.plain import Refused as RefusedView
 from idp.web.request import Folded, HubRequest
-from sso_connect.framing import Carriers, is_frame
-from sso_connect.handoff import Arrival, Handoff, Landing, Refused
+from sso_connect.arrivals import Arrival
+from sso_connect.framing import FRAME_FIELD, FRAME_HEADER, Carriers, is_frame
+from sso_connect.handoff import Handoff, Landing, Refused
 from sso_connect.portal.chrome import Chrome
 from sso_connect.portal.pages import ShowPage
 from sso_connect.visits import Visit, Visits
@@ -43,25 +44,43 @@ class Doors:
         """Take a redirect."""
         biller = self._biller(request, slug)
         params = _params(request)
-        arrival = Arrival(
-            host=request.bare_host,
-            slug=slug,
-            method=request.method,
-            fetch_dest=request.fetch_dest,
-            request_id=request.request_id,
-            values=params.values,
-            twice=params.twice,
+        taken = self._handoff.connect(_arrival(request, slug, params), biller)
+        return self._answer(request, taken, chrome, show)
+
+    def land(self, request: HubRequest, slug: str) -> Response:
+        """Where an SSO link leads: a static page for everybody. Who may frame it is not known yet, so anybody may."""
+        biller = self._biller(request, slug)
+        framed = is_frame(request.fetch_dest)
+        page = PlainPage(
+            locale=locale_of(request, biller.locale),
+            nonce=request.nonce,
+            biller_name=biller.dba,
+            mode="frame" if framed else "full",
         )
-        match self._handoff.connect(arrival, biller):
+        response = self._pages.show(FollowLink(page=page, back_url=biller.sso_login_url or None))
+        return response if request.fetch_dest == "document" else frame_policy(response, ANYBODY)
+
+    def follow(self, request: HubRequest, slug: str, chrome: Chrome, show: ShowPage) -> Response:
+        """Take the secret that the landing page posts. Nobody else may: a secret that came otherwise was seen by somebody."""
+        biller = self._biller(request, slug)
+        check_origin(request, biller.origin)
+        arrival = _arrival(request, slug, Folded({}, frozenset()))
+        sent = _params(request)
+        secret = "" if "link" in sent.twice else sent.values.get("link", "")
+        taken = self._handoff.follow(arrival, biller, secret)
+        return self._answer(request, taken, chrome, show)
+
+    def _answer(self, request: HubRequest, taken: Landing | Refused, chrome: Chrome, show: ShowPage) -> Response:
+        match taken:
             case Refused() as refused:
                 return self._refused(request, refused)
-            case Landing(visit=visit, destination=destination, account=account):
+            case Landing(visit=visit, destination=destination, account=account, opening=opening):
                 if visit.session.facts.framed and request.method == "POST":
                     response = show(request, visit, destination, account)
                 else:
                     response = _redirect(chrome.url(visit, account, destination))
                     referrer(response, "no-referrer")
-                self._set_cookie(response, visit)
+                self._set_cookie(response, visit, opening.secret)
                 return response
 
     def sign_out(self, request: HubRequest, slug: str) -> Response:
@@ -71,7 +90,7 @@ class Doors:
         visit = self._visit(request, slug)
         if visit is None:
             return self._signed_out_before(request, biller)
-        self._csrf.check(request, biller.origin, biller.bid, visit.session.secret)
+        self._csrf.check(request, biller.origin, biller.bid, visit.session.key)
         self._visits.end(visit, request.request_id)
         facts = visit.session.facts
         page = PlainPage(
@@ -94,7 +113,7 @@ class Doors:
         visit = self._visit(request, slug)
         if visit is None:
             raise SessionRequired
-        self._csrf.check(request, visit.biller.origin, visit.biller.bid, visit.session.secret)
+        self._csrf.check(request, visit.biller.origin, visit.biller.bid, visit.session.key)
         values = request.folded.values
         back = values.get("back", "")
         if values.get("locale") not in LOCALES or not _leads_into(f"/b/{slug}/", back):
@@ -160,14 +179,15 @@ class Doors:
         return entry.value
 
     def _visit(self, request: HubRequest, slug: str) -> Visit | None:
-        presented = self._carriers.presented(slug, request.fetch_dest, request.cookies)
+        token = request.carried(FRAME_FIELD, FRAME_HEADER)
+        presented = self._carriers.presented(slug, request.fetch_dest, request.cookies, token)
         return self._visits.find(request.bare_host, slug, presented)
 
-    def _set_cookie(self, response: Response, visit: Visit) -> None:
+    def _set_cookie(self, response: Response, visit: Visit, secret: str) -> None:
         framed = visit.session.facts.framed
         response.set_cookie(
             self._carriers.carrier(visit.biller.slug, framed=framed).name,
-            visit.session.secret,
+            secret,
             secure=True,
             httponly=True,
             path="/",
@@ -195,6 +215,14 @@ def blueprint(doors: Doors, chrome: Chrome, show: ShowPage, current: Callable[[]
     def connect(slug: str) -> Response:
         return doors.connect(current(), slug, chrome, show)
 
+    @routes.get("/b/<slug>/sso/link")
+    def land(slug: str) -> Response:
+        return doors.land(current(), slug)
+
+    @routes.post("/b/<slug>/sso/link")
+    def follow(slug: str) -> Response:
+        return doors.follow(current(), slug, chrome, show)
+
     @routes.post("/b/<slug>/sign-out")
     def sign_out(slug: str) -> Response:
         return doors.sign_out(current(), slug)
@@ -204,6 +232,19 @@ def blueprint(doors: Doors, chrome: Chrome, show: ShowPage, current: Callable[[]
         return doors.language(current(), slug)
 
     return routes
+
+
+def _arrival(request: HubRequest, slug: str, params: Folded) -> Arrival:
+    return Arrival(
+        host=request.bare_host,
+        slug=slug,
+        method=request.method,
+        fetch_dest=request.fetch_dest,
+        user_agent=request.headers.get("User-Agent", ""),
+        request_id=request.request_id,
+        values=params.values,
+        twice=params.twice,
+    )
 
 
 def _params(request: HubRequest) -> Folded:

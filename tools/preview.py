@@ -17,7 +17,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from idp.web.plain import Mode, PlainPage, Problem, Refused, SessionOver, SignedOut
+from idp.accounts.confirmations import Asked, Closed, Kind
+from idp.web.confirming import ClosedView, ConfirmedView, ConfirmView
+from idp.web.plain import FollowLink, Mode, PlainPage, Problem, Refused, SessionOver, SignedOut
 from idp.web.templating import StaticFiles, Templates, View
 from sso_connect.portal import views
 from sso_connect.portal.views import AccountChoice, AccountUser, Bill, BillLine, Due, NavItem, Page, SignOut
@@ -60,6 +62,7 @@ _REDIRECT_IDS: dict[Slug, int] = {
     "users": 10,
     "text": 11,
 }
+_QUESTIONS: tuple[tuple[Kind, str], ...] = (("password", ""), ("email", "avery.brandt@example.com"))
 # 1280 px at 400 %: nothing may scroll sideways (WCAG 1.4.10). Checked, not pictured.
 _NARROWEST = 320
 _WIDTHS: dict[Mode, tuple[int, ...]] = {"frame": (400, 720), "full": (360, 1280)}
@@ -232,6 +235,18 @@ def _people_samples(mode: Mode, locale: str) -> Iterator[tuple[str, View]]:
             users_url=_url("users"),
         ),
     )
+    yield (
+        "profile-managed",
+        views.ProfileView(
+            page=sample_page("profile", mode, locale),
+            name="Avery Brandt",
+            email="avery.brandt@example.com",
+            user_name="avery.brandt",
+            phone="",
+            password_partner="Lakeside Usage Portal",  # noqa: S106
+            email_fixed=True,
+        ),
+    )
     page = sample_page("accounts", mode, locale)
     yield "accounts", views.AccountsView(page=page, accounts=page.accounts)
     many = (
@@ -301,6 +316,18 @@ def _plain_samples(mode: Mode, locale: str) -> Iterator[tuple[str, View]]:
         "refused-bare",
         Refused(page=replace(page, biller_name=None), code="InvalidRedirect", reference=reference),
     )
+    yield "follow-link", FollowLink(page=page, back_url="https://lakeside.example.com/portal")
+    for kind, email in _QUESTIONS:
+        asked = Asked(kind, "Lakeside Usage Portal", "avery", email, "")
+        yield (
+            f"confirm-{kind}",
+            ConfirmView(page=page, asked=asked, code="made-up", csrf_token=_NONCE, action="/b/riverbend/confirm"),
+        )
+        yield f"confirm-{kind}-yes", ConfirmedView(page=page, asked=asked, allowed=True)
+        yield f"confirm-{kind}-no", ConfirmedView(page=page, asked=asked, allowed=False)
+    yield "confirm-gone", ClosedView(page=page, closed=Closed("gone"))
+    yield "confirm-gone-partner", ClosedView(page=page, closed=Closed("gone", "Lakeside Usage Portal"))
+    yield "confirm-void", ClosedView(page=page, closed=Closed("void", "Lakeside Usage Portal"))
     yield "signed-out", SignedOut(page=page)
     yield (
         "signed-out-next",

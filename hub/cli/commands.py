@@ -40,6 +40,8 @@ _SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "Look into it": {
         "refusals": "hub.cli.refusals:group",
+        "warnings": "hub.cli.warnings:group",
+        "alarms": "hub.cli.alarms:group",
         "audit": "hub.cli.audit:group",
         "verify": "hub.cli.audit:second_look",
         "signing-keys": "hub.cli.keys:group",

@@ -18,7 +18,7 @@ from idp.settings import Settings, load
 if TYPE_CHECKING:
     from admin.billers import BillerAdmin
     from admin.destinations import DestinationAdmin
-    from admin.history import HistoryAdmin, RefusalAdmin
+    from admin.history import AlarmAdmin, HistoryAdmin, RefusalAdmin, WarningAdmin
     from admin.legacy import LegacySetUp
     from admin.partners import KeyAdmin, PartnerAdmin
     from admin.people import CustomerAdmin, UserAdmin
@@ -114,7 +114,8 @@ class Operator:
         """Users of a biller."""
         from admin.people import UserAdmin
 
-        return UserAdmin(self.hub.users, self.hub.register, self.hub.billers, self.hub.database.read)
+        hub = self.hub
+        return UserAdmin(hub.users, hub.passwords, hub.partners, hub.register, hub.unregister, hub.billers, hub.database.read)
 
     @cached_property
     def legacy(self) -> LegacySetUp:
@@ -146,6 +147,20 @@ class Operator:
         from admin.history import RefusalAdmin
 
         return RefusalAdmin(self.hub.diagnostics)
+
+    @cached_property
+    def warnings(self) -> WarningAdmin:
+        """What partners were warned of."""
+        from admin.history import WarningAdmin
+
+        return WarningAdmin(self.hub.warnings)
+
+    @cached_property
+    def alarms(self) -> AlarmAdmin:
+        """What a person should look at."""
+        from admin.history import AlarmAdmin
+
+        return AlarmAdmin(self.hub.alarms)
 
 
 pass_operator = click.make_pass_decorator(Operator)

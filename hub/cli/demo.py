@@ -54,9 +54,12 @@ def _check(console: Console) -> int:
 
 
 def _serve(console: Console, folder: Path, port: int, partner_port: int) -> None:
-    for number, option in ((port, "--port"), (partner_port, "--partner-port")):
+    for number, option, variable in (
+        (port, "--port", "IDHUB_DEMO_PORT"),
+        (partner_port, "--partner-port", "IDHUB_DEMO_PARTNER_PORT"),
+    ):
         if not _is_free(number):
-            raise click.ClickException(f"port {number} is in use: choose another with {option}")
+            raise click.ClickException(f"port {number} is in use: choose another with {option}, or {variable} for make demo")
     if folder.exists() and not (folder / "master.key").exists() and any(folder.iterdir()):
         raise click.ClickException(f"{folder} holds something else than an earlier demo: choose another with --dir")
     shutil.rmtree(folder, ignore_errors=True)

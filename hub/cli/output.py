@@ -84,7 +84,7 @@ def _cell(value: object) -> Text:
         case Mapping():
             shown = ", ".join(f"{key}={each}" for key, each in value.items()) or "-"
         case list() | tuple():
-            shown = ", ".join(str(each) for each in value) or "-"
+            shown = ", ".join(str(each) for each in value if each != "") or "-"
         case _:
             shown = str(value)
     # Names come from files and from partners: they must not move the cursor or pose as another line.

@@ -70,13 +70,11 @@ def worker(operator: Operator) -> None:
 
     Any number may run; they share the work. One that dies loses its lease, and another takes over.
     """
-    import structlog
-
     from hub.logs import configure
 
     _check(operator)
     configure(operator.settings)
-    log = structlog.stdlib.get_logger("hub.worker")
+    log = logging.getLogger("hub.worker")
     stop = Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -84,7 +82,7 @@ def worker(operator: Operator) -> None:
 
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        log.info("worker started", pid=os.getpid())
+        log.info("worker started", extra={"worker_pid": os.getpid()})
         operator.wired.worker().run(stop)
         log.info("worker stopped")
     finally:

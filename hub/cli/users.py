@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -10,12 +11,12 @@ from hub.cli.arguments import biller_option, confirmed, limit_option
 from hub.cli.context import Operator, pass_operator
 from hub.cli.faults import Refusal
 from hub.cli.output import json_option, note, print_json, print_record, print_rows
-from idp.accounts.register import AccountWanted, Item, Wanted
+from idp.accounts.batch import DONE
+from idp.accounts.register import AccountWanted, Batch, Item, Wanted
 from idp.directory.payers import Account
 from idp.directory.rights import LoginType
 from idp.directory.users import user_values
 
-_STANDS = frozenset({"Registered", "AlreadyRegistered"})
 _COLUMNS = {"account_number": "Account", "status": "Status", "login_type": "Login type", "pending": "Pending", "note": "Note"}
 _user = click.argument("user")
 
@@ -45,42 +46,85 @@ def group() -> None:
 
 @group.command()
 @biller_option
-@click.argument("user_name")
-@click.option("--email", required=True, help="E-mail address; several users may share one.")
+@_user
+@click.option("--email", help="E-mail address of a user that may have to be made; several users may share one.")
 @click.option(
     "--account", "accounts", type=_Account(), multiple=True, required=True,
     help="An account to register, several times; with :1 Owner (default), :2 Co-owner, :3 Oversight or :4 Guest.",
 )  # fmt: skip
+@click.option("--link", is_flag=True, help="USER is there already, under this name or LoginGUID; nobody is made.")
+@click.option("--role-code", "ask_code", is_flag=True, help="Show a role code: it is asked for, or read from standard input.")
 @click.option("--first-name", default="", help="First name.")
 @click.option("--last-name", default="", help="Last name.")
 @click.option("--phone", default="", help="Telephone.")
 @click.option("--email-verified", is_flag=True, help="You have checked that the address is the user's.")
 @json_option
 @pass_operator
-def create(
-    operator: Operator, /, bid: int, user_name: str, email: str, accounts: tuple[AccountWanted, ...], as_json: bool, **given: Any
+def register(
+    operator: Operator,
+    /,
+    bid: int,
+    user: str,
+    email: str | None,
+    accounts: tuple[AccountWanted, ...],
+    link: bool,
+    ask_code: bool,
+    as_json: bool,
+    **given: Any,
 ) -> None:
-    """Register USER_NAME on accounts, making the user when nobody has the name yet. No proof is asked of staff.
+    """Register USER on accounts, making the user when nobody has the name yet. No proof is asked of staff.
 
     Each account says what became of it. Exit code 1 when one of them was refused; the others stand.
     """
-    wanted = Wanted(user_name=user_name, email=email, accounts=accounts, **given)
-    registered = operator.users.create(operator.staff, operator.request_id, bid, wanted)
-    rows = [_item(each) for each in registered.items]
-    if as_json:
-        print_json({"user": None if registered.user is None else user_values(registered.user), "accounts": rows})
+    if link and (email is not None or any(given.values())):
+        raise click.UsageError("--link is for a user that is there: it takes neither --email nor names")
+    if not link and email is None:
+        raise click.UsageError("--email is required for a user that may have to be made")
+    code = _role_code() if ask_code else None
+    if link:
+        registered = operator.users.link(operator.staff, operator.request_id, bid, user, Batch(accounts, role_code=code))
     else:
-        if registered.user is not None:
-            print_record(user_values(registered.user), as_json=False)
-        columns = {
-            "account_number": "Account",
-            "status": "Status",
-            "login_type": "Login type",
-            "pending": "Pending",
-            "note": "Note",
-        }
-        print_rows(rows, columns, as_json=False)
-    refused = [each for each in registered.items if each.status not in _STANDS]
+        wanted = Wanted(user_name=user, email=email or "", accounts=accounts, role_code=code, **given)
+        registered = operator.users.create(operator.staff, operator.request_id, bid, wanted)
+    told = None if registered.user is None else user_values(registered.user)
+    _tell(told, registered.items, as_json=as_json)
+
+
+group.add_command(register, "create")
+
+
+@group.command()
+@biller_option
+@_user
+@click.option("--account", "accounts", multiple=True, required=True, metavar="NUMBER", help="An account to leave, several times.")
+@confirmed("This ends the user's access to these accounts. Go on?")
+@json_option
+@pass_operator
+def unregister(operator: Operator, bid: int, user: str, accounts: tuple[str, ...], as_json: bool) -> None:
+    """End USER's registrations on accounts, and with the last one every token and session.
+
+    Each account says what became of it. Exit code 1 when one of them was refused; the others stand.
+    """
+    done = operator.users.unregister(operator.staff, operator.request_id, bid, user, accounts)
+    _tell(user_values(done.user), done.items, as_json=as_json)
+
+
+def _role_code() -> str:
+    """From a prompt that shows nothing, or from standard input: a command line can be read by others on the machine."""
+    if sys.stdin.isatty():
+        return str(click.prompt("Role code", hide_input=True))
+    return sys.stdin.readline().strip()
+
+
+def _tell(user: dict[str, Any] | None, items: tuple[Item, ...], *, as_json: bool) -> None:
+    rows = [_item(each) for each in items]
+    if as_json:
+        print_json({"user": user, "accounts": rows})
+    else:
+        if user is not None:
+            print_record(user, as_json=False)
+        print_rows(rows, _COLUMNS, as_json=False)
+    refused = [each for each in items if each.status not in DONE]
     if refused:
         raise Refusal(*(f"{each.account_number}: {each.status}" for each in refused))
 
@@ -106,13 +150,15 @@ def list_(operator: Operator, bid: int, after: str, limit: int, as_json: bool) -
 @json_option
 @pass_operator
 def show(operator: Operator, bid: int, user: str, as_json: bool) -> None:
-    """Show one user with its accounts."""
+    """Show one user with its accounts, who owns the password, and since when there is one (never the password)."""
     found = operator.users.get(operator.staff, operator.request_id, bid, user)
     rows = [_account(each) for each in found.accounts]
+    password = operator.users.password_state(operator.staff, operator.request_id, bid, user)
+    record = user_values(found.user) | {"password_owner": password.owner, "password_set_at": password.set_at}
     if as_json:
-        print_json(user_values(found.user) | {"accounts": rows})
+        print_json(record | {"accounts": rows})
         return
-    print_record(user_values(found.user), as_json=False)
+    print_record(record, as_json=False)
     columns = {"account_number": "Account", "name": "Name", "login_type": "Login type", "pending": "Pending", "since": "Since"}
     print_rows(rows, columns, as_json=False)
 
@@ -146,6 +192,18 @@ def revoke(operator: Operator, bid: int, user: str, as_json: bool) -> None:
     """End every token and session of a user, everywhere. The user may sign in again."""
     user_id = operator.users.revoke(operator.staff, operator.request_id, bid, user)
     print_record({"login_guid": str(user_id), "revoked": True}, as_json=as_json)
+
+
+@group.command()
+@biller_option
+@_user
+@confirmed("The partner that owns this password can then no longer change it without asking the payer. Go on?")
+@json_option
+@pass_operator
+def give_password_back(operator: Operator, bid: int, user: str, as_json: bool) -> None:
+    """Give the ownership of a user's password back to the hub. The password itself stays as it is."""
+    given = operator.users.give_password_back(operator.staff, operator.request_id, bid, user)
+    print_record({"login_guid": str(given.id), "password_owner": "hub"}, as_json=as_json)
 
 
 def _item(item: Item) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 --
 -- KEYS[1] the marker of the epoch. ARGV: the marker that the caller knows, the key prefix of that epoch, a nonce (the source of
 -- all chance here: Redis seeds math.random alike for every script), then the steps, each an operation and its arguments:
---   A key free delay_ms longest_ms window_ms
+--   A key free delay_ms longest_ms window_ms      I key member ms most          O key
 --   L key interval_us full_us                     P key value idle_ms absolute_ms|-1 absent linger_ms parent|-1 n unless.. n watch..
 --   E n name version ..                           R key slide optional          T key tombstone_ms
 --   M key ms       D key       C key ms           N hold_ms|0 n name ..         K n name ..
@@ -10,13 +10,13 @@
 --   A count or stop {retry_ms, full_in_ms}
 --   L {remaining, full_in_us} or stop {retry_us, full_in_us}     E 1 or stop {version, ..}      P expires_ms or stop {1, value}
 --   R, T {1, value, expires_ms, created_ms, parent, name, version, ..} or {0, spent, ended_by, value, parent}
---   C count        M, D, N 1        K {version, ..}
+--   C count        M, D, N, I 1     K {version, ..}        O {member, ..}
 --
 -- First every step is decided against the store AND what the steps before it staged; then all is written, or, when a step said
 -- no, only what is staged as `sure`: used-up limits, counts, and stamps that somebody has now seen.
 --
 -- Keys behind the prefix: r: record, m: mark (its end), s: stamp, l: limit (the bucket's full time, microseconds), c: counter,
--- t: attempts ("count until_ms forgotten_ms").
+-- t: attempts ("count until_ms forgotten_ms"), i: list (msgpack {member, end_ms, member, end_ms, ..}).
 -- Record: msgpack {value, created_ms, idle_ms, last_ms, parent, {unless}, {watch}, spent, expires_ms, linger_ms}. It says its end
 -- itself, because PTTL counts from another moment than TIME and would be a millisecond off; and because it may linger behind it.
 -- Stamp: ten digits of the second it was written, then the version; held: "~" and the ends of all holds, in milliseconds.
@@ -152,6 +152,19 @@ local function joined(first, second)
   return list
 end
 
+-- Members of a list with their ends, flat, oldest first; one may be left out.
+local function members(key, but)
+  local raw = fetch(key)
+  local all, live = raw and cmsgpack.unpack(raw) or {}, {}
+  for i = 1, #all, 2 do
+    if all[i + 1] > now and all[i] ~= but then
+      live[#live + 1] = all[i]
+      live[#live + 1] = all[i + 1]
+    end
+  end
+  return live
+end
+
 local answer, parents = { -1, false }, {}
 local at, index, stop = 4, 0, nil
 
@@ -284,6 +297,26 @@ while at <= #ARGV do
     result = tonumber(fetch(key) or 0) + 1
     stage(key, result, now + tonumber(ARGV[at + 2]), true)
     at = at + 3
+
+  elseif op == 'I' then
+    key = prefix .. 'i:' .. key
+    local list, last = members(key, ARGV[at + 2]), 0
+    list[#list + 1] = ARGV[at + 2]
+    list[#list + 1] = now + tonumber(ARGV[at + 3])
+    while #list > 2 * tonumber(ARGV[at + 4]) do
+      table.remove(list, 1)
+      table.remove(list, 1)
+    end
+    for i = 2, #list, 2 do last = math.max(last, list[i]) end
+    stage(key, cmsgpack.pack(list), last)
+    at = at + 5
+    result = 1
+
+  elseif op == 'O' then
+    local list = members(prefix .. 'i:' .. key)
+    result = {}
+    for i = 1, #list, 2 do result[#result + 1] = list[i] end
+    at = at + 2
 
   elseif op == 'N' then
     local list

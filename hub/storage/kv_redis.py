@@ -37,17 +37,20 @@ from redis.retry import Retry
 from hub.storage.kv_program import bucket, check_program, instant, milliseconds
 from idp.errors import StoreUnavailable
 from idp.kv import (
+    MOST_MEMBERS,
     Allowance,
     Attempt,
     Count,
     Counted,
     Done,
     Drop,
+    Enlist,
     Exists,
     Expect,
     Gone,
     Limit,
     Limited,
+    Listed,
     Look,
     Mark,
     Outcome,
@@ -56,6 +59,7 @@ from idp.kv import (
     Record,
     Renew,
     Result,
+    Roll,
     Seen,
     Stale,
     Step,
@@ -333,6 +337,10 @@ def _program(steps: tuple[Step, ...]) -> list[str]:
                 program += ("N", hold, str(len(step.stamps)), *step.stamps)
             case Look():
                 program += ("K", str(len(step.stamps)), *step.stamps)
+            case Enlist():
+                program += ("I", step.key, step.member, _ms(step.lifetime), str(MOST_MEMBERS))
+            case Roll():
+                program += ("O", step.key)
             case Count():
                 program += ("C", step.key, _ms(step.window))
     return program
@@ -367,7 +375,9 @@ def _result(step: Step, answer: Any) -> Result:
             return Record(answer[1], instant(answer[2]), instant(answer[3]), stamps, answer[4])
         case Count() | Attempt():
             return Counted(answer)
-        case Mark() | Drop() | Renew():
+        case Roll():
+            return Listed(tuple(answer))
+        case Mark() | Drop() | Renew() | Enlist():
             return Done()
 
 

@@ -46,17 +46,20 @@ from hub.storage.kv_program import (
 from idp.clock import Clock, SystemClock
 from idp.errors import StoreUnavailable
 from idp.kv import (
+    MOST_MEMBERS,
     Allowance,
     Attempt,
     Count,
     Counted,
     Done,
     Drop,
+    Enlist,
     Exists,
     Expect,
     Gone,
     Limit,
     Limited,
+    Listed,
     Look,
     Mark,
     Outcome,
@@ -65,6 +68,7 @@ from idp.kv import (
     Record,
     Renew,
     Result,
+    Roll,
     Seen,
     Stale,
     Stamps,
@@ -291,12 +295,23 @@ class _Transaction:
                 return Done()
             case Look():
                 return Seen(self._versions(step.stamps))
+            case Enlist():
+                members = [each for each in self._members(step.key) if each[0] != step.member]
+                members = [*members, (step.member, self._after(step.lifetime))][-MOST_MEMBERS:]
+                self._stage("i:" + step.key, json.dumps(members), max(end for _, end in members))
+                return Done()
+            case Roll():
+                return Listed(tuple(member for member, _ in self._members(step.key)))
             case Count():
                 key = "c:" + step.key
                 known = self._fetch(key)
                 count = (int(known.body) if known else 0) + 1
                 self._stage(key, str(count), self._after(step.window), sure=True)
                 return Counted(count)
+
+    def _members(self, key: str) -> list[tuple[str, int]]:
+        known = self._fetch("i:" + key)
+        return [(member, end) for member, end in json.loads(known.body) if end > self._now] if known else []
 
     # --- limits ---
 

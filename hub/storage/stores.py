@@ -9,9 +9,12 @@ from __future__ import annotations
 from functools import cached_property
 
 from hub.storage.sql.advanced_settings import SqlSettingStore
+from hub.storage.sql.alarms import SqlAlarmStore
 from hub.storage.sql.api_keys import SqlApiKeyStore
 from hub.storage.sql.billers import SqlBillerStore
+from hub.storage.sql.carrier_counts import SqlCarrierCountStore
 from hub.storage.sql.changelog import SqlChangeLogStore
+from hub.storage.sql.confirmations import SqlConfirmationStore
 from hub.storage.sql.customers import SqlCustomerStore
 from hub.storage.sql.destinations import SqlDestinationStore
 from hub.storage.sql.ghosts import SqlGhostStore
@@ -22,6 +25,7 @@ from hub.storage.sql.jobs import SqlJobStore
 from hub.storage.sql.mails import SqlMailStore
 from hub.storage.sql.outbox import SqlOutboxStore
 from hub.storage.sql.partners import SqlPartnerStore
+from hub.storage.sql.passwords import SqlPasswordStore
 from hub.storage.sql.payers import SqlPayerStore
 from hub.storage.sql.receipts import SqlReceiptStore
 from hub.storage.sql.refusals import SqlRefusalStore
@@ -33,6 +37,7 @@ from hub.storage.sql.start import SqlStartStore
 from hub.storage.sql.themes import SqlThemeStore
 from hub.storage.sql.uploads import SqlPieceStore, SqlUploadStore
 from hub.storage.sql.users import SqlPartnerUserStore, SqlUserStore
+from hub.storage.sql.warnings import SqlWarningStore
 from hub.storage.work import Work
 
 
@@ -92,6 +97,14 @@ class Stores:
     def payers(self) -> SqlPayerStore:
         return SqlPayerStore(self._work)
 
+    @cached_property
+    def passwords(self) -> SqlPasswordStore:
+        return SqlPasswordStore(self._work)
+
+    @cached_property
+    def confirmations(self) -> SqlConfirmationStore:
+        return SqlConfirmationStore(self._work)
+
     # --- the rest ---
 
     @cached_property
@@ -127,12 +140,24 @@ class Stores:
         return SqlSigningKeyStore(self._work)
 
     @cached_property
+    def carrier_counts(self) -> SqlCarrierCountStore:
+        return SqlCarrierCountStore(self._work)
+
+    @cached_property
     def receipts(self) -> SqlReceiptStore:
         return SqlReceiptStore(self._work)
 
     @cached_property
     def refusals(self) -> SqlRefusalStore:
         return SqlRefusalStore(self._work)
+
+    @cached_property
+    def warnings(self) -> SqlWarningStore:
+        return SqlWarningStore(self._work)
+
+    @cached_property
+    def alarms(self) -> SqlAlarmStore:
+        return SqlAlarmStore(self._work)
 
     @cached_property
     def import_runs(self) -> SqlImportRunStore:

@@ -6,7 +6,8 @@
 What a key sees of the people on an account: a key with `users = all` sees everybody. A key with `users = own` sees that somebody
 is there (id and login type), and user name and address only of users that it may speak for: else anybody with a key and a list of
 account numbers could collect the payers of another portal. For the same reason a name fits only users that the key may speak for.
-A ghost is no registration and is not seen here.
+A ghost is no registration and is not seen here. How often a key asks about one account or name, and how much it asks for that is
+not there, is counted (look_up_limits).
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from idp.accounts.batch import key_of
+from idp.accounts.look_up_limits import LookUpLimits
 from idp.directory.api_keys import ApiKey
 from idp.directory.billers import Biller
-from idp.directory.customers import CustomerStore
-from idp.directory.names import account_key
+from idp.directory.customers import Customer, CustomerStore
 from idp.directory.payers import PayerStore, UserNames, canonical_names, may_speak_for, selects_by_email
 from idp.directory.registrations import Registration, RegistrationStore
 from idp.directory.rights import LoginType
 from idp.directory.users import PartnerUserStore, User, UserStore
+from idp.errors import CustomerNotFound
 from idp.transaction import Begin
 
 
@@ -40,12 +43,13 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class AccountSeen:
-    """One account, under the number that was asked for. `has_named` None: no user was named."""
+    """One account, under the number that was asked for. `has_named` None: no user was named. `waits`: asked about too often."""
 
     account_number: str
     exists: bool
     people: tuple[Person, ...] = ()
     has_named: bool | None = None
+    waits: bool = False
 
 
 class LookUpStores(Protocol):
@@ -70,29 +74,37 @@ class LookUpStores(Protocol):
 class LookUp:
     """Finds accounts and the people on them."""
 
-    def __init__(self, read: Begin[LookUpStores]) -> None:
+    def __init__(self, read: Begin[LookUpStores], limits: LookUpLimits) -> None:
         self._read = read
+        self._limits = limits
 
     def by_number(self, key: ApiKey, biller: Biller, numbers: Sequence[str], names: UserNames) -> list[AccountSeen]:
         """An answer per number; `names` (user name and e-mail, or neither) say whom `has_named` is about. InvalidFields."""
         wanted = canonical_names(names)
-        keys = {number: _key_of(biller, number) for number in numbers}
+        keys = {number: key_of(biller, number) for number in numbers}
+        waiting = self._limits.ask_all(key, [_subject(of) for of in keys.values()])
+        waits = {number for number, of in keys.items() if _subject(of) in waiting}
         with self._read() as stores:
-            found = stores.customers.find_by_accounts(biller.bid, sorted(set(keys.values()) - {""}))
+            found = stores.customers.find_by_accounts(
+                biller.bid, sorted({of for number, of in keys.items() if number not in waits} - {""})
+            )
             customers = {number: found[of] for number, of in keys.items() if of in found and found[of].closed_at is None}
             look = _Look(stores, key, biller.bid, wanted)
             people = look.people({customer.id for customer in customers.values()})
+        self._limits.missed(key, len(keys) - len(waits) - len(customers))
         not_there = False if wanted.given() else None
         return [
             look.seen(number, people.get(customers[number].id, ()))
             if number in customers
-            else AccountSeen(number, exists=False, has_named=not_there)
+            else AccountSeen(number, exists=False, has_named=not_there, waits=number in waits)
             for number in numbers
         ]
 
     def by_user(self, key: ApiKey, biller: Biller, names: UserNames) -> list[AccountSeen]:
-        """Every account of the users that the names fit, each once, by the user's order. InvalidFields."""
+        """Every account of the users that the names fit, each once, by the user's order. InvalidFields, RateLimited."""
         wanted = canonical_names(names)
+        given = {"user_name": wanted.user_name, "email": wanted.email}
+        self._limits.ask(key, *(f"{kind}:{name}" for kind, name in given.items() if name is not None))
         with self._read() as stores:
             look = _Look(stores, key, biller.bid, wanted)
             numbers: dict[UUID, str] = {}
@@ -101,7 +113,43 @@ class LookUp:
                 if payer is not None and may_speak_for(key, payer):
                     numbers.update((account.customer_id, account.account_number) for account in payer.accounts)
             people = look.people(numbers)
+        self._limits.missed(key, 0 if numbers else 1)
         return [look.seen(number, people.get(customer_id, ())) for customer_id, number in numbers.items()]
+
+    def account_numbered(self, key: ApiKey, biller: Biller, number: str) -> Customer:
+        """The account of a number, in any spelling. RateLimited, CustomerNotFound (a closed one, too)."""
+        of = key_of(biller, number)
+        self._limits.ask(key, _subject(of))
+        with self._read() as stores:
+            found = stores.customers.find_by_accounts(biller.bid, [of]).get(of) if of else None
+        return self._there(key, found)
+
+    def people_of(
+        self, key: ApiKey, biller: Biller, *, customer_id: UUID | None = None, number: str | None = None
+    ) -> tuple[Person, ...]:
+        """The people of one account as the key may see them, full access first. RateLimited, CustomerNotFound."""
+        if customer_id is None:
+            customer = self.account_numbered(key, biller, number or "")
+        else:
+            customer = self.account_with_id(key, biller, customer_id)
+        with self._read() as stores:
+            look = _Look(stores, key, biller.bid, UserNames())
+            people = look.people([customer.id]).get(customer.id, ())
+        seen = look.seen(customer.account_number, people).people
+        return tuple(sorted(seen, key=lambda person: person.login_type))
+
+    def account_with_id(self, key: ApiKey, biller: Biller, customer_id: UUID) -> Customer:
+        """The account of a GUID. RateLimited, CustomerNotFound (a closed one, too)."""
+        self._limits.ask(key, f"customer:{customer_id}")
+        with self._read() as stores:
+            found = stores.customers.find_customer(biller.bid, customer_id)
+        return self._there(key, found)
+
+    def _there(self, key: ApiKey, found: Customer | None) -> Customer:
+        if found is None or found.closed_at is not None:
+            self._limits.missed(key, 1)
+            raise CustomerNotFound("not there, of another biller, or closed")
+        return found
 
 
 @dataclass(slots=True)
@@ -158,8 +206,5 @@ class _Look:
         return (name is None or user.user_name_key == name) and (email is None or selects_by_email(self.key, user, email))
 
 
-def _key_of(biller: Biller, account_number: str) -> str:
-    try:
-        return account_key(biller.policies.account_profile, account_number)
-    except ValueError:
-        return ""
+def _subject(account_key: str) -> str:
+    return f"account:{account_key}"

@@ -1,51 +1,49 @@
-"""Register: tie a user to accounts, making the user when nobody has that name yet.
+"""Register and Link: tie a user to accounts. Register makes the user when nobody has that name yet; Link wants one that is there.
 
-One transaction per call: users, registrations, change log and events commit together. Races are decided by unique indexes (one
-Owner per account, one user per name): the loser begins again and then sees what the winner wrote.
+    before        the password, if one came, is hashed or checked; the guesses at role codes are counted
+    transaction   accounts, locked in one order -> who the names stand for (recognise) -> tie by tie (tying) -> the partner may
+                  speak for the user from now on -> what the caller wants committed with it (`also`)
+    after         what the codes were worth is noted, whatever became of the call
 
-| the account has ...                    | login type of the newcomer                                   |
-| no registered user                     | as asked (default 1); policy first_registrant=guest: 4       |
-| registered users, caller has proof     | 1 becomes 2, others as asked                                 |
-| registered users, no proof             | 4, pending more until somebody with full access raises it    |
-| this user already                      | the registration that stands                                 |
+One transaction per call: user, registrations, used codes, change log, mails and events commit together. Races are decided by
+locks and unique indexes: the loser begins again and then sees what the winner wrote.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 from uuid import UUID
 
+from idp.accounts.batch import AccountWanted, Batch, Item, check_whole, key_of
+from idp.accounts.code_guesses import CodeGuesses
+from idp.accounts.departures import Departures
+from idp.accounts.recognise import Looked, Mismatch, Names, WhoStores, canonical, may_speak_for, must_prove, recognise
+from idp.accounts.tying import Call, Tools, Tying, TyingStores
 from idp.actor import Actor
-from idp.changelog import Action, Change, WithChangeLog
-from idp.clock import Clock
+from idp.changelog import Action, Change
 from idp.directory.api_keys import ApiKey
 from idp.directory.billers import Biller
-from idp.directory.customers import Customer, CustomerStore
-from idp.directory.names import account_key, normal_email, user_name_key
-from idp.directory.registrations import Refused, Registration, RegistrationStore, grant, registration_values
+from idp.directory.customers import Customer
+from idp.directory.payers import UserNames
 from idp.directory.rights import LoginType
-from idp.directory.users import PartnerUser, PartnerUserStore, User, UserStore, user_values
-from idp.errors import FieldError, InvalidFields, Raced, UserDisabled
+from idp.directory.users import PartnerUser, User, user_values
+from idp.errors import Raced, UserDisabled, UserNotFound
+from idp.login.hashing import PasswordHash
+from idp.login.passwords import Passwords, PasswordStores
 from idp.opaque import new_id
-from idp.outbox import Event, EventType, OutboxStore
+from idp.receipts import Also, WithReceipts
 from idp.transaction import Begin
+
+__all__ = ["AccountWanted", "Batch", "Item", "Register", "Registered", "Wanted"]
 
 _TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class AccountWanted:
-    """One account to register, with the login type asked for it (None: that of the call)."""
-
-    account_number: str
-    login_type: LoginType | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Wanted:
-    """A call to register. Names are as they were sent."""
+    """A call to register. Names are as they were sent. `password`: the partner's, for a user that is made."""
 
     user_name: str
     email: str
@@ -56,18 +54,14 @@ class Wanted:
     first_name: str = ""
     last_name: str = ""
     phone: str = ""
+    role_code: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    atomic: bool = False
 
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """What became of one account. `status` and `note` are words of the partner API (docs/partner-guide.md)."""
-
-    account_number: str
-    status: str
-    customer_id: UUID | None = None
-    login_type: LoginType | None = None
-    pending: bool = False
-    note: str = ""
+    @property
+    def batch(self) -> Batch:
+        """Its accounts."""
+        return Batch(self.accounts, self.login_type, self.role_code, self.atomic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,227 +72,217 @@ class Registered:
     items: tuple[Item, ...]
 
 
-class RegisterStores(WithChangeLog, Protocol):
-    """The slice of stores that this verb works with."""
+class RegisterStores(TyingStores, WhoStores, PasswordStores, WithReceipts, Protocol):
+    """The slice of stores that these verbs work with."""
 
-    @property
-    def customers(self) -> CustomerStore: ...
 
-    @property
-    def users(self) -> UserStore: ...
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """Whom a call is about, in its transaction. `make`: makes the user; None: it is there."""
 
-    @property
-    def partner_users(self) -> PartnerUserStore: ...
+    user: User
+    make: Callable[[], None] | None
 
-    @property
-    def registrations(self) -> RegistrationStore: ...
 
-    @property
-    def outbox(self) -> OutboxStore: ...
+_Find = Callable[[RegisterStores], _Person | Mismatch]
 
 
 class Register:
     """Registers users on accounts."""
 
-    def __init__(self, begin: Begin[RegisterStores], clock: Clock) -> None:
+    def __init__(
+        self,
+        begin: Begin[RegisterStores],
+        tools: Tools,
+        guesses: CodeGuesses,
+        departures: Departures,
+        passwords: Passwords,
+    ) -> None:
         self._begin = begin
-        self._clock = clock
+        self._tools = tools
+        self._guesses = guesses
+        self._departures = departures
+        self._passwords = passwords
 
-    def register(self, actor: Actor, request_id: str, biller: Biller, wanted: Wanted, key: ApiKey | None) -> Registered:
+    def register(
+        self,
+        actor: Actor,
+        request_id: str,
+        biller: Biller,
+        wanted: Wanted,
+        key: ApiKey | None,
+        *,
+        also: Also[Registered] | None = None,
+    ) -> Registered:
         """Register the user on each account, or say per account why not.
 
-        `key` None: staff, who need no proof. InvalidFields, UserDisabled, PartnerUserIdTaken, Raced.
+        `key` None: staff, who need no proof. InvalidFields, UserDisabled, PartnerUserIdTaken, TooManyAttempts and Busy (a
+        password), RolledBack (an atomic batch), Raced.
         """
-        named = _canonical(wanted)
-        last: Raced | None = None
-        for _ in range(_TRIES):
+        names = canonical(wanted.user_name, wanted.email, wanted.partner_user_id)
+        call = Call(actor, request_id, biller, key)
+        return self._carry_out(
+            call, wanted.batch, lambda: self._named(call, wanted, names), "Registered", wanted.partner_user_id, also
+        )
+
+    def link(
+        self,
+        actor: Actor,
+        request_id: str,
+        biller: Biller,
+        user_id: UUID,
+        batch: Batch,
+        key: ApiKey | None,
+        *,
+        also: Also[Registered] | None = None,
+    ) -> Registered:
+        """Tie a user that is there to further accounts. UserNotFound, UserDisabled, RolledBack, Raced."""
+
+        def find(stores: RegisterStores) -> _Person:
+            user = stores.users.find_user(biller.bid, user_id, lock=True)
+            if user is None or (key is not None and not may_speak_for(stores, key, user)):
+                raise UserNotFound(str(user_id))
+            return _Person(user, None)
+
+        return self._carry_out(Call(actor, request_id, biller, key), batch, lambda: find, "Linked", None, also)
+
+    def _carry_out(
+        self,
+        call: Call,
+        batch: Batch,
+        look: Callable[[], _Find],
+        word: str,
+        partner_user_id: str | None,
+        also: Also[Registered] | None,
+    ) -> Registered:
+        bid = call.biller.bid
+        coded = [key_of(call.biller, each.account_number) for each in batch.accounts if batch.code_for(each) is not None]
+        if coded:
+            self._tools.secrets.prepare(bid)
+        waiting = self._guesses.count(bid, call.actor, coded)
+        for attempt in range(_TRIES):
+            last: Tying | None = None
             try:
+                find = look()
                 with self._begin() as stores:
-                    return _Call(stores, self._clock, actor, request_id, biller, named, key).run()
-            except Raced as lost:
-                last = lost
-        raise last or Raced()
+                    customers = self._locked(stores, call, batch)
+                    person = find(stores)
+                    if isinstance(person, Mismatch):
+                        done = Registered(None, tuple(Item(each.account_number, "CredentialsMismatch") for each in batch.accounts))
+                    else:
+                        if person.user.disabled:
+                            raise UserDisabled(str(person.user.id))
+                        last = Tying(stores, self._tools, call, person.user, person.make, word, waiting)
+                        done = self._tied(stores, call, last, customers, batch, partner_user_id)
+                    if batch.atomic:
+                        check_whole(done.items)
+                    if also is not None:
+                        also(stores, done)
+            except Raced:
+                if attempt == _TRIES - 1:
+                    raise
+                last = None  # judged again by the next attempt
+            else:
+                return done
+            finally:
+                if last is not None:
+                    self._guesses.settle(bid, call.actor, last.forget, last.wrong)
+        raise Raced
 
+    @staticmethod
+    def _locked(stores: RegisterStores, call: Call, batch: Batch) -> Mapping[str, Customer]:
+        keys = {key_of(call.biller, each.account_number) for each in batch.accounts} - {""}
+        return stores.customers.find_by_accounts(call.biller.bid, sorted(keys), lock=True)
 
-@dataclass(frozen=True, slots=True)
-class _Named:
-    """A call with its names in canonical form."""
+    def _tied(
+        self,
+        stores: RegisterStores,
+        call: Call,
+        tying: Tying,
+        customers: Mapping[str, Customer],
+        batch: Batch,
+        partner_user_id: str | None,
+    ) -> Registered:
+        is_new = tying.make is not None
+        items = tuple(tying.tie(customers, batch))
+        if all(item.login_type is None for item in items):
+            return Registered(None, items)
+        self._note_partner(stores, call, tying.user, partner_user_id)
+        if is_new or not self._departures.is_return(call.biller.bid, tying.user.id, tying.fresh):
+            return Registered(tying.user, items)
+        return Registered(self._end_older(stores, call, tying.user), items)
 
-    wanted: Wanted
-    user_name_key: str
-    email: str
+    def _end_older(self, stores: RegisterStores, call: Call, user: User) -> User:
+        """Somebody is back on an account: what was opened for it before the departure must not live again."""
+        found = stores.users.find_user(user.bid, user.id, lock=True) or user
+        after = replace(found, generation=found.generation + 1)
+        stores.users.put_user(after)
+        stores.changelog.append(Change(user.bid, Action.USER_REVOKE, call.actor, call.request_id, user_id=user.id))
+        return after
 
+    def _note_partner(self, stores: RegisterStores, call: Call, user: User, partner_user_id: str | None) -> None:
+        """The partner may speak for the user from now on: it registered it, or proved it."""
+        if call.key is None:
+            return
+        partner_id = call.key.partner.id
+        known = stores.partner_users.find_partner_user(user.bid, partner_id, user.id)
+        if known is None or (partner_user_id is not None and known.partner_user_id is None):
+            row = PartnerUser(user.bid, partner_id, user.id, partner_user_id, self._tools.clock.now())
+            stores.partner_users.add_partner_user(row)
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """One attempt, inside its transaction."""
+    # --- whom Register is about ---
 
-    stores: RegisterStores
-    clock: Clock
-    actor: Actor
-    request_id: str
-    biller: Biller
-    named: _Named
-    key: ApiKey | None
+    def _named(self, call: Call, wanted: Wanted, names: Names) -> _Find:
+        """Look at the password outside of the transaction; inside, whom the names stand for."""
+        looked, hashed = self._looked_at(call, wanted, names)
 
-    def run(self) -> Registered:
-        wanted = self.named.wanted
-        customers = self._customers()
-        known, mismatch = self._known_user()
-        if mismatch:
-            return Registered(None, tuple(Item(each.account_number, "CredentialsMismatch") for each in wanted.accounts))
-        if known is not None and known.disabled:
-            raise UserDisabled(str(known.id))
-        user = known or self._new_user()
-        ties: dict[UUID, list[Registration]] = defaultdict(list)
-        ties.update(self.stores.registrations.list_of_customers(self.biller.bid, [customer.id for customer in customers.values()]))
-        items: list[Item] = []
-        fresh: list[tuple[Registration, Customer]] = []
-        for account in wanted.accounts:
-            customer = customers.get(self._key_of(account.account_number))
-            if customer is None or customer.closed_at is not None:
-                items.append(Item(account.account_number, "NotFound"))
-                continue
-            item, made = self._decide(user, account, customer, ties[customer.id])
-            items.append(item)
-            if made is not None:
-                ties[customer.id].append(made)
-                fresh.append((made, customer))
-        if fresh and known is None:
-            self._add_user(user)
-        for registration, customer in fresh:
-            self._add(user, registration, customer)
-        if any(item.login_type is not None for item in items):
-            self._note_partner(user)
-            return Registered(user, tuple(items))
-        return Registered(None, tuple(items))
+        def find(stores: RegisterStores) -> _Person | Mismatch:
+            who = recognise(stores, call.biller.bid, names, call.key, looked)
+            if isinstance(who, Mismatch):
+                return who
+            if who.user is not None:
+                return _Person(who.user, None)
+            newcomer = self._newcomer(call, wanted, names)
+            return _Person(newcomer, lambda: self._make(stores, call, newcomer, hashed))
 
-    def _customers(self) -> dict[str, Customer]:
-        keys = {self._key_of(account.account_number) for account in self.named.wanted.accounts} - {""}
-        return self.stores.customers.find_by_accounts(self.biller.bid, sorted(keys), lock=True)
+        return find
 
-    def _key_of(self, account_number: str) -> str:
-        try:
-            return account_key(self.biller.policies.account_profile, account_number)
-        except ValueError:
-            return ""
-
-    def _known_user(self) -> tuple[User | None, bool]:
-        """The user that the names stand for, and whether the caller may not speak for it."""
-        bid, partner_user_id = self.biller.bid, self.named.wanted.partner_user_id
-        user = self.stores.users.find_by_user_name(bid, self.named.user_name_key)
-        if self.key is None:
-            return user, False
-        partner_id = self.key.partner.id
-        if partner_user_id is not None:
-            other = self.stores.partner_users.find_by_partner_user_id(bid, partner_id, partner_user_id)
-            if other is not None and (user is None or user.id != other):
-                return None, True
+    def _looked_at(self, call: Call, wanted: Wanted, names: Names) -> tuple[Looked | None, PasswordHash | None]:
+        """The password: judged where it has to prove something, hashed for somebody who is to be made."""
+        password, key = wanted.password, call.key
+        if password is None or key is None:
+            return None, None
+        with self._begin() as stores:
+            user = stores.users.find_by_user_name(call.biller.bid, names.user_name_key)
+            must = user is not None and must_prove(stores, key, user)
         if user is None:
-            return None, False
-        own = self.stores.partner_users.find_partner_user(bid, partner_id, user.id)
-        if own is not None and partner_user_id is not None and own.partner_user_id not in (None, partner_user_id):
-            return None, True
-        return (user, False) if own is not None or self.key.policies.users == "all" else (None, True)
+            return Looked(None), self._passwords.prepare(password)
+        if not must:
+            return Looked(user.id), None
+        guess = self._passwords.guess(key, UserNames(user_name=wanted.user_name), password)
+        return Looked(user.id, guess if guess.is_right(user) else None), None
 
-    def _new_user(self) -> User:
-        wanted = self.named.wanted
-        trusted = self.key is None or self.key.policies.authenticate == "trusted"
+    def _make(self, stores: RegisterStores, call: Call, newcomer: User, hashed: PasswordHash | None) -> None:
+        stores.users.add_user(newcomer)
+        made = user_values(newcomer)
+        stores.changelog.append(
+            Change(newcomer.bid, Action.USER_CREATE, call.actor, call.request_id, user_id=newcomer.id, after=made)
+        )
+        if hashed is not None and call.key is not None:
+            self._passwords.set_first(stores, call.actor, call.request_id, newcomer, hashed, call.key.partner.id)
+
+    def _newcomer(self, call: Call, wanted: Wanted, names: Names) -> User:
+        trusted = call.key is None or call.key.policies.authenticate == "trusted"
         return User(
             id=new_id(),
-            bid=self.biller.bid,
-            user_name=wanted.user_name.strip(),
-            user_name_key=self.named.user_name_key,
-            email=self.named.email,
-            email_key=self.named.email.lower(),
-            created_at=self.clock.now(),
+            bid=call.biller.bid,
+            user_name=names.user_name,
+            user_name_key=names.user_name_key,
+            email=names.email,
+            email_key=names.email.lower(),
+            created_at=self._tools.clock.now(),
             email_verified=wanted.email_verified and trusted,
             first_name=wanted.first_name,
             last_name=wanted.last_name,
             phone=wanted.phone,
         )
-
-    def _decide(
-        self, user: User, account: AccountWanted, customer: Customer, ties: list[Registration]
-    ) -> tuple[Item, Registration | None]:
-        for tie in ties:
-            if tie.user_id == user.id:
-                standing = Item(account.account_number, "AlreadyRegistered", customer.id, tie.login_type, tie.pending)
-                return standing, None
-        proved = self.key is None or bool(self.key.policies.account_proof)
-        asked = account.login_type or self.named.wanted.login_type
-        match grant(self.biller.policies, asked, others=len(ties), proved=proved, by_staff=self.key is None):
-            case Refused(status=status):
-                return Item(account.account_number, status), None
-            case given:
-                made = Registration(
-                    id=new_id(),
-                    bid=self.biller.bid,
-                    user_id=user.id,
-                    customer_id=customer.id,
-                    login_type=given.login_type,
-                    pending=given.pending,
-                    registered_at=self.clock.now(),
-                    key_id=None if self.key is None else self.key.id,
-                )
-                item = Item(account.account_number, "Registered", customer.id, given.login_type, given.pending, given.note)
-                return item, made
-
-    def _add_user(self, user: User) -> None:
-        self.stores.users.add_user(user)
-        self.stores.changelog.append(
-            Change(user.bid, Action.USER_CREATE, self.actor, self.request_id, user_id=user.id, after=user_values(user))
-        )
-
-    def _add(self, user: User, registration: Registration, customer: Customer) -> None:
-        self.stores.registrations.add_registration(registration)
-        self.stores.changelog.append(
-            Change(
-                user.bid,
-                Action.REGISTRATION_CREATE,
-                self.actor,
-                self.request_id,
-                user_id=user.id,
-                customer_id=customer.id,
-                after=registration_values(registration),
-            )
-        )
-        self.stores.outbox.append(
-            Event(
-                id=new_id(),
-                bid=user.bid,
-                type=EventType.REGISTRATION_CREATED,
-                level="user",
-                account_number=customer.account_number,
-                login_guid=user.id,
-                user_name=user.user_name,
-                before=None,
-                after={"LoginTypeID": registration.login_type.value, "Pending": registration.pending},
-                actor=f"{self.actor.kind}:{self.actor.id}",
-                source_key=registration.key_id,
-            )
-        )
-
-    def _note_partner(self, user: User) -> None:
-        if self.key is None:
-            return
-        partner_id, given = self.key.partner.id, self.named.wanted.partner_user_id
-        known = self.stores.partner_users.find_partner_user(user.bid, partner_id, user.id)
-        if known is None or (given is not None and known.partner_user_id is None):
-            self.stores.partner_users.add_partner_user(PartnerUser(user.bid, partner_id, user.id, given, self.clock.now()))
-
-
-def _canonical(wanted: Wanted) -> _Named:
-    faults: list[FieldError] = []
-    name = email = ""
-    try:
-        name = user_name_key(wanted.user_name)
-    except ValueError as fault:
-        faults.append(FieldError("UserName", str(fault)))
-    try:
-        email = normal_email(wanted.email)
-    except ValueError as fault:
-        faults.append(FieldError("EmailAddress", str(fault)))
-    if faults:
-        raise InvalidFields(fields=faults)
-    return _Named(wanted, name, email)

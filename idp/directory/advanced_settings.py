@@ -16,10 +16,13 @@ from idp.changelog import Action, Change, WithChangeLog
 from idp.directory.billers import BillerStore
 from idp.directory.hosts import origin_of
 from idp.errors import BillerNotFound, FieldError, InvalidFields
+from idp.kv import KeyValue, Stamps
 from idp.secrets import Place, Secrets
 from idp.transaction import Begin
+from idp.versions import VersionedCache, biller_stamp
 
 SSO_LOGIN_URL = 3
+SUPPRESS_CHANGE_OF_EMAIL = 6
 SettingKind = Literal["text", "url", "flag", "number", "json", "sources", "secret"]
 
 
@@ -102,9 +105,10 @@ class SettingStores(WithChangeLog, Protocol):
 class AdvancedSettings:
     """Sets, shows and reads advanced settings."""
 
-    def __init__(self, begin: Begin[SettingStores], secrets: Secrets) -> None:
+    def __init__(self, begin: Begin[SettingStores], kv: KeyValue, secrets: Secrets) -> None:
         self._begin = begin
         self._secrets = secrets
+        self._shown: VersionedCache[int, Mapping[int, str]] = VersionedCache(kv, capacity=2000)
 
     def put(self, actor: Actor, request_id: str, bid: int, number: int, value: str) -> None:
         """Set one; "" puts it back to its default. BillerNotFound, InvalidFields."""
@@ -139,6 +143,14 @@ class AdvancedSettings:
             stored = {each.number: each.value for each in stores.settings.list_settings(bid)}
         shown = {number: setting.default for number, setting in CATALOGUE.items()} | stored
         return {number: ("(set)" if value and _is_secret(number) else value) for number, value in sorted(shown.items())}
+
+    def as_of(self, bid: int, stamps: Stamps) -> Mapping[int, str]:
+        """As show, no older than the stamps that a session brought along: for pages."""
+        name = biller_stamp(bid)
+        entry = self._shown.find(bid)
+        if entry is None or entry.stamps.get(name) != stamps.get(name):
+            entry = self._shown.load(bid, (name,), lambda: self.show(bid))
+        return entry.value
 
     def read(self, bid: int, number: int) -> str:
         """One value, in clear: for the integration that uses it."""

@@ -189,8 +189,9 @@ class Billers:
         check_biller(made)
         self._secrets.prepare(bid)
         with self._begin() as stores:
-            self._check_origin(stores, made, before=None)
+            # A taken slug is told as that, and not as the host that comes of it: so the row goes in first.
             stores.billers.add_biller(made)
+            self._check_origin(stores, made)
             stores.changelog.append(Change(bid, Action.BILLER_CREATE, actor, request_id, after=biller_values(made)))
         return made
 
@@ -209,9 +210,9 @@ class Billers:
                 changes["policies"] = parse_policies(before.policies, changes["policies"])
             after = replace(before, **changes)
             check_biller(after)
-            self._check_origin(stores, after, before)
             if after != before:
                 stores.billers.put_biller(after)
+                self._check_origin(stores, after)
                 values = biller_values(before), biller_values(after)
                 stores.changelog.append(Change(bid, Action.BILLER_CHANGE, actor, request_id, before=values[0], after=values[1]))
         return after
@@ -266,11 +267,9 @@ class Billers:
             return None
         return self._by_host.keep((host, slug), stamps, found)
 
-    def _check_origin(self, stores: BillerStores, biller: Biller, before: Biller | None) -> None:
-        others = stores.billers.count_on_origin(biller.origin)
-        if before is not None and before.origin == biller.origin:
-            others -= 1  # itself
-        if others and not self._share_origins:
+    def _check_origin(self, stores: BillerStores, biller: Biller) -> None:
+        """Of a biller that is in its table already."""
+        if stores.billers.count_on_origin(biller.origin) > 1 and not self._share_origins:
             raise SharedOriginRefused(f"{biller.origin} has a biller already")
 
 
@@ -303,8 +302,15 @@ def parse_policies(before: Policies, changes: Mapping[str, Any]) -> Policies:
     try:
         return Policies.model_validate(before.model_dump() | dict(changes))
     except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False)
         raise InvalidFields(
-            fields=[FieldError(".".join(map(str, item["loc"])), item["msg"]) for item in error.errors(include_url=False)]
+            fields=[
+                FieldError(
+                    ".".join(map(str, item["loc"])),
+                    "is not a policy" if item["type"] == "extra_forbidden" else item["msg"],
+                )
+                for item in faults
+            ]
         ) from None
 
 

@@ -95,6 +95,14 @@ class Partners:
                 )  # fmt: skip
         return after
 
+    def get(self, partner_id: UUID) -> Partner:
+        """By id. PartnerNotFound."""
+        with self._begin() as stores:
+            found = stores.partners.find_partner(partner_id)
+        if found is None:
+            raise PartnerNotFound(str(partner_id))
+        return found
+
     def get_by_slug(self, slug: str) -> Partner:
         """By slug. PartnerNotFound."""
         with self._begin() as stores:

@@ -165,27 +165,38 @@ class Payers:
             self.reload(key.bid, entry.value.user.id)
         raise StoreUnavailable("the user keeps changing under our feet")
 
-    def named_all(self, key: ApiKey, names: UserNames) -> list[Cached[PayerRecord]]:
-        """All payers that every given name fits and the key may speak for (at most 20)."""
+    def find_unproved(self, key: ApiKey, names: UserNames, *, fresh: bool = False) -> Cached[PayerRecord] | None:
+        """The one payer that the names fit, whether or not the key may speak for it; None for nobody and for several.
+
+        Never to be told of: the CALLER asks for proof first, and compares the stamps. `fresh`: from the database. InvalidFields.
+        """
+        fits = self.named_all(key, names, proved=False)
+        if fresh and len(fits) == 1:
+            self.reload(key.bid, fits[0].value.user.id)
+            fits = self.named_all(key, names, proved=False)
+        return fits[0] if len(fits) == 1 else None
+
+    def named_all(self, key: ApiKey, names: UserNames, *, proved: bool = True) -> list[Cached[PayerRecord]]:
+        """All payers that every given name fits and the key may speak for (at most 20); `proved` False: others too."""
         if not names.given():
             raise InvalidFields(fields=[FieldError("LoginGUID", "name a user: LoginGUID, PartnerUserID, UserName or EmailAddress")])
         wanted = canonical_names(names)
         ids = self._candidates(key, wanted)
-        fits = self._fitting(key, wanted, ids)
+        fits = self._fitting(key, wanted, ids, proved=proved)
         if not fits and (others := self._candidates(key, wanted)) != ids:
-            fits = self._fitting(key, wanted, others)  # the remembered id was that of a user who gave the name up
+            fits = self._fitting(key, wanted, others, proved=proved)  # the remembered id was that of a user who gave the name up
         if len(fits) > 1:  # a refusal, which only fresh records may say
             fresh = [entry for each in fits if (entry := self.reload(key.bid, each.value.user.id)) is not None]
-            fits = [entry for entry in fresh if _selects(entry.value, key, wanted)]
+            fits = [entry for entry in fresh if _selects(entry.value, key, wanted, proved=proved)]
         return fits
 
-    def _fitting(self, key: ApiKey, wanted: UserNames, ids: list[UUID]) -> list[Cached[PayerRecord]]:
+    def _fitting(self, key: ApiKey, wanted: UserNames, ids: list[UUID], *, proved: bool) -> list[Cached[PayerRecord]]:
         """A stale record may only ever say yes (the caller's Expect finds that out); each no is said from a fresh one."""
         fits: list[Cached[PayerRecord]] = []
         for user_id in ids:
             for read in (self.cached, self.reload):
                 entry = read(key.bid, user_id)
-                if entry is not None and _selects(entry.value, key, wanted):
+                if entry is not None and _selects(entry.value, key, wanted, proved=proved):
                     fits.append(entry)
                     break
         return fits
@@ -258,8 +269,8 @@ def canonical_names(names: UserNames) -> UserNames:
     return UserNames(names.login_guid, names.partner_user_id, user_name, email)
 
 
-def _selects(payer: PayerRecord, key: ApiKey, names: UserNames) -> bool:
-    return _fits(payer, key, names) and may_speak_for(key, payer)
+def _selects(payer: PayerRecord, key: ApiKey, names: UserNames, *, proved: bool) -> bool:
+    return _fits(payer, key, names) and (not proved or may_speak_for(key, payer))
 
 
 def _fits(payer: PayerRecord, key: ApiKey, names: UserNames) -> bool:

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from idp.directory.billers import Policies
 from idp.directory.rights import LoginType
+from idp.opaque import same
 from idp.secrets import Secrets
 
 KEY_VERSION = 1
@@ -46,6 +47,30 @@ class RoleCode:
     used_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ShownCode:
+    """A code that somebody showed and that fits the account: what it stands for, never the code.
+
+    `digest` None: one of the biller's bare prefixes, on an account without codes of its own. `used`: it was good once, and was
+    used.
+    """
+
+    login_type: LoginType
+    bare: bool
+    digest: str | None = None
+    used: bool = False
+
+    @property
+    def works_once(self) -> bool:
+        """An owner code with a secret."""
+        return self.login_type is LoginType.OWNER and not self.bare
+
+    @property
+    def leaves_nothing_to_guess(self) -> bool:
+        """Whether there is no better code on the account. A Guest's code, say, must not pay for guesses at the Owner's."""
+        return self.works_once or self.digest is None
+
+
 class RoleCodeStore(Protocol):
     """Role codes in the database."""
 
@@ -63,6 +88,10 @@ class RoleCodeStore(Protocol):
 
     def set_codes_of(self, bid: int, codes: Mapping[UUID, Sequence[RoleCode]]) -> None:
         """As set_codes, for several customers."""
+        ...
+
+    def use_code(self, bid: int, customer_id: UUID, digest: str, at: datetime) -> bool:
+        """Mark a code as used. False when it is not there, or somebody used it before: exactly one caller gets True."""
         ...
 
 
@@ -96,3 +125,23 @@ def stored_code(secrets: Secrets, bid: int, customer_id: UUID, code: ParsedCode)
     message = f"{KEY_VERSION}:{customer_id}:{code.login_type.value}:{code.secret}"
     mac = secrets.mac(bid, "role-code", message)
     return RoleCode(bid, customer_id, code.login_type, not code.secret, KEY_VERSION, mac)
+
+
+def judge(
+    policies: Policies, secrets: Secrets, bid: int, customer_id: UUID, stored: Sequence[RoleCode], text: str
+) -> ShownCode | None:
+    """What a code that somebody shows is worth on an account with these stored codes; None: it is wrong.
+
+    An account without codes of its own takes the four bare prefixes, unless the biller's policy `bare_codes` is off.
+    """
+    parsed = None if policies.role_codes == "off" else parse_code(policies, text)
+    if parsed is None:
+        return None
+    digest = stored_code(secrets, bid, customer_id, parsed).digest
+    # All of them, each in constant time: neither which one fits nor how far it fits shows in the time.
+    fitting = [code for code in stored if same(code.digest, digest)]
+    if fitting:
+        return ShownCode(fitting[0].login_type, fitting[0].bare, digest, used=fitting[0].used_at is not None)
+    if not stored and not parsed.secret and policies.bare_codes:
+        return ShownCode(parsed.login_type, bare=True)
+    return None

@@ -110,11 +110,22 @@ class PartnerUserStore(Protocol):
         ...
 
 
+class PendingConfirmations(Protocol):
+    """What payers were asked by mail (idp.accounts.confirmations), as far as whoever changes a user must know it."""
+
+    def void_confirmations(self, bid: int, user_id: UUID, partner_id: UUID | None = None) -> None:
+        """What is open or was allowed and not used yet counts no more: of one partner, or (None) of all."""
+        ...
+
+
 class UserStores(WithChangeLog, Protocol):
     """The slice of stores that this service works with."""
 
     @property
     def users(self) -> UserStore: ...
+
+    @property
+    def confirmations(self) -> PendingConfirmations: ...
 
 
 class Users:
@@ -136,7 +147,8 @@ class Users:
     def change(self, actor: Actor, request_id: str, bid: int, user_id: UUID, **changes: Any) -> User:
         """Change user_name, email, email_verified, first_name, last_name, phone, locale or disabled.
 
-        Disabling ends every token and session of the user. UserNotFound, UserNameTaken, InvalidFields.
+        Disabling ends every token and session of the user. What the payer was asked by mail is void once the address that it
+        went to is another, or the user is disabled. UserNotFound, UserNameTaken, InvalidFields.
         """
         canonical = _canonical(changes)
         with self._begin() as stores:
@@ -146,6 +158,8 @@ class Users:
                 after = replace(after, generation=before.generation + 1)
             if after != before:
                 stores.users.put_user(after)
+                if after.email_key != before.email_key or after.disabled:
+                    stores.confirmations.void_confirmations(bid, user_id)
                 stores.changelog.append(
                     Change(
                         bid, Action.USER_CHANGE, actor, request_id, user_id=user_id,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from idp.errors.tree import Conflict, Denied, Expired, Invalid, NotFound
+from collections.abc import Sequence
+
+from idp.errors.tree import Conflict, Denied, Expired, FailedItem, FieldError, Invalid, NotFound
 
 
 class InvalidFile(Invalid):
-    """An import file is refused whole; `detail` gives line and reason."""
+    """An import file is refused whole; its report gives line and reason."""
 
     code = "InvalidFile"
     public = "The file was refused and nothing of it was taken over."
@@ -139,6 +141,10 @@ class RolledBack(Conflict):
     code = "RolledBack"
     public = "One of the items failed, so nothing was changed."
     fix = "Results names the item that failed and why; correct it, or send the batch without Atomic."
+
+    def __init__(self, detail: str = "", *, items: Sequence[FailedItem] = (), fields: Sequence[FieldError] = ()) -> None:
+        super().__init__(detail, fields=fields)
+        self.items = tuple(items)
 
 
 class PasswordOwnedByPartner(Conflict):

@@ -36,7 +36,7 @@ class BodyTooLarge(Invalid):
 
 
 class InvalidFields(Invalid):
-    """The request was read, and some of its fields are wrong; `fields` names each."""
+    """The request was read, and some of its fields are wrong; each is named."""
 
     code = "InvalidFields"
     public = "Some fields are missing or wrong."
@@ -61,7 +61,7 @@ class MethodNotAllowed(NotFound):
 
 
 class OriginRefused(Denied):
-    """A form came from a page that may not send it: another site, a sibling host, or `Origin: null`."""
+    """A form came from a page that may not send it: another site, a sibling host, or one without an origin."""
 
     code = "OriginRefused"
     public = "This form was sent from a page that may not send it."
@@ -133,7 +133,7 @@ class StoreUnavailable(Unavailable):
 
 
 class Unreachable(Unavailable):
-    """A URL that somebody else wrote could not be fetched, whatever the cause: `detail` has it, a biller never sees it."""
+    """A URL that somebody else wrote could not be fetched, whatever the cause: our log has it, a biller never sees it."""
 
     code = "Unreachable"
     public = "The address could not be reached."

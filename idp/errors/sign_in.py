@@ -111,7 +111,7 @@ class UserDisabled(Denied):
 
 
 class CredentialsRefused(Unauthenticated):
-    """A key whose policy is `authenticate = password`, and no right password of the payer: one answer for every cause."""
+    """A key whose policy asks for the payer's password, and no right password of the payer: one answer for every cause."""
 
     code = "CredentialsRefused"
     public = "The sign-in was refused."

@@ -32,6 +32,14 @@ class FieldError:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class FailedItem:
+    """One item of a batch that was not carried out, and the Status word that says why."""
+
+    account_number: str
+    status: str
+
+
 class HubError(Exception):
     """A refusal with a reason. Raised in services, translated at the edge."""
 

@@ -4,6 +4,7 @@
               what ends the token, and brings the stamps of biller, key and user along at every read
     find      one read that also slides the idle time; a session that is over, ended or voided is simply not there
     family    frame, top-level and CSR children of one sign-in; ending it is one mark that kills them all, on every worker at once
+    list      a token's sessions stand on a list, and a user's tokens too (sso_connect.tokens): so a payer can see and end them
 
 A browser holds a bearer secret in a cookie whose name says the carrier: `__Host-hub` (full page, SameSite=Lax), `__Host-hub_f`
 (frame, SameSite=None; Partitioned). Two names, so that neither overwrites the other. Every sign-in makes a new secret.
@@ -12,18 +13,21 @@ A browser holds a bearer secret in a cookie whose name says the carrier: `__Host
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
 from idp.directory.billers import Biller
-from idp.kv import Drop, KeyValue, Mark, Put, Read, Record, Stamps
+from idp.kv import Drop, KeyValue, Listed, Mark, Put, Read, Record, Roll, Stamps, Step
 from idp.opaque import digest, new_id, new_secret
 
 MOST_ABSOLUTE = timedelta(days=2)
 """Longer than any session can live: how long the mark of an ended family must be remembered."""
+
+TokenKind = Literal["session", "single_use", "link"]
+"""What a session was begun with: a token, by its policy, or an SSO link."""
 
 ViewMode = Literal[0, 1, 2]
 FULL_PAGE: ViewMode = 0
@@ -35,6 +39,8 @@ NEW_TAB: ViewMode = 2
 class SessionFacts:
     """What a session knows of its own. Texts are "" where nothing was given."""
 
+    id: str
+    """Shown to the payer in the list of sessions; opens nothing."""
     family: str
     view_mode: ViewMode
     redirect_id: int
@@ -43,6 +49,9 @@ class SessionFacts:
     return_url: str
     return_name: str
     request_id: str
+    browser: str = "other"
+    system: str = "other"
+    """What the browser says of itself (idp.login.devices)."""
 
     @property
     def framed(self) -> bool:
@@ -64,14 +73,19 @@ class TokenFacts:
     partner_id: UUID
     user_id: UUID
     generation: int
-    policy: Literal["session", "single_use"]
+    policy: TokenKind
     session_reference: str
     auth_time: int | None
     auth_methods: tuple[str, ...]
+    redirect: Mapping[str, str] | None = None
+    """Of an SSO link: the parameters of the redirect that it stands for, names in lower case."""
+    customer_id: UUID | None = None
+    """The account that the partner asked for the token for: it ends with the user's registration there. None: it asked for none."""
 
     def text(self) -> str:
         """As a record's value."""
         # By hand: dataclasses.asdict copies deeply, and this is written with every token.
+        more = {} if self.redirect is None else {"redirect": dict(self.redirect)}
         return json.dumps(
             {
                 "id": self.id,
@@ -84,7 +98,9 @@ class TokenFacts:
                 "session_reference": self.session_reference,
                 "auth_time": self.auth_time,
                 "auth_methods": self.auth_methods,
-            },
+                "customer_id": None if self.customer_id is None else str(self.customer_id),
+            }
+            | more,
             separators=(",", ":"),
         )
 
@@ -92,15 +108,18 @@ class TokenFacts:
     def parse(cls, text: str) -> TokenFacts:
         """From a record's value."""
         raw = json.loads(text)
-        ids = {name: UUID(raw[name]) for name in ("key_id", "partner_id", "user_id")}
+        ids = {name: UUID(raw[name]) for name in ("key_id", "partner_id", "user_id", "customer_id") if raw.get(name)}
         return cls(**(raw | ids | {"auth_methods": tuple(raw["auth_methods"])}))
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A live session, as read. `stamps` are the present versions of what it rests on."""
+    """A live session, as read. `key` is the digest of its bearer secret: it names the session without opening it.
 
-    secret: str
+    `stamps` are the present versions of what it rests on.
+    """
+
+    key: str
     facts: SessionFacts
     token: TokenFacts
     began_at: datetime
@@ -110,29 +129,42 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A session about to be made: the secret for the browser, and the step that makes it."""
+    """A session about to be made: the secret for the browser, and the step that makes it.
+
+    `frame_token` and `more`: of a frame, its first frame token and the step that makes that one.
+    """
 
     secret: str
     facts: SessionFacts
     step: Put
+    frame_token: str = ""
+    more: tuple[Step, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The session's key."""
+        return digest(self.secret)
 
 
 class Sessions:
-    """Opens, finds and ends sessions."""
+    """Opens, finds, lists and ends sessions."""
 
     def __init__(self, kv: KeyValue) -> None:
         self._kv = kv
 
-    def opening(self, biller: Biller, facts: Mapping[str, Any], *, parent: int) -> Opening:
-        """Prepare a session in a new family. `facts`: SessionFacts but `family`; `parent`: index of the step it rests on."""
+    def opening(self, biller: Biller, facts: Mapping[str, Any], *, parent: int, family: str | None = None) -> Opening:
+        """Prepare a session: in a new family, or as a child of `family`.
+
+        `facts`: SessionFacts but `id` and `family`; `parent`: index of the step that it rests on.
+        """
         secret = new_secret()
-        made = SessionFacts(family=str(new_id()), **facts)
+        made = SessionFacts(id=str(new_id()), family=family or str(new_id()), **facts)
         step = Put(
-            key=_key(secret),
+            key=session_record(digest(secret)),
             value=made.text(),
             idle=timedelta(minutes=biller.policies.session_idle_minutes),
             absolute=timedelta(minutes=biller.policies.session_absolute_minutes),
-            unless=(_ended(made.family),),
+            unless=(family_mark(made.family),),
             parent=parent,
         )
         return Opening(secret, made, step)
@@ -141,31 +173,54 @@ class Sessions:
         """The live session of a bearer secret; slides its idle time. None for everything else."""
         if not 20 <= len(secret) <= 100 or not secret.isascii():
             return None
-        outcome = self._kv.transact(Read(_key(secret), slide=True, optional=True))
+        key = digest(secret)
+        outcome = self._kv.transact(Read(session_record(key), slide=True, optional=True))
         record = outcome.results[0]
-        if not isinstance(record, Record):
-            return None
-        return Session(
-            secret=secret,
-            facts=SessionFacts(**json.loads(record.value)),
-            token=TokenFacts.parse(record.parent or "{}"),
-            began_at=record.created_at,
-            idle_until=record.expires_at,
-            stamps=record.stamps,
-        )
+        return read_session(key, record) if isinstance(record, Record) else None
+
+    def list_of(self, token_ids: Iterable[str]) -> list[Session]:
+        """The live sessions that were begun with these tokens (digests), oldest first; none of them slides."""
+        lists = self._kv.transact(*(Roll(sessions_list(token_id)) for token_id in token_ids)).results
+        keys = list(dict.fromkeys(key for each in lists if isinstance(each, Listed) for key in each.members))
+        records = self._kv.transact(*(Read(session_record(key), optional=True) for key in keys)).results
+        found = [read_session(key, record) for key, record in zip(keys, records, strict=True) if isinstance(record, Record)]
+        return sorted(found, key=lambda session: session.began_at)
 
     def end(self, session: Session) -> None:
         """End the whole family, everywhere, at once."""
-        self._kv.transact(Mark(_ended(session.facts.family), MOST_ABSOLUTE), Drop(_key(session.secret)))
+        self.end_families([session.facts.family])
+
+    def end_families(self, families: Iterable[str]) -> None:
+        """End several families, everywhere, at once."""
+        self._kv.transact(*(Mark(family_mark(family), MOST_ABSOLUTE) for family in families))
 
     def withdraw(self, opening: Opening) -> None:
         """Undo an opening that was refused after all."""
-        self._kv.transact(Mark(_ended(opening.facts.family), MOST_ABSOLUTE), Drop(opening.step.key))
+        self._kv.transact(Mark(family_mark(opening.facts.family), MOST_ABSOLUTE), Drop(opening.step.key))
 
 
-def _key(secret: str) -> str:
-    return f"session:{digest(secret)}"
+def read_session(key: str, record: Record) -> Session:
+    """A session from its record."""
+    return Session(
+        key=key,
+        facts=SessionFacts(**json.loads(record.value)),
+        token=TokenFacts.parse(record.parent or "{}"),
+        began_at=record.created_at,
+        idle_until=record.expires_at,
+        stamps=record.stamps,
+    )
 
 
-def _ended(family: str) -> str:
+def session_record(key: str) -> str:
+    """The name of a session's record."""
+    return f"session:{key}"
+
+
+def sessions_list(token_id: str) -> str:
+    """The name of the list of the sessions that a token began."""
+    return f"sessions-of:{token_id}"
+
+
+def family_mark(family: str) -> str:
+    """The mark that ends a family."""
     return f"family-ended:{family}"

@@ -8,7 +8,7 @@ own (tests/architecture) and check the sender differently.
 from __future__ import annotations
 
 from idp.errors import CsrfRefused, OriginRefused
-from idp.opaque import digest, same
+from idp.opaque import same
 from idp.secrets import Secrets
 from idp.web.request import HubRequest
 
@@ -21,14 +21,14 @@ class Csrf:
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
 
-    def token(self, bid: int, session_secret: str) -> str:
+    def token(self, bid: int, session_key: str) -> str:
         """The token of a session's forms."""
-        return self._secrets.mac(bid, "csrf", digest(session_secret))
+        return self._secrets.mac(bid, "csrf", session_key)
 
-    def check(self, request: HubRequest, origin: str, bid: int, session_secret: str) -> None:
+    def check(self, request: HubRequest, origin: str, bid: int, session_key: str) -> None:
         """OriginRefused or CsrfRefused unless our own page sent this form in this session."""
         check_origin(request, origin)
-        if not same(request.folded.values.get(FIELD, ""), self.token(bid, session_secret)):
+        if not same(request.folded.values.get(FIELD, ""), self.token(bid, session_key)):
             raise CsrfRefused("missing, or of another session")
 
 

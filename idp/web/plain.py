@@ -3,6 +3,7 @@
 PlainPage     language, nonce, whose name stands on top; the layout is `layout/plain.html`
 Refused       a hand-off that was refused; may be framed by anyone, so it shows a message, a way on and a reference, no more
 SignedOut     the end of a session; leads on to the ReturnUrl when there is one
+FollowLink    where an SSO link lands: its script takes the secret out of the address and posts it
 SessionOver   a session that ran out, in a frame (asks the parent for a relaunch) or on a full page
 Problem       404, 405, 413, 429, 500, 503
 """
@@ -57,6 +58,18 @@ class SignedOut:
 
     def __post_init__(self) -> None:
         check_web_address(self.next_url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowLink:
+    """The landing page of SSO links: static, the same for everybody, spends nothing. `back_url` leads to the partner's sign-in."""
+
+    template: ClassVar[str] = "follow_link.html"
+    page: PlainPage
+    back_url: str | None = None
+
+    def __post_init__(self) -> None:
+        check_web_address(self.back_url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

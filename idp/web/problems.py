@@ -20,6 +20,7 @@ from idp.errors import (
     MalformedRequest,
     MethodNotAllowed,
     PageNotFound,
+    RolledBack,
     UnexpectedError,
     UnsupportedMediaType,
 )
@@ -73,7 +74,10 @@ def as_hub_error(fault: Exception) -> HubError:
 
 
 def problem_json(error: HubError, request_id: str, type_base: str) -> Response:
-    """RFC 9457. `Code` is stable; `Errors` names each wrong field; `detail` is the public text, never our detail."""
+    """RFC 9457. `Code` is stable; `Errors` names each wrong field, `Results` each item of a batch that was rolled back.
+
+    `detail` is the public text, never our detail.
+    """
     body: dict[str, object] = {
         "type": f"{type_base}/{error.code}",
         "title": error.public,
@@ -84,6 +88,8 @@ def problem_json(error: HubError, request_id: str, type_base: str) -> Response:
     }
     if error.fields:
         body["Errors"] = [{"Field": each.field, "Message": each.message} for each in error.fields]
+    if isinstance(error, RolledBack):
+        body["Results"] = [{"AccountNumber": each.account_number, "Status": each.status} for each in error.items]
     response = Response(json.dumps(body), status=error.http, content_type="application/problem+json")
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -29,6 +29,7 @@ from idp.opaque import new_id, new_secret
 MOST_BODY_BYTES = 1024 * 1024
 MOST_JSON_DEPTH = 20
 MOST_PARAMETERS = 200
+_FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 _UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -106,7 +107,7 @@ class HubRequest(Request):
     def folded(self) -> Folded:
         """Form parameters of a POST, else query parameters. MalformedRequest, UnsupportedMediaType, BodyTooLarge."""
         if self.method == "POST":
-            if self.mimetype not in {"application/x-www-form-urlencoded", "multipart/form-data"}:
+            if self.mimetype not in _FORMS:
                 raise UnsupportedMediaType(self.mimetype or "none")
             try:
                 pairs = list(self.form.items(multi=True))
@@ -114,6 +115,13 @@ class HubRequest(Request):
                 raise BodyTooLarge("form") from None
             return _fold(pairs)
         return self.folded_query
+
+    def carried(self, field: str, header: str) -> str:
+        """What travels in a field of a form or, from our own script, in a header; "" when it came in neither."""
+        sent = self.headers.get(header, "")
+        if sent or self.method != "POST" or self.mimetype not in _FORMS:
+            return sent
+        return self.folded.values.get(field, "")
 
     @cached_property
     def folded_query(self) -> Folded:

@@ -4,6 +4,7 @@ GET /openapi.json                    the document
 GET /docs                            Swagger UI (the files of flask-openapi3-swagger) on the document
 GET /docs/assets/{digest}/{name}     its files; the digest is in the address, so a copy may be kept for ever
 GET /problems, /problems/{Code}      what each `type` of a problem leads to: the catalogue, as a page or as JSON
+GET /warnings                        what each code in X-Warning means, as a page or as JSON
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from idp.web.request import HubRequest
 from idp.web.templating import StaticFiles
 from sso_connect.api.openapi import openapi_document
 from sso_connect.api.operations import PREFIX
+from sso_connect.warnings import CATALOGUE, Meaning, WarningCode
 
-PUBLIC_PATHS = ("/openapi.json", "/docs", "/docs/assets/<digest>/<name>", "/problems", "/problems/<code>")
+PUBLIC_PATHS = ("/openapi.json", "/docs", "/docs/assets/<digest>/<name>", "/problems", "/problems/<code>", "/warnings")
 """Routes without a key, under the prefix."""
 
 _HERE = Path(__file__).parent
@@ -68,7 +70,13 @@ def add_pages(api: Blueprint, current: Callable[[], HubRequest], api_origin: str
             return _page(current(), render("problem.html", current().nonce, problem=described))
         return Response(json.dumps(described), content_type="application/json")
 
-    views: tuple[Callable[..., Response], ...] = (openapi, docs, asset, problems, problem)
+    def warnings() -> Response:
+        described = [_warning_described(code, meaning) for code, meaning in CATALOGUE.items()]
+        if _wants_page(current()):
+            return _page(current(), render("warnings.html", current().nonce, warnings=described))
+        return Response(json.dumps({"Warnings": described}), content_type="application/json")
+
+    views: tuple[Callable[..., Response], ...] = (openapi, docs, asset, problems, problem, warnings)
     for path, view in zip(PUBLIC_PATHS, views, strict=True):
         api.add_url_rule(path, f"public_{view.__name__}", view, methods=["GET"], provide_automatic_options=False)
 
@@ -82,6 +90,10 @@ def _described(reason: type[HubError], api_origin: str) -> dict[str, Any]:
         "Meaning": " ".join((reason.__doc__ or "").split()),
         "Fix": reason.fix,
     }
+
+
+def _warning_described(code: WarningCode, meaning: Meaning) -> dict[str, str]:
+    return {"Code": code.value, "Meaning": meaning.meaning, "Subject": meaning.subject, "Fix": meaning.fix}
 
 
 def _wants_page(request: HubRequest) -> bool:

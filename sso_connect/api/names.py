@@ -5,11 +5,13 @@ Unknown, of another biller, and not this key's to speak for are one answer: User
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
+from idp.accounts.look_up_limits import LookUpLimits
 from idp.directory.api_keys import ApiKey
 from idp.directory.payers import PayerRecord, Payers, UserNames
-from idp.errors import UserNotFound
+from idp.errors import CredentialsRefused, UserNotFound
 from idp.login.sessions import TokenFacts
 from sso_connect.api.models.named import NamedUser
 from sso_connect.tokens import Tokens
@@ -24,16 +26,35 @@ class NameUser:
 
     def get(self, key: ApiKey, body: NamedUser) -> PayerRecord:
         """The user, fresh. InvalidFields (no name, or not one), UserNotFound, AmbiguousUser."""
-        token = body.remote_authentication_token
+        return self.get_named(key, names_in(body), body.remote_authentication_token)
+
+    def get_named(self, key: ApiKey, names: UserNames, token: str | None = None) -> PayerRecord:
+        """As get, for a body whose fields mean something else."""
         if token is None:
-            return self._payers.get_named(key, names_in(body))
+            return self._payers.get_named(key, names)
         facts = self._own(key, token)
-        if body.login_guid not in (None, facts.user_id):
+        if names.login_guid not in (None, facts.user_id):
             raise UserNotFound("the token is of another user than the LoginGUID")
-        payer = self._payers.get_named(key, names_in(body, facts.user_id))
+        payer = self._payers.get_named(key, replace(names, login_guid=facts.user_id))
         if payer.user.generation != facts.generation:
             raise UserNotFound("the token was ended with everything of its user")
+        if facts.customer_id is not None and payer.account(facts.customer_id) is None:
+            raise UserNotFound("the token was ended with the user's registration on its account")
         return payer
+
+    def settle(self, key: ApiKey, body: NamedUser) -> UserNames:
+        """The names in a body, a token replaced by its user. A token is no password: UserNotFound, CredentialsRefused.
+
+        For who goes on with names because it may have to ask for proof, and so must not be told whom they fit.
+        """
+        if body.remote_authentication_token is None:
+            return names_in(body)
+        try:
+            return UserNames(login_guid=self.get(key, body).user.id)
+        except UserNotFound as unknown:
+            if key.policies.authenticate == "password":
+                raise CredentialsRefused(unknown.detail) from None
+            raise
 
     def get_by_id(self, key: ApiKey, user_id: UUID) -> PayerRecord:
         """By id, fresh. UserNotFound."""
@@ -56,6 +77,34 @@ class NameUser:
         return found[0]
 
 
-def names_in(body: NamedUser, login_guid: UUID | None = None) -> UserNames:
-    """The names that stand in a body; `login_guid`, when given, goes before its own."""
-    return UserNames(login_guid or body.login_guid, body.partner_user_id, body.user_name, body.email_address)
+class AskUser:
+    """As NameUser, for operations that only look: how often, and how many misses, is counted."""
+
+    def __init__(self, name_user: NameUser, limits: LookUpLimits) -> None:
+        self._name_user = name_user
+        self._limits = limits
+
+    def get(self, key: ApiKey, body: NamedUser) -> PayerRecord:
+        """The user, fresh. RateLimited, and as NameUser.get."""
+        self._limits.ask(key, *_subjects(names_in(body)))
+        try:
+            return self._name_user.get(key, body)
+        except UserNotFound:
+            self._limits.missed(key, 1)
+            raise
+
+
+def _subjects(names: UserNames) -> list[str]:
+    """Every name that was given, each by its kind. Case is no way round a limit."""
+    given = {
+        "login_guid": names.login_guid,
+        "partner_user_id": names.partner_user_id,
+        "user_name": names.user_name,
+        "email": names.email,
+    }
+    return [f"{kind}:{str(name).strip().lower()}" for kind, name in given.items() if name is not None]
+
+
+def names_in(body: NamedUser) -> UserNames:
+    """The names that stand in a body."""
+    return UserNames(body.login_guid, body.partner_user_id, body.user_name, body.email_address)

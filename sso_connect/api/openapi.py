@@ -34,7 +34,10 @@ _TAGS = {
     "Key": "What a key is and may do.",
     "Customers": "Utility accounts.",
     "Invoice files": "Files with many invoices, taken over in the background.",
+    "Customer portal": "From what a partner knows to the GUIDs of users and accounts.",
     "Remote authentication": "From a payer at the partner to a token for the customer portal.",
+    "SSO Connect": "Redirects to the customer portal: explained, and as links.",
+    "Diagnostics": "What was refused and what was warned of, check by check.",
 }
 _HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-Id": {"description": "The id of this request in every log.", "schema": {"type": "string", "format": "uuid"}},

@@ -35,7 +35,8 @@ class Operation:
 
     `path` may hold `{Names}`; these and the query parameters are the fields of `query`. `others`: further statuses of success, with
     what they answer. `writes`: it changes something, so an Idempotency-Key counts. `file`: the body is no JSON but a file of at
-    most so many bytes, read piece by piece; its digest takes the place of an Idempotency-Key.
+    most so many bytes, read piece by piece; its digest takes the place of an Idempotency-Key. `ignores_unknown`: unknown fields
+    are let through for every key, and the call is told.
     """
 
     name: str
@@ -53,6 +54,12 @@ class Operation:
     others: tuple[tuple[int, type[Wire] | None], ...] = ()
     writes: bool = False
     file: int | None = None
+    ignores_unknown: bool = False
+
+    @property
+    def place(self) -> str:
+        """Method and path, as diagnostics and warnings name it."""
+        return f"{self.method} {self.path}"
 
     @property
     def rule(self) -> str:

@@ -20,7 +20,9 @@ from idp.directory.api_keys import ApiKey
 from idp.errors import BodyTooLarge, FieldError, InvalidApiKey, InvalidFields, MalformedRequest, UnsupportedMediaType
 from idp.kv import Allowance
 from idp.web.request import HubRequest
-from sso_connect.api.calls.caller import Caller, Warned
+from sso_connect.api.calls.caller import Caller
+from sso_connect.api.operation import Operation
+from sso_connect.warnings import Warned
 
 KEY_HEADER = "X-Api-Key"
 FILE_TYPES = ("application/octet-stream", "text/plain")
@@ -48,6 +50,8 @@ class ApiRequest(HubRequest):
     key: ApiKey | None = None
     """The key that called, as soon as it is known; not yet whether it may."""
     caller: Caller | None = None
+    operation: Operation | None = None
+    """What was asked for, once the address was understood."""
     old_name: str = ""
     """The old name under which the operation was asked for, or ""."""
     ends: Sequence[tuple[str, str]] = ()

@@ -20,8 +20,12 @@ from typing import Any, cast
 from flask import Blueprint, Flask, Response, request
 
 from idp.accounts.look_up import LookUp
+from idp.accounts.look_up_limits import LookUpLimits
 from idp.accounts.members import Members
 from idp.accounts.register import Register
+from idp.accounts.unregister import Unregister
+from idp.accounts.update_email import UpdateEmail
+from idp.accounts.update_password import UpdatePassword
 from idp.billing.invoices import Invoices
 from idp.clock import Clock
 from idp.directory.customers import Customers
@@ -31,7 +35,11 @@ from idp.errors import HubError, Unauthenticated
 from idp.receipts import Answer, Receipts
 from idp.web import headers, problems
 from sso_connect.api.aliases import OLD_NAMES, AnyCase, NoOldName, headers_of, old_rules
+from sso_connect.api.calls import connect as connect_calls
+from sso_connect.api.calls import credentials as credential_calls
+from sso_connect.api.calls import customer_portal as customer_portal_calls
 from sso_connect.api.calls import customers as customer_calls
+from sso_connect.api.calls import diagnostics as diagnostics_calls
 from sso_connect.api.calls import files as file_calls
 from sso_connect.api.calls import key as key_calls
 from sso_connect.api.calls import registering as registering_calls
@@ -40,12 +48,17 @@ from sso_connect.api.calls import users as user_calls
 from sso_connect.api.calls.authenticate import Authenticate
 from sso_connect.api.calls.caller import Call, Caller
 from sso_connect.api.docs import add_pages
-from sso_connect.api.names import NameUser
+from sso_connect.api.names import AskUser, NameUser
 from sso_connect.api.operations import OPERATIONS, PREFIX, Operation
+from sso_connect.api.refusals import Refusals
 from sso_connect.api.request import ApiRequest, tell_rate, tell_warnings
 from sso_connect.api.wire import read, read_parameters
+from sso_connect.diagnostics import Diagnostics
+from sso_connect.explain import Explain
 from sso_connect.imports.uploads import InvoiceFiles
+from sso_connect.links import Links
 from sso_connect.tokens import Tokens
+from sso_connect.warnings import WarningCode, Warnings
 
 View = Callable[..., Response]
 
@@ -55,13 +68,20 @@ def blueprint(
     tokens: Tokens,
     payers: Payers,
     register: Register,
+    unregister: Unregister,
     customers: Customers,
     users: Users,
     members: Members,
     look_up: LookUp,
     invoices: Invoices,
     invoice_files: InvoiceFiles,
+    look_up_limits: LookUpLimits,
+    update_password: UpdatePassword,
+    update_email: UpdateEmail,
     receipts: Receipts,
+    explain: Explain,
+    links: Links,
+    diagnostics: Diagnostics,
     clock: Clock,
     api_origin: str,
 ) -> Blueprint:
@@ -69,6 +89,7 @@ def blueprint(
     name_user = NameUser(payers, tokens)
     customer = customer_calls.CustomerCalls(customers, invoices)
     files = file_calls.FileCalls(invoice_files, api_origin)
+    ask_user = AskUser(name_user, look_up_limits)
     by_name: Mapping[str, Call] = {
         "Ping": key_calls.ping,
         "CreateCustomer": customer_calls.create_customer(customers),
@@ -81,15 +102,26 @@ def blueprint(
         "RetrieveInvoiceFile": files.retrieve,
         "RetrieveUsers": user_calls.retrieve_users(look_up),
         "RegisterAccounts": registering_calls.register_accounts(register),
-        "RetrieveUserAccounts": user_calls.retrieve_user_accounts(name_user, customers, members),
+        "LinkAccounts": registering_calls.link_accounts(name_user, register),
+        "UnregisterAccounts": registering_calls.unregister_accounts(name_user, unregister),
+        "RetrieveCustomerGUID": customer_portal_calls.retrieve_customer_guid(ask_user, look_up),
+        "RetrieveLoginGUID": customer_portal_calls.retrieve_login_guid(ask_user, look_up),
+        "RetrieveUserAccounts": user_calls.retrieve_user_accounts(name_user, ask_user, look_up, members),
         "Revoke": token_calls.revoke(name_user, tokens, users),
+        "Introspect": token_calls.introspect(explain),
+        "Explain": connect_calls.explain(explain),
+        "CreateLink": connect_calls.create_link(name_user, links, clock),
+        "Diagnose": diagnostics_calls.diagnose(diagnostics),
+        "RecentDiagnostics": diagnostics_calls.recent(diagnostics),
+        "UpdatePassword": credential_calls.update_password(name_user, update_password),
+        "UpdateEmailAddress": credential_calls.update_email_address(name_user, update_email),
     }
     authenticate = Authenticate(tokens, name_user, clock)
     api = Blueprint("partner_api", __name__, url_prefix=PREFIX)
     views: dict[str, View] = {}
     for operation in OPERATIONS:
         if operation.name == "RemoteAuthentication":
-            view = _authenticate_view(authenticate)
+            view = _authenticate_view(operation, authenticate)
         else:
             view = _view(operation, by_name[operation.name], tokens, receipts)
         views[operation.name] = view
@@ -122,8 +154,8 @@ def _old_name_view(old_name: str, operation: Operation, view: View) -> View:
     return answer
 
 
-def api_app(api: Blueprint, *, api_origin: str) -> Flask:
-    """The application of the API host: our request class, refusals as problem+json, headers on every answer."""
+def api_app(api: Blueprint, refusals: Refusals, warnings: Warnings, *, api_origin: str) -> Flask:
+    """The application of the API host: our request class, refusals and warnings told and kept, headers on every answer."""
     app = Flask(__name__, static_folder=None)
     app.request_class = ApiRequest
     app.url_map.merge_slashes = False  # another spelling of a path is another path, and not a redirect
@@ -134,7 +166,9 @@ def api_app(api: Blueprint, *, api_origin: str) -> Flask:
     type_base = f"{api_origin}{PREFIX}/problems"
 
     def translate(error: HubError) -> Response:
-        response = problems.problem_json(error, _current().request_id, type_base)
+        current = _current()
+        refusals.record(current, error)
+        response = problems.problem_json(error, current.request_id, type_base)
         if isinstance(error, Unauthenticated):
             response.headers["WWW-Authenticate"] = 'ApiKey realm="partner API"'
         return response
@@ -147,8 +181,10 @@ def api_app(api: Blueprint, *, api_origin: str) -> Flask:
         response.headers.setdefault("Cache-Control", "no-store")
         tell_rate(response, current.rate)
         response.headers.extend(current.ends)
-        if current.caller is not None:
-            tell_warnings(response, current.caller.warned)
+        caller = current.caller
+        if caller is not None and caller.warned and current.operation is not None:
+            tell_warnings(response, caller.warned)
+            warnings.hear(caller.key, current.operation.place, current.request_id, caller.warned)
         return headers.plain(response, current, https=https)
 
     return app
@@ -157,22 +193,25 @@ def api_app(api: Blueprint, *, api_origin: str) -> Flask:
 def _view(operation: Operation, call: Call, tokens: Tokens, receipts: Receipts) -> View:
     def view(**parts: str) -> Response:
         current = _current()
+        current.operation = operation
         admitted = tokens.admit(current.key_secret(), operation.scope, current.note)
         caller = Caller(admitted.key, admitted.biller, current.request_id)
         current.caller = caller
         if current.old_name:
-            caller.warn("OldName", current.old_name)
+            caller.warn(WarningCode.OLD_NAME, current.old_name)
         if operation.query is not None:
             asked = read_parameters(operation.query, current.folded_query, parts, compat=caller.is_compat)
             caller.where = asked.value
-            caller.warn("UnknownParameter", *asked.ignored)
+            caller.warn(WarningCode.UNKNOWN_PARAMETER, *asked.ignored)
         sent: dict[str, Any] = {}
         body: Any = None
         if operation.request is not None:
             sent = current.read_json()
-            reading = read(operation.request, sent, compat=caller.is_compat)
+            reading = read(operation.request, sent, compat=caller.is_compat or operation.ignores_unknown)
             body = reading.value
-            caller.warn("UnknownField", *reading.ignored)
+            caller.ignored = reading.ignored
+            if not operation.ignores_unknown:
+                caller.warn(WarningCode.UNKNOWN_FIELD, *reading.ignored)
         elif operation.file is not None:
             caller.stream = current.read_stream(operation.file)
         key = current.idempotency_key() if operation.takes_key and operation.request is not None else None
@@ -202,9 +241,11 @@ def _once(
     return answer
 
 
-def _authenticate_view(authenticate: Authenticate) -> View:
+def _authenticate_view(operation: Operation, authenticate: Authenticate) -> View:
     def view() -> Response:
-        return _answer(Answer(200, authenticate.answer(_current())))
+        current = _current()
+        current.operation = operation
+        return _answer(Answer(200, authenticate.answer(current)))
 
     return view
 

@@ -130,16 +130,31 @@ def _number_or_moment(value: Any) -> datetime:
 Guid = Annotated[UUID, Strict(False)]
 """A GUID, as text."""
 
+
+def _no_controls(text: str) -> str:
+    if _CONTROLS.search(text):
+        raise ValueError("may not hold control characters")
+    return text
+
+
 AccountNumber = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_not_blank)]
 Text50 = Annotated[str, Field(max_length=50), AfterValidator(_not_blank)]
+Text80 = Annotated[str, Field(max_length=80), AfterValidator(_not_blank)]
 Text100 = Annotated[str, Field(max_length=100), AfterValidator(_not_blank)]
 Text200 = Annotated[str, Field(max_length=200), AfterValidator(_not_blank)]
 Text500 = Annotated[str, Field(max_length=500), AfterValidator(_not_blank)]
+Text2000 = Annotated[str, Field(max_length=2000), AfterValidator(_not_blank)]
+Text4000 = Annotated[str, Field(max_length=4000), AfterValidator(_not_blank)]
 Name50 = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_not_blank)]
 Name100 = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_not_blank)]
 Name200 = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_not_blank)]
 Email = Annotated[str, Field(min_length=3, max_length=254), AfterValidator(_not_blank)]
+Password = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_no_controls)]
+"""Blanks count, wherever they stand: it is taken as the payer typed it."""
+
 OptionalEmail = Annotated[str, Field(max_length=254), AfterValidator(_not_blank)]
+RoleCodeText = Annotated[str, Field(max_length=200), AfterValidator(_no_controls)]
+"""A role code as somebody typed it: blanks and dashes do not count, and a blank one is none."""
 LoginTypeNumber = Annotated[int, Field(ge=1, le=4)]
 Moment = Annotated[
     datetime,

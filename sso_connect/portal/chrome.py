@@ -9,6 +9,7 @@ from idp.web.csrf import FIELD, Csrf
 from idp.web.pages import locale_of
 from idp.web.request import HubRequest
 from sso_connect.account_handles import NO_ACCOUNT, AccountHandles
+from sso_connect.framing import FRAME_FIELD
 from sso_connect.portal.views import AccountChoice, NavItem, Page, SignOut
 from sso_connect.redirects import DESTINATIONS, Destination, Destinations, DestinationSetting, is_open
 from sso_connect.visits import Visit
@@ -28,7 +29,7 @@ class Chrome:
         table = self.table(visit)
         framed = session.facts.framed
         root = f"/b/{biller.slug}"
-        csrf_token = self._csrf.token(biller.bid, session.secret)
+        csrf_token = self._csrf.token(biller.bid, session.key)
         choices = tuple(self.choice(visit, each, destination, current=each is account) for each in visit.payer.accounts)
         return Page(
             slug=destination.slug,
@@ -42,7 +43,8 @@ class Chrome:
             nonce=request.nonce,
             title=table[destination.redirect_id].title or None,
             redirect_id=destination.redirect_id,
-            carry=((FIELD, csrf_token),),
+            carrier=visit.carrier,
+            carry=((FIELD, csrf_token), *(((FRAME_FIELD, visit.frame_token),) if visit.carrier == "token" else ())),
             account=next((choice for choice in choices if choice.current), None),
             accounts=choices,
             accounts_url=self.url(visit, account, DESTINATIONS[9]) if not table[9].off else None,

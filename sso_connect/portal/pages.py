@@ -15,6 +15,8 @@ from flask import Blueprint, Response
 from idp.accounts.members import Members
 from idp.billing.invoices import DONATION, PREPAID, Invoice, InvoicePage, Invoices
 from idp.clock import Clock
+from idp.directory.advanced_settings import SUPPRESS_CHANGE_OF_EMAIL, AdvancedSettings
+from idp.directory.partners import Partners
 from idp.directory.payers import Account
 from idp.errors import PageNotFound, SessionRequired
 from idp.web.csrf import Csrf
@@ -23,7 +25,7 @@ from idp.web.pages import Pages
 from idp.web.request import HubRequest
 from idp.web.templating import View
 from sso_connect.account_handles import NO_ACCOUNT, AccountHandles
-from sso_connect.framing import Carriers
+from sso_connect.framing import FRAME_FIELD, FRAME_HEADER, Carriers
 from sso_connect.portal import views
 from sso_connect.portal.chrome import Chrome
 from sso_connect.redirects import BY_SLUG, DESTINATIONS, Destination
@@ -45,11 +47,22 @@ class ShowPage(Protocol):
 class Portal:
     """Builds and shows the pages."""
 
-    def __init__(self, chrome: Chrome, pages: Pages, invoices: Invoices, members: Members, clock: Clock) -> None:
+    def __init__(
+        self,
+        chrome: Chrome,
+        pages: Pages,
+        invoices: Invoices,
+        members: Members,
+        partners: Partners,
+        settings: AdvancedSettings,
+        clock: Clock,
+    ) -> None:
         self._chrome = chrome
         self._pages = pages
         self._invoices = invoices
         self._members = members
+        self._partners = partners
+        self._settings = settings
         self._clock = clock
 
     def show(self, request: HubRequest, visit: Visit, destination: Destination, account: Account | None) -> Response:
@@ -81,7 +94,7 @@ class Portal:
                 return _LATER[slug](page=page, bills_url=self._url_if_open(visit, account, 1))
 
     def _bills(self, request: HubRequest, visit: Visit, account: Account, page: views.Page) -> View:
-        cursor = request.folded.values.get("cursor", "")[:_MOST_CURSOR] or None
+        cursor = request.folded_query.values.get("cursor", "")[:_MOST_CURSOR] or None
         found = self._invoices.list_page(visit.biller.bid, account.customer_id, cursor, _BILLS_A_PAGE)
         newest = found if cursor is None else self._invoices.list_page(visit.biller.bid, account.customer_id, None, _BILLS_A_PAGE)
         return views.BillsView(
@@ -114,7 +127,17 @@ class Portal:
             user_name=user.user_name,
             phone=user.phone,
             users_url=self._url_if_open(visit, account, 10),
+            password_partner=self._password_partner(visit),
+            email_fixed=self._settings.as_of(visit.biller.bid, visit.session.stamps).get(SUPPRESS_CHANGE_OF_EMAIL) == "1",
         )
+
+    def _password_partner(self, visit: Visit) -> str | None:
+        """The name of the partner that owns the password. Mostly the one whose session this is, which is at hand."""
+        partner_id = visit.payer.user.password_partner
+        if partner_id is None:
+            return None
+        own = visit.key.partner
+        return own.name if own.id == partner_id else self._partners.get(partner_id).name
 
     def _users(self, visit: Visit, account: Account, page: views.Page) -> View:
         members = self._members.list_of(visit.biller.bid, account.customer_id)
@@ -167,12 +190,13 @@ def blueprint(
         destination = BY_SLUG.get(page)
         if destination is None:
             raise PageNotFound(page)
-        presented = carriers.presented(slug, request.fetch_dest, request.cookies)
+        token = request.carried(FRAME_FIELD, FRAME_HEADER)
+        presented = carriers.presented(slug, request.fetch_dest, request.cookies, token)
         visit = visits.find(request.bare_host, slug, presented)
         if visit is None:
             raise SessionRequired
         if request.method == "POST":
-            csrf.check(request, visit.biller.origin, visit.biller.bid, visit.session.secret)
+            csrf.check(request, visit.biller.origin, visit.biller.bid, visit.session.key)
         account = handles.find(visit.payer, handle)
         if account is None and (handle != NO_ACCOUNT or visit.payer.accounts):
             raise PageNotFound("not an account of this payer")

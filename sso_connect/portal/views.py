@@ -237,6 +237,10 @@ class ProfileView:
     user_name: str
     phone: str
     users_url: str | None = None
+    password_partner: str | None = None
+    """Who manages the password; None: the hub."""
+    email_fixed: bool = False
+    """The biller keeps payers from changing their e-mail address (advanced setting 6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,10 @@ from tests.flows.world import HARBORLIGHT, Prepared, World, open_world, prepare
 PUBLIC = {
     ("portal", "/b/<slug>/sso/connect", "GET"),
     ("portal", "/b/<slug>/sso/connect", "POST"),
+    ("portal", "/b/<slug>/sso/link", "GET"),
+    ("portal", "/b/<slug>/sso/link", "POST"),
+    ("portal", "/b/<slug>/confirm", "GET"),  # the code in a mail is the proof
+    ("portal", "/b/<slug>/confirm", "POST"),
     ("portal", "/static/<digest>/<name>", "GET"),
     ("health", "/healthz", "GET"),
     ("health", "/readyz", "GET"),
@@ -53,6 +57,7 @@ FILLED = {
     "code": "InvalidFields",
     "CustomerGUID": "01890a5d-ac96-774b-bcce-b302099a8057",
     "InvoiceFileID": "01890a5d-ac96-774b-bcce-b302099a8057",
+    "Reference": "7QF3K29DXM",
 }
 
 

@@ -48,6 +48,16 @@ def test_a_visitor_signs_in_at_the_partner_and_sees_the_bills_in_its_frame(
     assert either.faults == []
 
 
+def test_on_a_phone_nothing_at_the_partner_or_in_its_frame_scrolls_sideways(window: Window, portal: str) -> None:
+    window.page.set_viewport_size({"width": 360, "height": 800})
+    window.page.goto(portal)
+    window.page.click("button:has-text('Avery Brandt')")
+    frame = window.frame(selector=".due")
+    for shown in (window.page, frame):
+        assert shown.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    window.shoot("partner dashboard on a phone")
+
+
 def test_from_the_frame_to_a_full_page_and_back_to_the_partner(either: Window, portal: str, stage: Stage) -> None:
     either.page.goto(portal)
     either.page.click("button:has-text('Avery Brandt')")

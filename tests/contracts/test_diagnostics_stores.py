@@ -11,7 +11,8 @@ import pytest
 from hub.storage.kv_sqlite import SqliteKeyValue
 from idp.errors import ReferenceNotFound
 from idp.opaque import new_id, new_reference
-from sso_connect.diagnostics import BURST, KEPT_FOR, Check, Diagnostics, Refusal
+from sso_connect.checks import Check
+from sso_connect.diagnostics import BURST, KEPT_FOR, Diagnostics, Refusal
 from sso_connect.imports.runs import ImportRun, RowReport
 from tests import databases
 from tests.databases import START, SqlCase

@@ -18,6 +18,7 @@ from idp.kv import (
     Attempt,
     Count,
     Drop,
+    Enlist,
     Expect,
     Gone,
     KeyValue,
@@ -31,6 +32,7 @@ from idp.kv import (
     Record,
     Renew,
     Result,
+    Roll,
     Seen,
     Stale,
     Stamps,
@@ -69,6 +71,8 @@ steps = st.one_of(
     st.builds(lambda stamps: Expect(dict.fromkeys(stamps, "")), names),
     st.builds(Limit, keys, st.just(0.0001), st.just(3)),
     st.builds(Count, keys, lives),
+    st.builds(Enlist, keys, keys, lives),
+    st.builds(Roll, keys),
     st.builds(Attempt, keys, st.sampled_from([1, 2]), st.just(HOUR), st.just(DAY), lives),
 )
 

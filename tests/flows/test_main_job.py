@@ -113,7 +113,7 @@ def test_the_account_asked_for_opens_and_the_switcher_leads_to_the_other_one(sha
     visitor, page = shared.frame(AccountNumber="1001-02")
     assert "riverbend customer 1001-02" in page.text
     assert "$20.50" in page.text
-    other = re.search(r'href="([^"]+)" class="account-choice"', page.text)
+    other = re.search(r'<form class="go" method="post" action="([^"]+)">(?:(?!</form>).)*account-choice', page.text, re.DOTALL)
     assert other
     switched = visitor.get(shared.url(other[1]))
     assert AMOUNTS[RIVERBEND] in switched.text

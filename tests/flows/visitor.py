@@ -57,7 +57,13 @@ class Answer:
 
     def links(self) -> list[str]:
         """The portal pages that this one leads to, each once, in order."""
-        return list(dict.fromkeys(re.findall(r'href="(/b/[^"]+/a/[^"]+)"', self.text)))
+        return list(dict.fromkeys(re.findall(r'(?:href|action)="(/b/[^"]+/a/[^"]+)"', self.text)))
+
+    @property
+    def frame_token(self) -> str:
+        """The frame token that the buttons of a page carry, "" where it has links."""
+        found = re.search(r'name="frame_token" value="([^"]+)"', self.text)
+        return found[1] if found else ""
 
 
 @dataclass(slots=True)

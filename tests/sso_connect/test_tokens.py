@@ -35,6 +35,7 @@ from idp.errors import (
     UserNotFound,
 )
 from idp.kv import Expect, KeyValue, Outcome, Put, Step
+from idp.login.proofs import Proofs
 from idp.login.sessions import Opening, Sessions
 from idp.opaque import digest
 from sso_connect.tokens import Assertion, Issued, Redeemed, Rejected, Tokens
@@ -133,8 +134,10 @@ def desk(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
     kv = Meddled(world.hub.tokens._kv)
     begin, read = world.hub.database.begin, world.hub.database.read
     api_keys = ApiKeys(begin, read, kv, world.clock, allow_loopback_origins=False)
-    tokens = Tokens(read, kv, api_keys, Payers(read, kv), world.clock)
-    yield Desk(world, kv, tokens, Sessions(kv), pat)
+    sessions, payers = Sessions(kv), Payers(read, kv)
+    proofs = Proofs(begin, payers, world.hub.passwords, world.clock)
+    tokens = Tokens(read, kv, api_keys, payers, sessions, proofs, world.clock)
+    yield Desk(world, kv, tokens, sessions, pat)
     world.hub.close()
 
 

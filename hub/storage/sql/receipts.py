@@ -47,7 +47,9 @@ class SqlReceiptStore:
         return None if row is None else Receipt(*row)
 
     def add_claim(self, receipt: Receipt) -> bool:
-        return self._work.connection.execute(_ADD.on(self._work), values(receipt)).rowcount == 1
+        # Told by RETURNING: the drivers do not agree on the row count of an INSERT that did nothing.
+        added = self._work.connection.execute(_ADD.on(self._work).returning(receipts.c.name), values(receipt))
+        return added.first() is not None
 
     def replace_claim(self, receipt: Receipt, old: UUID) -> bool:
         named = {"this_bid": receipt.bid, "this_name": receipt.name, "old_claim": old}

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import bindparam, delete, insert, or_, select
+from sqlalchemy import and_, bindparam, delete, insert, or_, select
 
 from hub.storage.tables.diagnostics import refusals
 from hub.storage.work import Work
-from sso_connect.diagnostics import Check, Refusal
+from sso_connect.checks import Check
+from sso_connect.diagnostics import Refusal
 
 _COLUMNS = (
     refusals.c.reference,
@@ -38,6 +40,22 @@ _LIST = (
     .order_by(refusals.c.at.desc(), refusals.c.reference)
     .limit(bindparam("limit"))
 )
+_of_partner = (
+    select(*_COLUMNS)
+    .where(refusals.c.bid == bindparam("of_bid"), refusals.c.partner_id == bindparam("of_partner"))
+    .order_by(refusals.c.at.desc(), refusals.c.reference)
+    .limit(bindparam("limit"))
+)
+_LIST_OF = {
+    False: _of_partner,
+    True: _of_partner.where(
+        or_(
+            refusals.c.at < bindparam("last_time"),
+            and_(refusals.c.at == bindparam("last_time"), refusals.c.reference > bindparam("last_reference")),
+        )
+    ),
+}
+"""From the beginning; after one."""
 _over = (
     select(refusals.c.reference)
     .where(refusals.c.at < bindparam("before_time"))
@@ -83,6 +101,13 @@ class SqlRefusalStore:
     def list_refusals(self, bid: int, limit: int) -> list[Refusal]:
         """Newest first."""
         return [_refusal(row) for row in self._work.connection.execute(_LIST, {"of_bid": bid, "limit": limit})]
+
+    def list_refusals_of(self, bid: int, partner_id: UUID, after: tuple[datetime, str] | None, limit: int) -> list[Refusal]:
+        """Of one partner, newest first and by reference, from the one after time and reference."""
+        wanted: dict[str, Any] = {"of_bid": bid, "of_partner": partner_id, "limit": limit}
+        if after is not None:
+            wanted |= {"last_time": after[0], "last_reference": after[1]}
+        return [_refusal(row) for row in self._work.connection.execute(_LIST_OF[after is not None], wanted)]
 
     def purge_refusals(self, before: datetime, limit: int) -> int:
         """Remove those older than `before`, the oldest first. How many."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, select, update
 
 from hub.storage.sql.conflicts import Upsert
-from hub.storage.sql.rows import batches, columns, values
+from hub.storage.sql.rows import batches, columns, given, values
 from hub.storage.tables.directory import role_codes
 from hub.storage.work import Work
 from idp.directory.role_codes import RoleCode
@@ -22,6 +23,11 @@ _LIST_MANY = _SELECT.where(
 )
 _DROP_UNUSED = delete(role_codes).where(
     *_OF_CUSTOMER, role_codes.c.digest == bindparam("this_digest"), role_codes.c.used_at.is_(None)
+)
+_USE = (
+    update(role_codes)
+    .where(*_OF_CUSTOMER, role_codes.c.digest == bindparam("this_digest"), role_codes.c.used_at.is_(None))
+    .values(given(role_codes, "used_at"))
 )
 # Where the code is there by now it stays as it is: the other transaction, or a payer who used it, was first.
 _ADD = Upsert(role_codes, key=_KEY)
@@ -51,15 +57,19 @@ class SqlRoleCodeStore:
     def set_codes_of(self, bid: int, codes: Mapping[UUID, Sequence[RoleCode]]) -> None:
         self._set(bid, codes)
 
+    def use_code(self, bid: int, customer_id: UUID, digest: str, at: datetime) -> bool:
+        code = {"this_bid": bid, "this_customer": customer_id, "this_digest": digest}
+        return self._work.connection.execute(_USE, code | {"used_at": at}).rowcount == 1
+
     def _set(self, bid: int, codes: Mapping[UUID, Sequence[RoleCode]]) -> bool:
         stored = self.list_codes_of(bid, codes)
         over: list[dict[str, object]] = []
         new: list[dict[str, object]] = []
-        for customer_id, given in codes.items():
-            if any((code.bid, code.customer_id) != (bid, customer_id) for code in given):
+        for customer_id, wanted_codes in codes.items():
+            if any((code.bid, code.customer_id) != (bid, customer_id) for code in wanted_codes):
                 raise ValueError("a role code of another customer")
             known = {code.digest: code for code in stored.get(customer_id, ())}
-            wanted = {code.digest: code for code in given}
+            wanted = {code.digest: code for code in wanted_codes}
             over += [
                 {"this_bid": bid, "this_customer": customer_id, "this_digest": digest}
                 for digest, code in known.items()

@@ -1,4 +1,4 @@
-"""Refusals that are found again by their reference, warnings, alarms, and runs of imports with the report of their rows."""
+"""Refusals that are found again by their reference, warnings, alarms, counts, and runs of imports with the report of their rows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -66,6 +67,19 @@ alarms = Table(
 )
 Index("ix_alarms_bid_at", alarms.c.bid, alarms.c.at)
 Index("ix_alarms_at", alarms.c.at)
+
+carrier_counts = Table(
+    "carrier_counts",
+    metadata,
+    Column("bid", Integer, primary_key=True),
+    Column("key_id", Uuid, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("browser", String, primary_key=True),
+    Column("carrier", String, primary_key=True),
+    Column("times", BigInteger, nullable=False),
+    ForeignKeyConstraint(["key_id", "bid"], ["api_keys.id", "api_keys.bid"]),
+)
+Index("ix_carrier_counts_day", carrier_counts.c.day)
 
 import_runs = Table(
     "import_runs",

@@ -12,7 +12,6 @@ from typing import Any
 
 from idp.clock import Clock
 from idp.directory.api_keys import Scope
-from idp.directory.payers import UserNames
 from idp.errors import FieldError, HubError, InvalidFields
 from sso_connect.api.calls.caller import CONNECT_PATH, Caller
 from sso_connect.api.calls.users import accounts_of
@@ -21,6 +20,7 @@ from sso_connect.api.names import NameUser, names_in
 from sso_connect.api.request import ApiRequest
 from sso_connect.api.wire import read
 from sso_connect.tokens import Assertion, Issued, Tokens
+from sso_connect.warnings import WarningCode
 
 OLDEST_SIGN_IN = timedelta(hours=24)
 CLOCKS_MAY_DIFFER = timedelta(seconds=60)
@@ -41,7 +41,7 @@ class Authenticate:
         if held is not None:
             request.caller = Caller(held.key, held.biller, request.request_id)
             if request.old_name:
-                request.caller.warn("OldName", request.old_name)
+                request.caller.warn(WarningCode.OLD_NAME, request.old_name)
         try:
             body = self._read(request.read_json(), request.caller)
         except HubError:
@@ -50,9 +50,14 @@ class Authenticate:
         names = names_in(body)
         if body.remote_authentication_token is not None:
             admitted = self._tokens.admit(secret, Scope.SSO, request.note)
-            names = UserNames(login_guid=self._name_user.get(admitted.key, body).user.id)
+            names = self._name_user.settle(admitted.key, body)
         assertion = Assertion(
-            names, body.account_number, body.session_reference or "", body.auth_time, tuple(body.auth_methods or ())
+            names,
+            body.account_number,
+            body.session_reference or "",
+            body.auth_time,
+            tuple(body.auth_methods or ()),
+            body.password,
         )
         return _answer(self._tokens.issue(secret, assertion, request.request_id, request.note))
 
@@ -60,29 +65,34 @@ class Authenticate:
         reading = read(RemoteAuthentication, sent, compat=caller is not None and caller.is_compat)
         body = reading.value
         if caller is not None:
-            caller.warn("UnknownField", *reading.ignored)
-        if body.auth_time is not None:
-            age = self._clock.now() - body.auth_time
-            if age > OLDEST_SIGN_IN:
-                raise InvalidFields(fields=[FieldError("AuthTime", "more than 24 hours ago: let the payer sign in again")])
-            if age < -CLOCKS_MAY_DIFFER:
-                raise InvalidFields(fields=[FieldError("AuthTime", "in the future")])
+            caller.warn(WarningCode.UNKNOWN_FIELD, *reading.ignored)
+        check_auth_time(body.auth_time, self._clock.now())
         if not self._name_user.is_named(body):
             raise InvalidFields(fields=[FieldError("LoginGUID", "name a user, by any of its names")])
         return body
+
+
+def check_auth_time(auth_time: datetime | None, now: datetime) -> None:
+    """InvalidFields for a sign-in that is too long ago, or still to come."""
+    if auth_time is None:
+        return
+    if now - auth_time > OLDEST_SIGN_IN:
+        raise InvalidFields(fields=[FieldError("AuthTime", "more than 24 hours ago: let the payer sign in again")])
+    if auth_time - now > CLOCKS_MAY_DIFFER:
+        raise InvalidFields(fields=[FieldError("AuthTime", "in the future")])
 
 
 def _answer(issued: Issued) -> dict[str, Any]:
     payer = issued.payer
     return {
         "RemoteAuthenticationToken": issued.token,
-        "ExpiresAt": _instant(issued.expires_at),
+        "ExpiresAt": instant(issued.expires_at),
         "ConnectUrl": f"{issued.biller.base_url}{CONNECT_PATH}",
         "LoginGUID": str(payer.user.id),
         "Accounts": accounts_of(payer),
     }
 
 
-def _instant(at: datetime) -> str:
+def instant(at: datetime) -> str:
     """RFC 3339, UTC, whole seconds."""
     return f"{at.astimezone(UTC).isoformat()[:19]}Z"

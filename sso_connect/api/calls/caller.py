@@ -11,19 +11,12 @@ from idp import actor as actors
 from idp.directory.api_keys import ApiKey
 from idp.directory.billers import Biller
 from idp.receipts import Also, Answer, Receipt, Receipts, WithReceipts
+from sso_connect.warnings import Warned, WarningCode
 
 CONNECT_PATH = "/sso/connect"
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.\-]")
 
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True)
-class Warned:
-    """Something that was let through and may not be for ever. `code` says what, `subject` which field or name."""
-
-    code: str
-    subject: str
 
 
 @dataclass(slots=True)
@@ -37,6 +30,8 @@ class Caller:
     """The operation's `query` model, read; None where it has none."""
     stream: Any = None
     """The body of an operation that takes a file."""
+    ignored: tuple[str, ...] = ()
+    """Unknown fields of the body that were let through."""
     warned: list[Warned] = field(default_factory=list)
     receipts: Receipts | None = None
     claimed: Receipt | None = None
@@ -53,7 +48,7 @@ class Caller:
         """Whether the key is treated as partners are used to."""
         return self.key.policies.strictness == "compat"
 
-    def warn(self, code: str, *subjects: str) -> None:
+    def warn(self, code: WarningCode, *subjects: str) -> None:
         """Tell the partner about something that was ignored or will end (`X-Warning`, diagnostics)."""
         self.warned += [Warned(code, _NOT_PLAIN.sub("_", subject)[:80]) for subject in subjects]
 

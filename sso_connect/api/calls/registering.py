@@ -1,46 +1,101 @@
-"""Tying users to accounts."""
+"""Tying users to accounts, and untying them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from idp.accounts.register import AccountWanted, Item, Register, Wanted
+from idp.accounts.register import AccountWanted, Batch, Item, Register, Registered, Wanted
+from idp.accounts.unregister import Unregister, Unregistered
+from idp.directory.api_keys import ProofKind
 from idp.directory.rights import LoginType
 from idp.errors import FieldError, InvalidFields
+from idp.receipts import Answer
 from sso_connect.api.calls.caller import Call, Caller
 from sso_connect.api.models import registering as models
+from sso_connect.api.names import NameUser
+from sso_connect.warnings import WarningCode
 
 
 def register_accounts(register: Register) -> Call:
     """Register Accounts."""
 
-    def call(caller: Caller, body: models.RegisterAccounts) -> dict[str, Any]:
-        may_state = caller.key.policies.account_proof
-        unproved = [
-            FieldError(f"AccountProof.{index}", "this key may not state it (Ping shows what it may)")
-            for index, kind in enumerate(body.account_proof or ())
-            if kind not in may_state
-        ]
-        if unproved:
-            raise InvalidFields(fields=unproved)
+    def call(caller: Caller, body: models.RegisterAccounts) -> Answer:
+        _check_proof(caller, body.account_proof)
         wanted = Wanted(
             user_name=body.user_name,
             email=body.email_address,
-            accounts=tuple(AccountWanted(each.account_number, _login_type(each.login_type_id)) for each in body.accounts),
+            accounts=_accounts(body.accounts),
             login_type=LoginType(body.login_type_id),
             email_verified=body.email_verified,
             partner_user_id=body.partner_user_id,
+            role_code=body.role_code,
+            password=body.password,
+            atomic=body.atomic,
         )
-        done = register.register(caller.actor, caller.request_id, caller.biller, wanted, caller.key)
-        return {
-            "LoginGUID": None if done.user is None else str(done.user.id),
-            "Results": [_registered(item) for item in done.items],
-        }
+        done = register.register(caller.actor, caller.request_id, caller.biller, wanted, caller.key, also=caller.keep(_registered))
+        return _registered(done)
 
     return call
 
 
-def _registered(item: Item) -> dict[str, Any]:
+def link_accounts(name_user: NameUser, register: Register) -> Call:
+    """Link Accounts."""
+
+    def call(caller: Caller, body: models.LinkAccounts) -> Answer:
+        _check_proof(caller, body.account_proof)
+        user_id = name_user.get(caller.key, body).user.id
+        batch = Batch(_accounts(body.accounts), LoginType(body.login_type_id), body.role_code, body.atomic)
+        done = register.link(
+            caller.actor, caller.request_id, caller.biller, user_id, batch, caller.key, also=caller.keep(_registered)
+        )
+        return _registered(done)
+
+    return call
+
+
+def unregister_accounts(name_user: NameUser, unregister: Unregister) -> Call:
+    """Unregister Accounts."""
+
+    def call(caller: Caller, body: models.UnregisterAccounts) -> Answer:
+        done = unregister.unregister(
+            caller.actor,
+            caller.request_id,
+            caller.biller,
+            name_user.get(caller.key, body).user.id,
+            body.account_numbers,
+            caller.key,
+            atomic=body.atomic,
+            also=caller.keep(_unregistered),
+        )
+        return _unregistered(done)
+
+    return call
+
+
+def _check_proof(caller: Caller, stated: Sequence[ProofKind] | None) -> None:
+    """A key states only kinds of proof that it may: strict keys are refused by name, compat keys told that it does not count."""
+    may_state = caller.key.policies.account_proof
+    unproved = [(index, kind) for index, kind in enumerate(stated or ()) if kind not in may_state]
+    if unproved and not caller.is_compat:
+        refused = "this key may not state it (Ping shows what it may)"
+        raise InvalidFields(fields=[FieldError(f"AccountProof.{index}", refused) for index, _ in unproved])
+    caller.warn(WarningCode.PROOF_IGNORED, *dict.fromkeys(kind for _, kind in unproved))
+
+
+def _accounts(sent: Sequence[models.AccountToRegister]) -> tuple[AccountWanted, ...]:
+    return tuple(
+        AccountWanted(each.account_number, None if each.login_type_id is None else LoginType(each.login_type_id), each.role_code)
+        for each in sent
+    )
+
+
+def _registered(done: Registered) -> Answer:
+    guid = None if done.user is None else str(done.user.id)
+    return Answer(200, {"LoginGUID": guid, "Results": [_item(item) for item in done.items]})
+
+
+def _item(item: Item) -> dict[str, Any]:
     return {
         "AccountNumber": item.account_number,
         "Status": item.status,
@@ -51,5 +106,6 @@ def _registered(item: Item) -> dict[str, Any]:
     }
 
 
-def _login_type(number: int | None) -> LoginType | None:
-    return None if number is None else LoginType(number)
+def _unregistered(done: Unregistered) -> Answer:
+    results = [{"AccountNumber": item.account_number, "Status": item.status} for item in done.items]
+    return Answer(200, {"LoginGUID": str(done.user.id), "Results": results})

@@ -1,12 +1,16 @@
-"""Tokens, ended."""
+"""Tokens, ended and asked about."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from idp.directory.users import Users
 from idp.errors import FieldError, InvalidFields
+from sso_connect.api.calls.authenticate import instant
 from sso_connect.api.calls.caller import Call, Caller
 from sso_connect.api.models import tokens as models
 from sso_connect.api.names import NameUser
+from sso_connect.explain import Explain
 from sso_connect.tokens import Tokens
 
 
@@ -22,5 +26,19 @@ def revoke(name_user: NameUser, tokens: Tokens, users: Users) -> Call:
         if name_user.is_named_otherwise(body):
             raise InvalidFields(fields=[FieldError("RemoteAuthenticationToken", "send either a token or a name of a user")])
         tokens.revoke(caller.key, token, caller.request_id)
+
+    return call
+
+
+def introspect(explain: Explain) -> Call:
+    """Introspect."""
+
+    def call(caller: Caller, body: models.Introspect) -> dict[str, Any]:
+        active = explain.active(caller.key, caller.biller, body.remote_authentication_token)
+        return {
+            "Active": active is not None,
+            "ExpiresAt": None if active is None else instant(active.expires_at),
+            "LoginGUID": None if active is None else str(active.user_id),
+        }
 
     return call

@@ -6,13 +6,12 @@ from typing import Any
 
 from idp.accounts.look_up import AccountSeen, LookUp, Person
 from idp.accounts.members import Members
-from idp.directory.customers import Customers
 from idp.directory.payers import Account, PayerRecord, UserNames
 from idp.directory.rights import LoginType
 from idp.errors import AmbiguousUser, CustomerNotFound, FieldError, InvalidFields, UserNotFound
 from sso_connect.api.calls.caller import Call, Caller
 from sso_connect.api.models import users as models
-from sso_connect.api.names import NameUser
+from sso_connect.api.names import AskUser, NameUser
 
 
 def retrieve_users(look_up: LookUp) -> Call:
@@ -31,13 +30,13 @@ def retrieve_users(look_up: LookUp) -> Call:
     return call
 
 
-def retrieve_user_accounts(name_user: NameUser, customers: Customers, members: Members) -> Call:
+def retrieve_user_accounts(name_user: NameUser, ask_user: AskUser, look_up: LookUp, members: Members) -> Call:
     """Retrieve User Accounts."""
 
     def call(caller: Caller, body: models.RetrieveUserAccounts) -> dict[str, Any]:
         customer_guid = body.customer_guid
         if customer_guid is None or name_user.is_named(body):
-            payer = name_user.get(caller.key, body)
+            payer = ask_user.get(caller.key, body)
             accounts = payer.accounts
             if customer_guid is not None:
                 one = payer.account(customer_guid)
@@ -45,7 +44,7 @@ def retrieve_user_accounts(name_user: NameUser, customers: Customers, members: M
                     raise CustomerNotFound("not an account of the user")
                 accounts = (one,)
         else:
-            customer = customers.get(caller.key.bid, customer_guid)
+            customer = look_up.account_with_id(caller.key, caller.biller, customer_guid)
             people = members.list_of(caller.key.bid, customer.id)
             # By login type: the Owner stands first, if there is one.
             if len(people) > 1 and people[0].registration.login_type is not LoginType.OWNER:
@@ -80,12 +79,20 @@ def _seen(account: AccountSeen) -> dict[str, Any]:
     registered = bool(account.people)
     return {
         "AccountNumber": account.account_number,
-        "Status": "NotFound" if not account.exists else "Registered" if registered else "NotRegistered",
+        "Status": _status(account),
         "Exists": account.exists,
         "IsRegistered": registered,
         "IsRegisteredToUser": account.has_named,
         "Users": [_person(person) for person in account.people],
     }
+
+
+def _status(account: AccountSeen) -> str:
+    if account.waits:
+        return "Throttled"
+    if not account.exists:
+        return "NotFound"
+    return "Registered" if account.people else "NotRegistered"
 
 
 def _person(person: Person) -> dict[str, Any]:

@@ -14,6 +14,13 @@ class ProblemField(Wire):
     message: str
 
 
+class ProblemItem(Wire):
+    """One account of a batch that was rolled back."""
+
+    account_number: str
+    status: str = Field(description="Why it failed, or RolledBack: it would have gone through.")
+
+
 class Problem(Wire):
     """A refusal (RFC 9457). Code is stable; `type` leads to its explanation and fix; `instance` is the request id."""
 
@@ -26,3 +33,4 @@ class Problem(Wire):
     instance: str
     code: str = Field(alias="Code")
     errors: list[ProblemField] | None = Field(None, alias="Errors", description="For 422: each field that is wrong.")
+    results: list[ProblemItem] | None = Field(None, alias="Results", description="For RolledBack: each account, in the order sent.")

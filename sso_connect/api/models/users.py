@@ -35,7 +35,7 @@ class RetrievedAccount(Wire):
     """One account. A ghost does not register: IsRegistered says whether a real user is on it."""
 
     account_number: str
-    status: Literal["Registered", "NotRegistered", "NotFound"]
+    status: Literal["Registered", "NotRegistered", "NotFound", "Throttled"]
     exists: bool
     is_registered: bool
     is_registered_to_user: bool | None = Field(description="null when no user was named.")

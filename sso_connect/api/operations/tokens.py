@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from idp.directory.api_keys import Scope
-from idp.errors import AmbiguousUser, CredentialsRefused, CustomerNotFound, UserDisabled, UserNotFound
+from idp.errors import AmbiguousUser, Busy, CredentialsRefused, CustomerNotFound, TooManyAttempts, UserDisabled, UserNotFound
 from sso_connect.api.models import tokens as models
 from sso_connect.api.operation import Operation
 
@@ -21,7 +21,7 @@ TOKENS: tuple[Operation, ...] = (
         scope=Scope.SSO,
         request=models.RemoteAuthentication,
         answer=models.RemoteAuthenticationAnswer,
-        refusals=(CredentialsRefused, UserNotFound, CustomerNotFound, AmbiguousUser, UserDisabled),
+        refusals=(CredentialsRefused, UserNotFound, CustomerNotFound, AmbiguousUser, UserDisabled, TooManyAttempts, Busy),
     ),
     Operation(
         name="Revoke",
@@ -34,6 +34,18 @@ TOKENS: tuple[Operation, ...] = (
         request=models.Revoke,
         answer=None,
         status=204,
+        writes=True,
         refusals=(UserNotFound, AmbiguousUser),
+    ),
+    Operation(
+        name="Introspect",
+        method="POST",
+        path="/remote-authentication/introspect",
+        group="Remote authentication",
+        summary="Introspect",
+        description="Whether a token is still good, for whom, and until when. It is neither spent nor prolonged by the question.",
+        scope=Scope.SSO,
+        request=models.Introspect,
+        answer=models.IntrospectAnswer,
     ),
 )

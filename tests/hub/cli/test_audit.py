@@ -13,7 +13,8 @@ import pytest
 
 from hub.wiring import wire
 from idp.settings import load
-from sso_connect.diagnostics import Check, Refusal
+from sso_connect.checks import Check
+from sso_connect.diagnostics import Refusal
 from tests.hub.cli.conftest import BILLER, OTHER, Idhub
 
 

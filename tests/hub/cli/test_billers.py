@@ -64,12 +64,15 @@ def test_wrong_values_get_a_line_each_and_write_nothing(idhub: Idhub) -> None:
         "billers", "create", BILLER, "--slug", "a", "--dba", "A", "--policy", "role_codes=maybe", "--policy", "shoe=1"
     )
     assert sorted(line.partition(":")[0] for line in lines) == ["role_codes", "shoe"]
+    assert "shoe: is not a policy" in lines
     assert idhub.refused("billers", "create", BILLER, "--slug", "api", "--dba", "A")[0].startswith("Slug: this slug is reserved")
 
 
 def test_a_name_in_use_and_an_origin_in_use_are_refused(idhub: Idhub) -> None:
     idhub.make_biller()
     assert idhub.refused("billers", "create", BILLER, "--slug", "b", "--dba", "B")[0].startswith("This name is in use already.")
+    lines = idhub.refused("billers", "create", OTHER, "--slug", "utility9001", "--dba", "B")
+    assert lines[0].startswith("This name is in use already."), "the slug, which its host follows from"
     lines = idhub.refused("billers", "create", OTHER, "--slug", "b", "--dba", "B", "--host", "utility9001.hub.localhost:8080")
     assert lines == [
         "Each biller needs a host of its own. Give the biller a host, or accept the loss of isolation with"

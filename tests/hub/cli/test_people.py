@@ -37,7 +37,9 @@ def test_an_account_is_made_with_everything_that_may_be_said_of_it(idhub: Idhub)
     assert made["meters"] == [["M-1", "water", "L-9", True]]
     assert (made["prepaid"], made["block_cc"], made["block_ach"]) == (True, True, False)
     assert idhub.json("customers", "show", "--bid", BILLER, " 1001-01 ") == made
-    assert "Söhne" in idhub.text("customers", "show", "--bid", BILLER, "1001-01")
+    shown = idhub.text("customers", "show", "--bid", BILLER, "1001-01")
+    assert "Söhne" in shown
+    assert ", ," not in shown, "an address without its empty lines"
 
 
 def test_an_account_is_changed_where_it_is_named_and_only_at_its_biller(billers: Idhub) -> None:

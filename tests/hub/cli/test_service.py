@@ -74,7 +74,7 @@ def test_serve_with_an_address_that_is_none_does_not_start(idhub: Idhub, clean_e
 
 def test_the_worker_seals_what_is_committed_and_ends_at_sigterm(idhub: Idhub, start_process: StartProcess) -> None:
     idhub.make_biller()
-    process = start_process("worker", [_IDHUB, "worker"], environment=_settings(idhub, log_format="text"))
+    process = start_process("worker", [_IDHUB, "worker"], environment=_settings(idhub))
     give_up = time.monotonic() + _PATIENCE
     while idhub.json("audit", "verify")["sealed"] == 0:
         assert process.returncode is None, process.tail()
@@ -82,8 +82,8 @@ def test_the_worker_seals_what_is_committed_and_ends_at_sigterm(idhub: Idhub, st
         time.sleep(0.1)
     process.signal(signal.SIGTERM)
     assert process.wait(_PATIENCE) == 0
-    assert "worker started" in process.output()
-    assert "worker stopped" in process.output()
+    said = [json.loads(line) for line in process.output().splitlines()]
+    assert [line["event"] for line in said] == ["worker started", "worker stopped"]
     with closing(sqlite3.connect(idhub.folder / "hub.sqlite3")) as connection:
         assert connection.execute("SELECT count(*) FROM leases").fetchone() == (0,)
 

@@ -14,8 +14,13 @@ import pytest
 from sqlalchemy import Table, func, select
 
 from hub.storage.tables.log import change_log
-from idp.accounts.register import AccountWanted, Register, Registered, Wanted
+from idp.accounts.code_guesses import CodeGuesses
+from idp.accounts.departures import Departures
+from idp.accounts.register import AccountWanted, Batch, Register, Registered, Wanted
+from idp.accounts.tying import Tools
+from idp.accounts.unregister import Unregister, Unregistered
 from idp.actor import Actor, System
+from idp.alarms import Alarms
 from idp.directory.api_keys import ApiKey, ApiKeys, IssuedKey, KeyPolicies
 from idp.directory.billers import Biller, Billers
 from idp.directory.customers import Customer, Customers
@@ -23,7 +28,13 @@ from idp.directory.partners import Partners
 from idp.directory.payers import Payers
 from idp.directory.registrations import Registration
 from idp.directory.rights import LoginType
+from idp.directory.role_codes import parse_codes, stored_code
 from idp.directory.users import User, Users
+from idp.login.hashing import Hasher, Profile
+from idp.login.passwords import Passwords
+from idp.login.throttle import Throttle
+from idp.messages.mail import Mail, Mails
+from idp.messages.notices import Notices
 from idp.secrets import Secrets
 from tests import databases
 from tests.databases import SqlCase
@@ -32,7 +43,17 @@ MAKER = System("test")
 OAKDALE, BIRCHWOOD = 101, 202
 NUMBERS = ("1001-01", "1001-02", "1002-01")
 
+LIGHT = Profile(memory=64, passes=1, lanes=1)
+"""A hash that costs next to nothing: what it costs is not what these tests are about."""
+
 sql = databases.sql
+
+
+class Mailbox:
+    """A sender that nothing is ever handed to: these tests look at the rows."""
+
+    def send(self, mail: Mail) -> None:
+        raise AssertionError(mail.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +68,9 @@ class House:
     customers: Customers
     users: Users
     register: Register
+    unregister: Unregister
+    passwords: Passwords
+    alarms: Alarms
     payers: Payers
     keys: dict[str, IssuedKey] = field(default_factory=dict)
 
@@ -103,6 +127,27 @@ class House:
         assert user is not None
         return user
 
+    def link(
+        self, user: User, *accounts: str | AccountWanted, key: str | None = "all", bid: int = OAKDALE, **more: Any
+    ) -> Registered:
+        """Link; an account may be given by its number."""
+        batch = Batch(tuple(AccountWanted(each) if isinstance(each, str) else each for each in accounts), **more)
+        held = None if key is None else self.key(key)
+        return self.register.link(MAKER, "request-1", self.biller(bid), user.id, batch, held)
+
+    def leave(self, user: User, *numbers: str, key: str | None = "all", bid: int = OAKDALE, **more: Any) -> Unregistered:
+        """Unregister."""
+        held = None if key is None else self.key(key)
+        return self.unregister.unregister(MAKER, "request-1", self.biller(bid), user.id, numbers, held, **more)
+
+    def set_codes(self, number: str, codes: str, bid: int = OAKDALE) -> None:
+        """Put codes on an account, as a file does: `O100-4821;G500`."""
+        customer = self.customer(number, bid)
+        parsed = parse_codes(self.biller(bid).policies, codes)
+        stored = [stored_code(self.secrets, bid, customer.id, code) for code in parsed]
+        with self.sql.begin() as stores:
+            stores.role_codes.set_codes(bid, customer.id, stored)
+
     # --- what is there ---
 
     def user(self, name: str, bid: int = OAKDALE) -> User | None:
@@ -140,6 +185,11 @@ def build(sql: SqlCase) -> House:
     """Fill an empty database."""
     begin, read, clock = sql.begin, sql.database.read, sql.clock
     secrets = Secrets((b"1" * 32,), sql.database.data_keys)
+    throttle = Throttle(sql.kv)
+    passwords = Passwords(begin, read, Hasher(at_once=2, waiting=30, profile=LIGHT), throttle, clock)
+    alarms = Alarms(begin, sql.kv, clock)
+    guesses = CodeGuesses(sql.kv, throttle, alarms)
+    notices = Notices(Mails(begin, clock, secrets, Mailbox()))
     made = House(
         sql=sql,
         secrets=secrets,
@@ -148,7 +198,10 @@ def build(sql: SqlCase) -> House:
         api_keys=ApiKeys(begin, read, sql.kv, clock, allow_loopback_origins=False),
         customers=Customers(begin, clock, secrets),
         users=Users(begin),
-        register=Register(begin, clock),
+        register=Register(begin, Tools(clock, secrets, notices), guesses, Departures(sql.kv), passwords),
+        unregister=Unregister(begin, clock, Departures(sql.kv)),
+        passwords=passwords,
+        alarms=alarms,
         payers=Payers(read, sql.kv),
     )
     for slug in ("one", "two"):

@@ -18,7 +18,7 @@ ENDPOINTS = {10: 8, 13: 11, 16: 14, 19: 17}
 
 @pytest.fixture
 def settings(house: House) -> AdvancedSettings:
-    return AdvancedSettings(house.sql.begin, house.secrets)
+    return AdvancedSettings(house.sql.begin, house.sql.kv, house.secrets)
 
 
 def stored(house: House) -> str:

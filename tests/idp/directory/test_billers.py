@@ -106,7 +106,7 @@ def test_a_second_biller_on_an_origin_is_refused_unless_that_was_accepted(house:
     assert found.bid == 303
 
 
-@pytest.mark.parametrize("taken", [{"bid": OAKDALE}, {"slug": "oakdale", "host": "x.example"}])
+@pytest.mark.parametrize("taken", [{"bid": OAKDALE}, {"slug": "oakdale", "host": "x.example"}, {"slug": "oakdale"}])
 def test_a_taken_bid_or_slug_makes_no_second_biller(house: House, taken: dict[str, Any]) -> None:
     values: dict[str, Any] = {"bid": 303, "slug": "cedar", "dba": "Cedar"} | taken
     with pytest.raises(AlreadyExists):

@@ -180,6 +180,17 @@ def test_a_name_that_went_to_somebody_else_in_another_process_names_that_one(hou
     assert checked(house, other, "all", UserNames(user_name="pat", login_guid=pat.id)) is None
 
 
+@pytest.mark.parametrize("fields", [("user_name",), ("user_name", "email"), ("user_name", "partner_user_id"), FIELDS])
+def test_the_first_question_after_a_name_moved_is_answered_right(
+    house: House, pat: User, kim: User, fields: tuple[str, ...]
+) -> None:
+    other = house.other_payers()
+    assert checked(house, other, "all", UserNames(user_name="pat")) == pat  # remembered there, and stale from here on
+    house.users.change(MAKER, "r", OAKDALE, pat.id, user_name="patricia")
+    moved = house.users.change(MAKER, "r", OAKDALE, kim.id, user_name="pat")
+    assert checked(house, other, "all", chosen_from(names_of(moved, "u-kim"), fields)) == moved
+
+
 def test_a_renamed_user_is_told_by_get_named_without_a_stale_word(house: House, pat: User, kim: User) -> None:
     other = house.other_payers()
     for name in ("pat", "kim"):

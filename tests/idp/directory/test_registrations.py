@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from idp.directory.billers import Policies
-from idp.directory.registrations import Grant, Refused, grant
+from idp.directory.registrations import Grant, Others, Refused, grant
 from idp.directory.rights import LoginType
 
 OWNER, CO_OWNER, OVERSIGHT, GUEST = LoginType
@@ -17,7 +17,7 @@ PENDING_LATER = Grant(GUEST, pending=True, note="GuestUntilApproved")
 
 
 def granted(asked: LoginType, others: int, *, proved: bool = False, by_staff: bool = False, **policies: Any) -> Grant | Refused:
-    return grant(Policies(**policies), asked, others, proved=proved, by_staff=by_staff)
+    return grant(Policies(**policies), asked, Others(others), proved=proved, by_staff=by_staff)
 
 
 @pytest.mark.parametrize("proved", [True, False])

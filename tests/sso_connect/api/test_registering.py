@@ -120,9 +120,13 @@ def test_a_biller_of_single_users_says_so_per_account(world: World) -> None:
         ({"Accounts": ["1001-01"]}, "Accounts.0"),
         ({"Accounts": "1001-01"}, "Accounts"),
         ({"Accounts": [{}]}, "Accounts.0.AccountNumber"),
-        ({"Password": "hunter2hunter2"}, "Password"),
-        ({"RoleCode": "O100"}, "RoleCode"),
-        ({"Atomic": True}, "Atomic"),
+        ({"Password": "hunter2\x00"}, "Password"),
+        ({"Password": ""}, "Password"),
+        ({"Password": "hunter2" * 100}, "Password"),
+        ({"RoleCode": "O100" * 60}, "RoleCode"),
+        ({"RoleCode": "O100\t"}, "RoleCode"),
+        ({"Atomic": "yes"}, "Atomic"),
+        ({"Accounts": [{"AccountNumber": "1001-01", "RoleCode": 7}]}, "Accounts.0.RoleCode"),
     ],
 )
 def test_a_wrong_field_is_named_and_nobody_is_made(world: World, change: dict[str, Any], field: str) -> None:

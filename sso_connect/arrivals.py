@@ -1,0 +1,259 @@
+"""A redirect as it arrives, and everything that it must stand up to: read by `read`, judged by `AFTER_REDEEM`.
+
+Whoever takes redirects (`handoff`), makes links that stand for one (`links`) or says what would become of one (`explain`) asks
+these same rules. A rule only says whether it holds, and in words what is expected and what came; what follows from a no is the
+asker's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from idp.directory.api_keys import ApiKey
+from idp.directory.billers import Biller
+from idp.directory.payers import PayerRecord
+from idp.errors import (
+    AccountRefused,
+    DestinationRefused,
+    FieldError,
+    HubError,
+    InvalidApiKey,
+    InvalidRedirect,
+    ReturnUrlRefused,
+    TokenExpired,
+    UserDisabled,
+    ViewModeRefused,
+)
+from idp.login.sessions import TokenFacts, ViewMode
+from sso_connect.checks import Check
+from sso_connect.framing import disagrees
+from sso_connect.redirects import DESTINATIONS, Destination
+
+TOKEN = "remoteauthenticationtoken"  # noqa: S105  (a parameter's name)
+KNOWN = frozenset(
+    {
+        TOKEN, "viewmode", "redirectid", "cssurl", "returnurl", "customreturnsitename", "accountnumber",
+        "resume",
+    }
+)  # fmt: skip
+_VIEW_MODES: Mapping[str, ViewMode] = {"0": 0, "1": 1, "2": 2}
+_REDIRECT_IDS: Mapping[str, Destination] = {str(number): each for number, each in DESTINATIONS.items()}
+MOST_URL = 2000
+MOST_RETURN_NAME = 80
+_LIMITS: Mapping[str, int] = {
+    "returnurl": MOST_URL,
+    "cssurl": MOST_URL,
+    "customreturnsitename": MOST_RETURN_NAME,
+    "accountnumber": 50,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectParams:
+    """A redirect, read. Texts are "" where nothing was given. `unknown`: names that mean nothing to us, for the diagnostics."""
+
+    token: str
+    view_mode: ViewMode
+    destination: Destination
+    return_url: str
+    return_name: str
+    account_number: str
+    unknown: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How a redirect came: on which host and slug, by which method, what the browser says it loads for and calls itself.
+
+    `values`: parameters by lower-case name; `twice`: the names that came more than once.
+    """
+
+    host: str
+    slug: str
+    method: str
+    fetch_dest: str
+    user_agent: str
+    request_id: str
+    values: Mapping[str, str]
+    twice: frozenset[str]
+    step: Literal["connect", "link"] = "connect"
+
+    @property
+    def place(self) -> str:
+        """Method and path, for the diagnostics."""
+        return f"{self.method} /b/{self.slug}/sso/{self.step}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A redirect, read as far as it could be: where a parameter is faulty, `params` holds what means nothing there."""
+
+    params: ConnectParams
+    faults: tuple[FieldError, ...]
+
+    def check(self) -> Check:
+        """Whether the parameters are good, as a check."""
+        unknown = self.params.unknown
+        if not self.faults:
+            ignored = f"ignored: {', '.join(name[:40] for name in unknown[:20])}" if unknown else ""
+            return Check("parameters", held=True, came=ignored)
+        told = "; ".join(f"{each.field}: {each.message}" for each in self.faults)
+        return Check("parameters", held=False, expected="each once, present and in range", came=told, fix=InvalidRedirect.fix)
+
+
+def read(values: Mapping[str, str], twice: frozenset[str]) -> Reading:
+    """Read the parameters (names in lower case). Names each one that is missing, given twice or out of range."""
+    faults = [FieldError(name, "given twice") for name in sorted(twice & KNOWN)]
+    token = values.get(TOKEN, "")
+    if not token:
+        faults.append(FieldError("RemoteAuthenticationToken", "required"))
+    view_mode = _VIEW_MODES.get(values.get("viewmode", ""))
+    if view_mode is None:
+        faults.append(FieldError("ViewMode", "0, 1 or 2"))
+    destination = _REDIRECT_IDS.get(values.get("redirectid", ""))
+    if destination is None:
+        faults.append(FieldError("RedirectID", "1 to 11"))
+    for name, most in _LIMITS.items():
+        text = values.get(name, "")
+        if len(text) > most or any(ord(character) < 32 for character in text):
+            faults.append(FieldError(name, f"at most {most} characters, no control characters"))
+    params = ConnectParams(
+        token=token,
+        view_mode=0 if view_mode is None else view_mode,
+        destination=destination or DESTINATIONS[1],
+        return_url=values.get("returnurl", ""),
+        return_name=values.get("customreturnsitename", "").strip(),
+        account_number=values.get("accountnumber", "").strip(),
+        unknown=tuple(sorted(set(values) - KNOWN)),
+    )
+    return Reading(params, tuple(faults))
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What the rules look at. `key` issued the token; `token` and `payer` are None only where a token is not known."""
+
+    params: ConnectParams
+    fetch_dest: str
+    biller: Biller
+    key: ApiKey
+    token: TokenFacts | None
+    payer: PayerRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One check after the token was good: what must hold, what is expected and what came, in words, and the refusal.
+
+    `of`: the parameters that it judges (lower case); the token's, where it is about whom the token is for. Where one of them is no
+    good, the rule cannot be asked.
+    """
+
+    name: str
+    of: tuple[str, ...]
+    holds: Callable[[Attempt], bool]
+    error: type[HubError]
+    expected: Callable[[Attempt], str]
+    came: Callable[[Attempt], str]
+
+    def ask(self, attempt: Attempt) -> Check:
+        """The check that this rule makes of an attempt."""
+        if self.holds(attempt):
+            return Check(self.name, held=True)
+        return Check(self.name, held=False, expected=self.expected(attempt), came=self.came(attempt), fix=self.error.fix)
+
+
+def _is_enabled(attempt: Attempt) -> bool:
+    return attempt.payer is not None and not attempt.payer.user.disabled
+
+
+def _is_of_this_generation(attempt: Attempt) -> bool:
+    token, payer = attempt.token, attempt.payer
+    return token is not None and payer is not None and token.generation == payer.user.generation
+
+
+def _keeps_its_account(attempt: Attempt) -> bool:
+    token, payer = attempt.token, attempt.payer
+    return token is not None and payer is not None and (token.customer_id is None or payer.account(token.customer_id) is not None)
+
+
+def _account_fits(attempt: Attempt) -> bool:
+    number, payer = attempt.params.account_number, attempt.payer
+    return not number or (payer is not None and payer.account_numbered(attempt.biller, number) is not None)
+
+
+AFTER_REDEEM: tuple[Rule, ...] = (
+    Rule(
+        "biller in service",
+        (),
+        lambda a: not a.biller.disabled,
+        TokenExpired,
+        lambda _: "a biller in service",
+        lambda _: "a disabled one",
+    ),
+    Rule(
+        "key",
+        (),
+        lambda a: a.key.live,
+        InvalidApiKey,
+        lambda _: "the key that issued the token is live",
+        lambda _: "it was revoked, or its partner disabled",
+    ),
+    Rule("user", (TOKEN,), _is_enabled, UserDisabled, lambda _: "an enabled user", lambda _: "disabled"),
+    Rule(
+        "not revoked",
+        (TOKEN,),
+        _is_of_this_generation,
+        TokenExpired,
+        lambda _: "a token issued after the user's last revocation",
+        lambda _: "an older one",
+    ),
+    Rule(
+        "registration",
+        (TOKEN,),
+        _keeps_its_account,
+        TokenExpired,
+        lambda _: "a token for an account that the user is registered on",
+        lambda _: "one for an account that the user has left",
+    ),
+    Rule(
+        "view mode",
+        ("viewmode",),
+        lambda a: not disagrees(a.params.view_mode, a.fetch_dest),
+        ViewModeRefused,
+        lambda a: f"a browser that loads for ViewMode {a.params.view_mode}",
+        lambda a: f"Sec-Fetch-Dest: {a.fetch_dest[:20]}",
+    ),
+    Rule(
+        "destination",
+        ("redirectid",),
+        lambda a: a.params.destination.redirect_id in a.key.policies.redirect_ids,
+        DestinationRefused,
+        lambda a: f"RedirectID one of {', '.join(map(str, sorted(a.key.policies.redirect_ids)))}",
+        lambda a: str(a.params.destination.redirect_id),
+    ),
+    Rule(
+        "ReturnUrl",
+        ("returnurl",),
+        lambda a: not a.params.return_url or a.key.may_return_to(a.params.return_url),
+        ReturnUrlRefused,
+        lambda a: f"none, or below one of: {', '.join(p.text() for p in a.key.return_places) or '(nothing registered)'}",
+        lambda a: a.params.return_url[:200],
+    ),
+    Rule(
+        "account",
+        ("accountnumber", TOKEN),
+        _account_fits,
+        AccountRefused,
+        lambda _: "an account of this user, or none",
+        lambda a: a.params.account_number,
+    ),
+)
+"""What a good token must still stand up to, in order. The first that does not hold refuses a redirect."""
+
+
+def token_check(error: HubError) -> Check:
+    """The check that a refused token stands for: the error's detail says what became of it."""
+    return Check("token", held=False, expected="a live token", came=error.detail, fix=error.fix)
