@@ -324,8 +324,8 @@ class InvoiceFiles:
     def _is_being_imported(self, stores: UploadStores, upload: Upload) -> bool:
         """Whether the worker that began with it is alive: it outlived its job's lease and holds that of the import."""
         now = self._clock.now()
-        # Taken for no time at all: nobody is kept from it, and whoever holds it keeps it.
-        return upload.state == "running" and not stores.jobs.take_lease(import_lease(upload.bid), str(upload.run_id), now, now)
+        # Taken by nobody and for no time at all: whoever holds it keeps it, and nobody is kept from it.
+        return upload.state == "running" and not stores.jobs.take_lease(import_lease(upload.bid), str(new_id()), now, now)
 
     def _finish(self, begun: Upload, ended: Upload) -> None:
         """Write what came of it: its last state, or that it waits again. Nothing, where another worker has begun with it since."""
