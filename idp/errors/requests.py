@@ -20,7 +20,10 @@ class UnsupportedMediaType(Invalid):
     code = "UnsupportedMediaType"
     http = 415
     public = "This content type is not accepted here."
-    fix = "Send Content-Type: application/json (the hand-off: application/x-www-form-urlencoded)."
+    fix = (
+        "Send Content-Type: application/json (the hand-off: application/x-www-form-urlencoded; invoice files: text/plain or"
+        " application/octet-stream)."
+    )
 
 
 class BodyTooLarge(Invalid):
@@ -29,7 +32,7 @@ class BodyTooLarge(Invalid):
     code = "BodyTooLarge"
     http = 413
     public = "The request is too large."
-    fix = "Send less at once; API calls take at most 1 MiB, batches at most 100 accounts."
+    fix = "Send less at once; API calls take at most 1 MiB, batches at most 100 accounts, invoice files at most 64 MiB."
 
 
 class InvalidFields(Invalid):

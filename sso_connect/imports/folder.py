@@ -80,18 +80,28 @@ class InvoiceFolder:
 
     def look(self) -> int:
         """Take over at most one file: first what was left unfinished, then what is ready, oldest first. How many."""
+        self._make_places()
         busy: set[int] = set()
         return int(any(self._take(path, busy) for path in (*self._unfinished(), *self._ready())))
+
+    def _make_places(self) -> None:
+        """Our three folders. NotADirectoryError for a link: whoever drops files must not choose where we write and delete."""
+        for name in (_WORKING, "done", "refused"):
+            place = self._folder / name
+            place.mkdir(exist_ok=True)
+            if place.is_symlink():
+                raise NotADirectoryError(name)
 
     def _unfinished(self) -> list[Path]:
         """Files that are in `working`, those of a worker that is alive among them."""
         found: list[Path] = []
-        working = self._folder / _WORKING
-        for taken in sorted(working.iterdir()) if working.is_dir() else ():
-            files = [Path(entry) for entry in os.scandir(taken)] if taken.is_dir() else []
-            found += files
-            if not files:
-                with suppress(OSError):  # another worker puts its file in just now, or was faster
+        with os.scandir(self._folder / _WORKING) as entries:
+            own = sorted(Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False))
+        for taken in own:
+            with suppress(OSError):  # another worker puts its file in just now, or has finished
+                files = list(taken.iterdir())
+                found += files
+                if not files:
                     taken.rmdir()
         return found
 
@@ -142,7 +152,7 @@ class InvoiceFolder:
     def _move(self, path: Path) -> Path | None:
         """Into a folder of its own in `working`; None when the file is gone, or another worker cleared the folder away."""
         own = self._folder / _WORKING / str(new_id())
-        own.mkdir(parents=True)
+        own.mkdir()
         try:
             return path.rename(own / path.name)
         except FileNotFoundError:
@@ -205,7 +215,6 @@ class InvoiceFolder:
     def _report(self, moved: Path, outcome: _Outcome) -> None:
         """Written beside the file and then renamed: a report is whole or not there."""
         folder = self._folder / outcome.ending
-        folder.mkdir(exist_ok=True)
         unfinished = folder / f".{moved.parent.name}"
         with unfinished.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")

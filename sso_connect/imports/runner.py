@@ -239,7 +239,7 @@ class InvoiceFileImport:
         if run.dry_run:
             return
         now = self._clock.now()
-        if not stores.jobs.take_lease(_lease(run.bid), str(run.id), now, now + LEASE):
+        if not stores.jobs.take_lease(import_lease(run.bid), str(run.id), now, now + LEASE):
             raise ImportRunning(f"an import of BID {run.bid} is running")
 
     def _finish(self, occasion: Occasion, run: ImportRun) -> ImportRun:
@@ -248,7 +248,7 @@ class InvoiceFileImport:
             stores.import_runs.put_run(ended)
             if not ended.dry_run:
                 stores.changelog.append(_run_change(occasion, ended))
-                stores.jobs.drop_lease(_lease(ended.bid), str(ended.id))
+                stores.jobs.drop_lease(import_lease(ended.bid), str(ended.id))
         return ended
 
 
@@ -339,5 +339,6 @@ def plain_name(file_name: str) -> str:
     return "".join(character for character in name if character.isprintable())[:200]
 
 
-def _lease(bid: int) -> str:
+def import_lease(bid: int) -> str:
+    """The name of the lease that an import of the biller holds."""
     return f"import:{bid}"

@@ -44,7 +44,7 @@ from idp.opaque import new_id
 from idp.secrets import Place, Secrets
 from idp.transaction import Begin
 from sso_connect.imports.bif_rows import MAX_FILE_BYTES
-from sso_connect.imports.runner import InvoiceFileImport, plain_name
+from sso_connect.imports.runner import InvoiceFileImport, import_lease, plain_name
 from sso_connect.imports.runs import ImportRun, RowReport
 
 IMPORT_UPLOAD: Final = "invoice-file.import"
@@ -204,7 +204,7 @@ class InvoiceFiles:
             upload = stores.uploads.find_upload(job.bid, upload_id, lock=True)
             if upload is None or upload.state not in UNFINISHED:
                 return
-            if not stores.uploads.is_first(upload):
+            if not stores.uploads.is_first(upload) or self._is_being_imported(stores, upload):
                 _try_again(stores, upload, self._clock.now())
                 return
             upload = replace(upload, state="running", run_id=new_id())
@@ -212,19 +212,17 @@ class InvoiceFiles:
             biller = stores.billers.find_biller(job.bid)
             key = stores.api_keys.find_key(job.bid, upload.key_id)
         if biller is None or key is None or biller.disabled:
-            self._finish(replace(upload, state="refused", run_id=None, reason="the biller is out of service"))
+            self._finish(upload, replace(upload, state="refused", run_id=None, reason="the biller is out of service"))
             return
         try:
-            self._finish(self._import(biller, key, upload))
+            self._finish(upload, self._import(biller, key, upload))
         except ImportRunning:
-            with self._begin() as stores:
-                stores.uploads.put_upload(replace(upload, state="waiting", run_id=None))
-                _try_again(stores, upload, self._clock.now())
+            self._finish(upload, replace(upload, state="waiting", run_id=None))
         except Exception as fault:
             if job.tries + 1 < MAX_TRIES:
                 raise
             # The last try: whoever asks is told, and the files behind this one go on.
-            self._finish(replace(upload, state="failed", reason=getattr(fault, "code", UnexpectedError.code)))
+            self._finish(upload, replace(upload, state="failed", reason=getattr(fault, "code", UnexpectedError.code)))
 
     def show(self, bid: int, partner_id: UUID, upload_id: UUID, after: tuple[int, int] = (0, 0), limit: int = 200) -> Told:
         """An upload of the partner's keys, and rows of its report: `limit` of them, from behind the `after[1]`th row of the line
@@ -323,10 +321,23 @@ class InvoiceFiles:
         if hashed.hexdigest() != upload.digest:
             raise DamagedCiphertext("upload_chunks: the pieces are not the file that came in")
 
-    def _finish(self, upload: Upload) -> None:
+    def _is_being_imported(self, stores: UploadStores, upload: Upload) -> bool:
+        """Whether the worker that began with it is alive: it outlived its job's lease and holds that of the import."""
+        now = self._clock.now()
+        # Taken by nobody and for no time at all: whoever holds it keeps it, and nobody is kept from it.
+        return upload.state == "running" and not stores.jobs.take_lease(import_lease(upload.bid), str(new_id()), now, now)
+
+    def _finish(self, begun: Upload, ended: Upload) -> None:
+        """Write what came of it: its last state, or that it waits again. Nothing, where another worker has begun with it since."""
         with self._begin() as stores:
-            stores.uploads.put_upload(upload)
-            stores.upload_pieces.drop_pieces(upload.bid, upload.id)
+            there = stores.uploads.find_upload(begun.bid, begun.id, lock=True)
+            if there is None or (there.state, there.run_id) != (begun.state, begun.run_id):
+                return
+            stores.uploads.put_upload(ended)
+            if ended.state in UNFINISHED:
+                _try_again(stores, ended, self._clock.now())
+            else:
+                stores.upload_pieces.drop_pieces(ended.bid, ended.id)
 
 
 def _try_again(stores: UploadStores, upload: Upload, now: datetime) -> None:

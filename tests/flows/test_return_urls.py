@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.flows.visitor import FRAME
 from tests.flows.world import BACK, HARBORLIGHT, MEADOWLINE, World
 
 ON = (

@@ -6,16 +6,20 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from werkzeug.test import TestResponse
 
 from hub.storage.migrations import migrate
 from sso_connect.api.operations import OPERATIONS, Operation
-from tests.sso_connect.api.world import ALL, World, open_world
+from tests.sso_connect.api.test_bodies import at
+from tests.sso_connect.api.world import ALL, World, body_of, open_world
 
 WITH_BODY = [operation for operation in OPERATIONS if operation.request is not None]
 FIELDS = sorted({str(field.alias) for each in WITH_BODY if each.request for field in each.request.model_fields.values()})
@@ -52,20 +56,25 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     world.hub.close()
 
 
+def ask(fuzzed: World, operation: Operation, raw: bytes) -> TestResponse:
+    """Any body to an operation, about an account that is there."""
+    return fuzzed.send(operation.method, at(fuzzed, operation), raw, "fast")
+
+
 @pytest.mark.parametrize("operation", WITH_BODY, ids=lambda operation: str(operation.name))
 @given(data=st.data())
 def test_any_fields_are_answered(fuzzed: World, operation: Operation, data: st.DataObject) -> None:
     assert operation.request is not None
     own = st.sampled_from(sorted(str(field.alias) for field in operation.request.model_fields.values()))
     body = data.draw(st.dictionaries(own | NAMES, JSON, max_size=6))
-    answer = fuzzed.post(operation.path, body, "fast")  # which asserts what every answer promises, and that it is below 500
+    answer = ask(fuzzed, operation, json.dumps(body).encode())  # which asserts what every answer promises, and that it is below 500
     assert answer.status_code in {200, 201, 204, 400, 403, 404, 409, 422}
 
 
 @pytest.mark.parametrize("operation", WITH_BODY, ids=lambda operation: str(operation.name))
 @given(raw=st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_are_answered(fuzzed: World, operation: Operation, raw: bytes) -> None:
-    assert fuzzed.send("POST", operation.path, raw, "fast").status_code in {200, 201, 204, 400, 404, 409, 422}
+    assert ask(fuzzed, operation, raw).status_code in {200, 201, 204, 400, 404, 409, 422}
 
 
 @given(
@@ -85,3 +94,32 @@ def test_any_key_is_answered(fuzzed: World, secret: str, header: str) -> None:
     plain = secret.encode("latin-1", "ignore").decode("latin-1").translate({10: None, 13: None, 0: None})
     answer = fuzzed.send("GET", "/ping", None, None, **{header.replace("-", "_"): plain})
     assert answer.status_code == 401
+
+
+ROWS = st.sampled_from(
+    ["FH", "IH", "CR", "ID", "|", "\n", "\r\n", "11/20/2026", "10.00", "1001-01", "O100-4821", "\ufeff", "\x00", "\\"]
+)
+
+
+@given(
+    file=st.binary(min_size=1, max_size=300) | st.lists(ROWS, min_size=1, max_size=40).map(lambda parts: "".join(parts).encode())
+)
+def test_any_file_is_accepted_and_comes_to_an_end_that_its_sender_is_told(fuzzed: World, file: bytes) -> None:
+    sent = body_of(fuzzed.send("POST", "/invoice-files", file, "fast", Content_Type="text/plain"), 202)
+    fuzzed.hub.worker().step()
+    told = body_of(fuzzed.get(f"/invoice-files/{sent['InvoiceFileID']}", "fast"))
+    assert (told["Status"], told["Created"]) == ("Refused", 0)
+    assert told["Reason"].startswith("line ")
+    assert told["Size"] == len(file)
+    fuzzed.clock.advance(timedelta(minutes=1))
+
+
+@given(name=st.text(max_size=250), cursor=st.text(max_size=80), limit=st.text(max_size=6))
+def test_any_parameters_of_files_and_records_are_answered(fuzzed: World, name: str, cursor: str, limit: str) -> None:
+    for path, parameters in (
+        ("/invoice-files/01890a5d-ac96-774b-bcce-b302099a8057", {"Cursor": cursor, "Limit": limit}),
+        ("/customers", {"AccountNumber": name}),
+        ("/customers", {"CustomerGUID": name}),
+    ):
+        answer = fuzzed.get(f"{path}?{urlencode(parameters, errors='replace')}", "fast")
+        assert answer.status_code in {200, 400, 404, 422}

@@ -63,6 +63,14 @@ def test_pending_migrations_are_one_line_and_hide_no_other_fault(tmp_path: Path)
     ]
 
 
+def test_an_invoice_folder_that_cannot_be_used_is_told(hub: Hub, tmp_path: Path) -> None:
+    for folder, faults in ((tmp_path, 0), (tmp_path / "nothing", 1), (tmp_path / "hub.sqlite3", 1)):
+        watching = replace(hub, settings=_settings(tmp_path, invoice_folder=str(folder)))
+        told = check_start(watching)
+        assert len(told) == faults
+        assert all(each.startswith(f"invoice folder: {folder}") for each in told)
+
+
 def test_a_database_under_another_master_key_is_told(hub: Hub, tmp_path: Path) -> None:
     assert check_start(hub) == []
     other = wire(_settings(tmp_path, master_key=_KEYS[1]))

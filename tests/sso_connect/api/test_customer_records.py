@@ -47,6 +47,12 @@ def add_invoice(world: World, guid: str, number: str, day: int = 1, bid: int = 1
         stores.invoices.put_invoice(replace(made, **changes))
 
 
+def accounts(world: World) -> list[str]:
+    """Every row of customers, ghosts, role codes and invoices."""
+    tables = ("customers", "ghosts", "role_codes", "invoices")
+    return [line for line in world.stored().splitlines() if line.startswith(tuple(f'INSERT INTO "{name}"' for name in tables))]
+
+
 # --- Retrieve ----------------------------------------------------------------------------------------------------------------
 
 
@@ -93,7 +99,7 @@ def test_a_wrong_parameter_is_named(world: World, where: str, field: str) -> Non
 
 def test_accounts_of_another_biller_and_unknown_ones_look_the_same(world: World, guid: str) -> None:
     add_invoice(world, guid, "A")
-    before = world.stored()
+    before = accounts(world)
     for key, where in (
         ("lake", f"/{guid}"),
         ("lake", "?AccountNumber=5005-05"),
@@ -104,7 +110,7 @@ def test_accounts_of_another_biller_and_unknown_ones_look_the_same(world: World,
         assert code_of(patch(world, where, {"CustomerName": "Taken"}, key)) == (404, "CustomerNotFound")
     for key, of in (("lake", guid), ("all", unknown_guid())):
         assert code_of(world.get(f"/customers/{of}/invoices", key)) == (404, "CustomerNotFound")
-    assert world.stored() == before
+    assert accounts(world) == before
 
 
 def test_a_custom_of_the_api_goes_before_that_of_the_newest_invoice_and_donations_say_nothing(world: World, guid: str) -> None:

@@ -7,6 +7,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -223,6 +224,24 @@ def test_what_became_a_link_after_it_was_looked_at_is_not_followed(yard: Yard, t
     assert yard.customers() == {}
 
 
+def test_folders_of_ours_that_are_links_are_neither_read_nor_written(yard: Yard, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "theirs.bif").write_bytes(FILE)
+    (yard.path / "working").mkdir()
+    (yard.path / "working" / "planted").symlink_to(outside)
+    assert yard.look() == 0
+    for name in ("done", "refused", "working"):
+        shutil.rmtree(yard.path / name)
+        (yard.path / name).symlink_to(outside)
+        yard.drop()
+        with pytest.raises(NotADirectoryError):
+            yard.look()
+        (yard.path / name).unlink()
+    assert [path.name for path in outside.iterdir()] == ["theirs.bif"]
+    assert yard.customers() == {}
+
+
 def test_a_file_that_cannot_be_read_stays_and_the_others_go_on(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     yard.drop(name="closed.bif", age=5)
     yard.drop(name="open.bif")
@@ -296,15 +315,13 @@ def test_a_file_that_another_worker_has_is_left_to_it(yard: Yard) -> None:
         fcntl.flock(theirs, fcntl.LOCK_EX)
         assert yard.look() == 0
         own = yard.path / "working" / "1"
-        own.mkdir(parents=True)
+        own.mkdir()
         path.rename(own / "bills.bif")
         assert yard.look() == 0
     assert yard.look() == 1
 
 
 def test_two_workers_that_look_at_once_take_each_file_once(yard: Yard) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     workers = [yard.another(), yard.another()]
     for n in range(6):
         yard.drop(bills(*one(f"100{n}-01", f"A-{n}"), count=1).read(), name=f"{n}.bif")

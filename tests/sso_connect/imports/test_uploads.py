@@ -13,7 +13,7 @@ import pytest
 
 from idp.actor import Partner
 from idp.directory.api_keys import ApiKey
-from idp.errors import BodyTooLarge, InvalidFields, InvoiceFileNotFound, StoreUnavailable
+from idp.errors import BodyTooLarge, ImportRunning, InvalidFields, InvoiceFileNotFound, StoreUnavailable
 from idp.jobs import MAX_TRIES, Worker
 from idp.opaque import new_id
 from sso_connect.imports.apply import Occasion
@@ -312,6 +312,46 @@ def test_a_worker_that_is_killed_in_the_middle_is_followed_by_one_that_takes_not
     assert (told.run.created, told.run.unchanged) == (7, 5)
     assert len(office.house.customers()) == 12
     assert office.rows("jobs") == 0
+
+
+def test_a_second_worker_leaves_a_file_alone_whose_import_outlived_the_lease_of_its_job(office: Office) -> None:
+    second: list[tuple[str, str]] = []
+
+    class Slow(InvoiceFileImport):
+        def run(self, *arguments: Any, **named: Any) -> ImportRun:
+            def progress(done: int, _all: int) -> None:
+                if done == 5:
+                    office.house.clock.advance(timedelta(minutes=3))
+                    office.work()
+                    second.append(office.state(sent))
+
+            return super().run(*arguments, **named, progress=progress)
+
+    sent = office.send()
+    slow = Slow(office.house.database.begin, office.house.clock, office.house.secrets, batch=5)
+    office.work(InvoiceFiles(office.house.database.begin, office.house.clock, office.house.secrets, slow))
+    assert second == [("running", "")]
+    office.house.clock.advance(AGAIN_IN)
+    office.work()
+    told = office.told(sent)
+    assert told.run is not None
+    assert (told.upload.state, told.run.id, told.run.created) == ("done", told.upload.run_id, 12)
+    assert (office.rows("import_runs"), office.rows("jobs")) == (1, 0)
+
+
+def test_a_worker_that_was_taken_for_dead_does_not_undo_what_another_one_wrote(office: Office) -> None:
+    class Overtaken(InvoiceFileImport):
+        def run(self, *_arguments: Any, **_named: Any) -> ImportRun:
+            office.house.clock.advance(timedelta(minutes=3))
+            office.work()
+            assert office.state(sent)[0] == "done"
+            raise ImportRunning("by another")
+
+    sent = office.send()
+    overtaken = Overtaken(office.house.database.begin, office.house.clock, office.house.secrets)
+    office.work(InvoiceFiles(office.house.database.begin, office.house.clock, office.house.secrets, overtaken))
+    assert office.state(sent) == ("done", "")
+    assert (office.rows("upload_chunks"), office.rows("jobs")) == (0, 0)
 
 
 def test_a_job_that_comes_twice_changes_nothing(office: Office) -> None:
