@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from email import message_from_bytes
-from email.message import EmailMessage
 from email.policy import default
-from typing import cast
 
 from hub.wiring import Hub
 
@@ -36,6 +34,6 @@ def letters(hub: Hub) -> list[Letter]:
     hub.worker().step()
     found: list[Letter] = []
     for path in sorted(hub.settings.mailbox_dir.glob("*.eml")):
-        message = cast("EmailMessage", message_from_bytes(path.read_bytes(), policy=default))
+        message = message_from_bytes(path.read_bytes(), policy=default)
         found.append(Letter(str(message["To"]), str(message["Subject"]), str(message.get_content()).replace("\r\n", "\n")))
     return found
