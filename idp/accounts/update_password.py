@@ -189,6 +189,8 @@ class UpdatePassword:
     def _ask(self, call: _Call, payer: PayerRecord | None) -> Updated:
         with self._begin() as stores:
             user = None if payer is None else stores.users.find_user(call.key.bid, payer.user.id, lock=True)
+            if payer is not None and user is not None and user.generation != payer.user.generation:
+                raise Raced("a password was set since the user was read: there may be grounds now")
             if user is not None and not user.disabled and user.password_partner is None:
                 self._confirmations.ask(stores, call.actor, call.request_id, call.biller, user, call.key)
             if call.also is not None:

@@ -67,6 +67,11 @@ class Idhub:
             tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
             return {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables}  # noqa: S608
 
+    def sql(self, statement: str, *values: object) -> None:
+        """Write what no command writes."""
+        with closing(sqlite3.connect(self.folder / "hub.sqlite3")) as connection, connection:
+            connection.execute(statement, values)
+
     def _told(self) -> dict[str, list[Any]]:
         """All but data keys: they are made ahead of the transaction that needs them, and say nothing of anybody."""
         return {name: rows for name, rows in self.contents().items() if name != "data_keys"}

@@ -147,3 +147,27 @@ def test_control_characters_of_a_name_do_not_reach_the_terminal(idhub: Idhub) ->
     shown = idhub.text("customers", "show", "--bid", BILLER, "1001-01")
     assert "\x1b" not in shown
     assert "Av\N{REPLACEMENT CHARACTER}[2Jery" in shown
+
+
+def test_staff_see_who_owns_a_password_and_give_it_back_but_never_see_it(billers: Idhub) -> None:
+    guid = _create(billers, "--account", "1001-01")["user"]["login_guid"]
+    shown = billers.json("users", "show", "--bid", BILLER, "avery")
+    assert (shown["password_owner"], shown["password_set_at"]) == ("hub", None)
+    billers.make_key(BILLER)
+    billers.sql("UPDATE users SET password_partner = (SELECT id FROM partners) WHERE user_name_key = 'avery' AND bid = ?", BILLER)
+    billers.sql(
+        "INSERT INTO passwords SELECT bid, id, '$argon2id$made-up', '2031-05-04 12:30:00.000000' FROM users WHERE bid = ?", BILLER
+    )
+    shown = billers.json("users", "show", "--bid", BILLER, "avery")
+    assert (shown["password_owner"], shown["password_set_at"]) == ("portalworks", "2031-05-04T12:30:00Z")
+    assert "argon2" not in billers.text("users", "show", "--bid", BILLER, "avery")
+    assert billers.run("users", "give-password-back", "--bid", BILLER, "avery", given="n\n").exit_code == 1
+    assert billers.json("users", "show", "--bid", BILLER, "avery")["password_owner"] == "portalworks"
+    for _ in range(2):
+        given = billers.json("users", "give-password-back", "--bid", BILLER, "avery", "--yes")
+        assert given == {"login_guid": guid, "password_owner": "hub"}
+    shown = billers.json("users", "show", "--bid", BILLER, "avery")
+    assert (shown["password_owner"], shown["password_set_at"]) == ("hub", "2031-05-04T12:30:00Z")
+    logged = [each["action"] for each in billers.json("audit", "show", "--bid", BILLER, "--user", guid)]
+    assert logged.count("password.move_owner") == 1
+    assert billers.refused("users", "give-password-back", "--bid", OTHER, guid, "--yes") == [_NO_USER]

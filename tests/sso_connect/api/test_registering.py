@@ -120,7 +120,7 @@ def test_a_biller_of_single_users_says_so_per_account(world: World) -> None:
         ({"Accounts": ["1001-01"]}, "Accounts.0"),
         ({"Accounts": "1001-01"}, "Accounts"),
         ({"Accounts": [{}]}, "Accounts.0.AccountNumber"),
-        ({"Password": "hunter2\x00"}, "Password"),
+        ({"Password": "hunter2\n"}, "Password"),
         ({"Password": ""}, "Password"),
         ({"Password": "hunter2" * 100}, "Password"),
         ({"RoleCode": "O100" * 60}, "RoleCode"),
