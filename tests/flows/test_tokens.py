@@ -170,10 +170,9 @@ def test_the_tokens_of_other_users_and_keys_outlive_a_revoked_one(world: World) 
     mine, zoes, other = world.token(), world.token("zoe"), world.token(key="meadowline")
     _revoke_token(world, mine)
     assert hand_off(world, mine).status == 410
-    by_meadowline = {"bid": RIVERBEND, "origin": MEADOWLINE}
-    assert hand_off(world, zoes).status == world.connect(world.visitor(), other, **by_meadowline).status == 303
+    assert hand_off(world, zoes).status == world.connect(world.visitor(), other, origin=MEADOWLINE).status == 303
     world.hub.users.revoke(ACTOR, str(new_id()), RIVERBEND, world.user_id("avery"))
-    assert world.connect(world.visitor(), other, **by_meadowline).status == 410
+    assert world.connect(world.visitor(), other, origin=MEADOWLINE).status == 410
     assert hand_off(world, zoes).status == 303
 
 
