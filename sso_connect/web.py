@@ -101,7 +101,9 @@ class Doors:
         biller = self._biller(request, slug)
         check_origin(request, biller.origin)
         arrival = self._arrival(request, slug, Folded({}, frozenset()))
-        return self._answer(request, self._handoff.follow(arrival, biller, request.folded.values.get("link", "")))
+        sent = _params(request)
+        secret = "" if "link" in sent.twice else sent.values.get("link", "")
+        return self._answer(request, self._handoff.follow(arrival, biller, secret))
 
     def go_on(self, request: HubRequest, slug: str) -> Response:
         """What the payer answers to "Continue as Ann?"."""

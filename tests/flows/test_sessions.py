@@ -115,7 +115,8 @@ def test_a_full_page_whose_session_is_over_leads_to_setting_3_and_may_not_be_fra
     visitor, url = world.full_page()
     world.later(minutes=16)
     over = visitor.get(url)
-    assert 'href="https://pay.harborlight.example/sign-in"' in over.text
+    # The session is over, but it is still known that its payer wanted the bills.
+    assert 'href="https://pay.harborlight.example/sign-in?RedirectID=1"' in over.text
     assert over.csp["frame-ancestors"] == "'none'"
 
 
@@ -162,6 +163,7 @@ def test_a_cookie_that_was_planted_is_never_adopted(world: World) -> None:
     victim = Visitor(world.app, FULL, jars={host: {FULL_COOKIE: planted}})
     moved = world.connect(victim, world.token())
     assert moved.status == 303
+    assert victim.get(world.url(moved.location)).status == 200
     assert victim.jars[host][FULL_COOKIE] != planted
     attacker = Visitor(world.app, FULL, jars={host: {FULL_COOKIE: planted}})
     assert attacker.get(world.url(moved.location)).status == 401
@@ -169,10 +171,18 @@ def test_a_cookie_that_was_planted_is_never_adopted(world: World) -> None:
 
 def test_each_hand_off_gets_a_secret_of_its_own_even_over_a_live_session(world: World) -> None:
     host = world.biller().host
+    visitor, _ = world.full_page("zoe")
+    mine = visitor.jars[host][FULL_COOKIE]
+    moved = world.connect(visitor, world.token("zoe"))
+    assert visitor.get(world.url(moved.location)).status == 200
+    assert visitor.jars[host][FULL_COOKIE] != mine
+
+
+def test_a_session_that_was_planted_does_not_see_what_comes_after_it(world: World) -> None:
+    host = world.biller().host
     visitor, url = world.full_page("zoe")
     mine = visitor.jars[host][FULL_COOKIE]
     moved = world.connect(visitor, world.token("avery"))
-    assert visitor.jars[host][FULL_COOKIE] != mine
     # Whoever planted zoe's session in this browser does not get to see avery's pages with it.
     old = Visitor(world.app, FULL, jars={host: {FULL_COOKIE: mine}})
     assert old.get(world.url(moved.location)).status == 404
