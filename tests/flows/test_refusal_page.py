@@ -99,9 +99,10 @@ def test_the_stored_refusal_tells_each_check_in_order_with_what_was_expected_wha
     refusal = shared.refusal(page)
     names = [check.name for check in refusal.checks]
     assert names == [
-        "parameters", "token", "biller", "biller in service", "key", "user", "not revoked", "view mode", "destination", "ReturnUrl",
+        "parameters", "token", "biller", "biller in service", "key", "user", "not revoked", "registration", "view mode",
+        "destination", "ReturnUrl",
     ]  # fmt: skip
-    assert [check.held for check in refusal.checks] == [True] * 9 + [False]
+    assert [check.held for check in refusal.checks] == [True] * 10 + [False]
     broken = refusal.checks[-1]
     assert "https://pay.harborlight.example/back" in broken.expected
     assert broken.came == "https://elsewhere.example/back"
