@@ -1,4 +1,4 @@
-"""Writes the parts of docs/ that are made from code: settings, errors, problems, warnings, old names. `--check` says whether they are current.
+"""Writes the parts of docs/ that are made from code: settings, reasons, warnings, old names. `--check`: are they current?
 
     python -m tools.docs [--check]
 
@@ -84,7 +84,8 @@ def warnings_table() -> str:
 def old_names_table() -> str:
     """One row per name from before, with what to call instead."""
     paths = {operation.name: f"`{operation.method} {operation.path}`" for operation in OPERATIONS}
-    return "\n".join(["| old name | call instead |", "|---|---|", *(f"| `{old}` | {paths[name]} |" for old, name in OLD_NAMES.items())])
+    rows = [f"| `{old}` | {paths[name]} |" for old, name in OLD_NAMES.items()]
+    return "\n".join(["| old name | call instead |", "|---|---|", *rows])
 
 
 _WITH_EXAMPLE = (InvalidApiKey, InvalidFields, MalformedRequest, RateLimited, ScopeMissing, UserNotFound)

@@ -1,4 +1,4 @@
-"""docs/traceability.md names tests that exist, docs/flows.md files that exist, docs/architecture.md every file of idp and sso_connect."""
+"""docs/traceability.md names tests that exist, docs/flows.md files that exist, docs/architecture.md every file."""
 
 from __future__ import annotations
 
