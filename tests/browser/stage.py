@@ -16,7 +16,8 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,6 +27,7 @@ from werkzeug.wrappers import Request, Response
 
 from examples.partner_client import PartnerClient
 from hub.cli.demo_site import DemoSite, Prepared
+from idp.opaque import new_id
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -118,6 +120,27 @@ class Stage:
         """End a token and its sessions, as a partner does."""
         body = {"RemoteAuthenticationToken": answer["RemoteAuthenticationToken"]}
         self.clients[slug].call("POST", "/remote-authentication/revoke", body)
+
+    def add_old_bills(self, slug: str, account: str, count: int = 14) -> None:
+        """Bills of the years before, a month apart; the newest one stays what it is."""
+        hub = self.demo.wire()
+        try:
+            biller = self.prepared.billers[slug]
+            customer = hub.customers.get_by_account(biller, account)
+            newest = hub.invoices.list_page(biller.bid, customer.id, None, 1).invoices[0]
+            with hub.database.begin() as stores:
+                for age in range(1, count + 1):
+                    earlier = timedelta(days=31 * age)
+                    old = replace(
+                        newest,
+                        id=new_id(),
+                        number=f"OLD-{age:03}",
+                        issued_on=newest.issued_on - earlier,
+                        due_on=newest.due_on - earlier,
+                    )
+                    stores.invoices.put_invoice(old)
+        finally:
+            hub.close()
 
     def form(self, answer: Mapping[str, Any], *, name: str, target: str = "", method: str = "post", **params: str) -> str:
         """A form that hands off; a test submits it."""
