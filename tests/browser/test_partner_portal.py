@@ -8,7 +8,7 @@ import pytest
 
 from hub.cli.demo_site import ACTOR
 from idp.opaque import new_id
-from tests.browser.stage import Stage, Window
+from tests.browser.stage import PAY, Stage, Window
 from tests.conftest import StartProcess
 from tests.processes import free_port
 
@@ -85,7 +85,7 @@ def test_a_session_that_ended_in_the_frame_begins_anew_with_a_reload_of_the_part
         hub.users.revoke(ACTOR, str(new_id()), biller.bid, user.id)
     finally:
         hub.close()
-    frame.click(".due-action a")
+    frame.click(PAY)
     frame.wait_for_selector("text=You were away for a while")
     window.page.reload()
     assert "$84.17" in window.frame(selector=".due").inner_text("main")
