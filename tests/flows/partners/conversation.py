@@ -72,7 +72,7 @@ class Conversation:
             fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', answer.text))
             origin = self.world.biller(bid).origin
             answer = visitor.post(f"{origin}{action}", fields, origin=origin)
-            self._write_page("and on", f"POST {origin}{action}", {name: "<carried>" for name in fields}, answer)
+            self._write_page("and on", f"POST {origin}{action}", dict.fromkeys(fields, "<carried>"), answer)
         return answer
 
     def _write_page(self, title: str, line: str, form: Mapping[str, str], answer: Answer) -> None:
