@@ -120,7 +120,11 @@ class SessionPages:
         return jsonify(frame_token=carried.next_token, seconds=int(LIFETIME.total_seconds()))
 
     def out(self, request: HubRequest, slug: str) -> Response:
-        """Open a page of its own for the payer of a frame. SessionRequired, MalformedRequest."""
+        """Open a page of its own for the payer of a frame. MalformedRequest.
+
+        A ticket that opens nothing any more leads there too, with nothing in hand: whoever pressed twice is signed in there already,
+        and to anybody else the page says what it says without a session.
+        """
         biller = self._biller(request, slug)
         check_origin(request, biller.origin)
         values = request.folded.values
@@ -129,8 +133,11 @@ class SessionPages:
             raise SessionRequired
         if not leads_into(f"/b/{slug}/", path):
             raise MalformedRequest("a page of this portal")
-        opening = self._ways_out.take(biller, ticket, NEW_TAB, request.request_id)
         response = to(path)
+        try:
+            opening = self._ways_out.take(biller, ticket, NEW_TAB, request.request_id)
+        except SessionRequired:
+            return response
         self._jar.arrive(response, slug, opening.secret, framed=False, ask=False)
         return response
 

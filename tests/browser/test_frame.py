@@ -173,15 +173,15 @@ def test_a_session_that_ends_shows_a_readable_page_in_the_frame_without_a_sign_i
     assert stopped == []
 
 
-def test_sign_out_in_the_frame_tells_the_partners_page_and_goes_to_the_return_url(either: Window, stage: Stage) -> None:
+def test_sign_out_in_the_frame_tells_the_partners_page_and_goes_to_the_return_url(every: Window, stage: Stage) -> None:
     back = f"{stage.demo.partner_origin}/back"
-    either.page.goto(stage.frame_page(("hub", stage.authenticate()), ReturnUrl=back, CustomReturnSiteName="Harborlight"))
-    frame = either.frame()
+    every.page.goto(stage.frame_page(("hub", stage.authenticate()), ReturnUrl=back, CustomReturnSiteName="Harborlight"))
+    frame = every.frame()
     button = frame.locator(".sign-out button")
     assert button.get_attribute("title") == "Sign out and Return to Harborlight"
     button.click()
-    assert either.heard("signedOut")["origin"] == stage.origin()
+    assert every.heard("signedOut")["origin"] == stage.origin()
     frame.wait_for_url(back)
     # By the partner's page: the frame moves to a process of its own meanwhile, which a command to the frame itself may not survive.
-    either.page.evaluate("url => { document.querySelector('iframe').src = url }", stage.origin() + "/b/riverbend/a/none/bills")
-    either.page.frame_locator("iframe").locator("main:has-text('You were away')").wait_for()
+    every.page.evaluate("url => { document.querySelector('iframe').src = url }", stage.origin() + "/b/riverbend/a/none/bills")
+    every.page.frame_locator("iframe").locator("main:has-text('You were away')").wait_for()

@@ -116,6 +116,7 @@
   // with the token of the page that is shown. A page that came by cookie has links, and those need nothing of this.
 
   var turning = false;
+  var cookieless = false;
 
   function turn(url, fields, keep) {
     turning = true;
@@ -127,6 +128,7 @@
       keep();
       put(next);
       turning = false;
+      cookieless = Boolean(carrying());
       start(true);
     });
   }
@@ -177,7 +179,9 @@
   if (framed) {
     document.addEventListener("submit", function (event) {
       var form = event.target;
-      if (form.target || form.method !== "post" || !form.querySelector('input[name="frame_token"]')) return;
+      if (!body.dataset.url || form.target || form.method !== "post" || !form.querySelector('input[name="frame_token"]')) return;
+      // Of a first page nobody knows yet what carries: with a cookie, a form that changes something is answered by a redirect.
+      if (!cookieless && !form.matches(".go")) return;
       event.preventDefault();
       if (!turning) turnTo(form, event.submitter);
     });
