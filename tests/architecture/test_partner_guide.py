@@ -91,14 +91,15 @@ def followed(start_module_process: StartProcess, tmp_path_factory: pytest.TempPa
     """A fresh demo's hub, and the guide followed on it: with its address and its key where the guide has placeholders."""
     curl = require("curl")
     site = DemoSite(tmp_path_factory.mktemp("guide"), free_port(), free_port())
-    secret = site.prepare().secrets["riverbend"]
+    prepared = site.prepare()
     serve = [sys.executable, "-m", "hub.cli", "serve"]
     start_module_process("hub", serve, environment=site.environment(), ready_url=f"http://127.0.0.1:{site.port}/readyz")
     steps = _steps()
     script = f"\nprintf '{_END}'\n".join(step.command for step in steps)
     for placeholder, value in (
         ("API=http://api.hub.localhost:8080/api/v1\n", f"API={site.api}/api/v1\n"),
-        ("KEY=idhk_...\n", f"KEY={secret}\n"),
+        ("\nKEY=idhk_...\n", f"\nKEY={prepared.secrets['riverbend']}\n"),
+        ("METERS=idhk_...\n", f"METERS={prepared.meters.secret}\n"),
         ("http://partner.localhost:8090/", f"{site.partner_origin}/"),
     ):
         assert placeholder in script
@@ -134,7 +135,7 @@ def test_following_the_guide_with_curl_alone_ends_on_the_portal_page(followed: F
         printed for step, printed in zip(followed.steps, followed.printed, strict=True) if "> bills.html" in step.command
     ]
     assert "<title>Recent bills – Riverbend Water &amp; Light</title>" in redirect
-    assert "$77.12" in redirect, "the amount of the account's bill in the invoice file"
+    assert "$66.66" in redirect, "the amount of the account's bill in the invoice file"
 
 
 def test_every_operation_of_the_api_is_in_the_guide_as_a_command() -> None:
