@@ -26,6 +26,7 @@ PUBLIC = {
     ("portal", "/sso/connect", "GET"),  # sends on to the host of the biller that the token names
     ("portal", "/sso/connect", "POST"),
     ("portal", "/b/<slug>/theme/<digest>/<name>", "GET"),  # a stylesheet, by its content
+    ("portal", "/b/<slug>/sso/partner.js", "GET"),  # a script for partners' pages
     ("portal", "/b/<slug>/sso/link", "GET"),
     ("portal", "/b/<slug>/sso/link", "POST"),
     ("portal", "/b/<slug>/sso/partner.js", "GET"),  # a script for partners' pages, the same for all
