@@ -29,7 +29,6 @@ PUBLIC = {
     ("portal", "/b/<slug>/sso/partner.js", "GET"),  # a script for partners' pages
     ("portal", "/b/<slug>/sso/link", "GET"),
     ("portal", "/b/<slug>/sso/link", "POST"),
-    ("portal", "/b/<slug>/sso/partner.js", "GET"),  # a script for partners' pages, the same for all
     ("portal", "/b/<slug>/confirm", "GET"),  # the code in a mail is the proof
     ("portal", "/b/<slug>/confirm", "POST"),
     ("portal", "/static/<digest>/<name>", "GET"),
