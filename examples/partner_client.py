@@ -34,7 +34,7 @@ class ApiRefused(Exception):
 
 
 class NotTied(Exception):
-    """The user and the account were not tied. `status` is that of the account: NotFound, RoleCodeInvalid, CredentialsMismatch ..."""
+    """User and account were not tied. `status` is that of the account: NotFound, RoleCodeInvalid, CredentialsMismatch ..."""
 
     def __init__(self, status: str, note: str) -> None:
         super().__init__(status)

@@ -1,5 +1,5 @@
-"""The second half of what partners ask for by API, as steps of `idhub demo --check`: role codes, links, batches, passwords, addresses,
-invoice files, and why something was refused.
+"""What partners ask for by API beyond the way to a bill, as steps of `idhub demo --check`: role codes, linked accounts, batches,
+passwords, addresses, invoice files, and why something was refused.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def _passwords(checks: Checks, site: DemoSite, meters: PartnerClient) -> None:
     answer = authenticate(meters, demo_meters.USER_NAME, Password=demo_meters.PASSWORD)
     checks.step(f"authenticate {demo_meters.USER_NAME} with the password", "a token", bool(answer["RemoteAuthenticationToken"]))
     for user in (demo_meters.USER_NAME, "nobody-at-all"):
-        shown = partial(authenticate, meters, user, Password="wrong")  # noqa: S106  (it is)
-        checks.refused(f"authenticate {user} with a wrong one", "CredentialsRefused", shown)
+        wrong = partial(authenticate, meters, user, Password="wrong")  # noqa: S106  (it is)
+        checks.refused(f"authenticate {user} with a wrong one", "CredentialsRefused", wrong)
     wanted = {"UserName": "zoe", "NewPassword": _NEW_PASSWORD}
     pending = meters.call("POST", f"{_REMOTE}/update-password", wanted)
     checks.step("Update Password of a user whom it did not register", str(pending), pending == {"Status": "PendingConfirmation"})

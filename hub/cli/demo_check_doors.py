@@ -1,4 +1,4 @@
-"""Who arrives, and how, as steps of `idhub demo --check`: SSO links, a frame without cookies, another payer, prefetches, old tokens."""
+"""Who arrives, and how, as steps of `idhub demo --check`: SSO links, no cookies, another payer, prefetches, old tokens."""
 
 from __future__ import annotations
 

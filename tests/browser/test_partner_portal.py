@@ -1,4 +1,4 @@
-"""The example partner portal as a visitor meets it: register or sign in there, see the bills in its frame, go full page, come back."""
+"""The example partner portal as a visitor meets it: register or sign in, see the bills in its frame, go full page, come back."""
 
 from __future__ import annotations
 
