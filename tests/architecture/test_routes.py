@@ -23,6 +23,7 @@ from tests.flows.world import HARBORLIGHT, Prepared, World, open_world, prepare
 PUBLIC = {
     ("portal", "/b/<slug>/sso/connect", "GET"),
     ("portal", "/b/<slug>/sso/connect", "POST"),
+    ("portal", "/b/<slug>/sso/partner.js", "GET"),  # partners' pages load it
     ("portal", "/b/<slug>/sso/link", "GET"),
     ("portal", "/b/<slug>/sso/link", "POST"),
     ("portal", "/b/<slug>/confirm", "GET"),  # the code in a mail is the proof
