@@ -7,6 +7,7 @@ partner in the real world needs none of that.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from typing import Any
 
@@ -32,10 +33,40 @@ class ApiRefused(Exception):
         self.problem = problem
 
 
+class NotTied(Exception):
+    """The user and the account were not tied. `status` is that of the account: NotFound, RoleCodeInvalid, CredentialsMismatch ..."""
+
+    def __init__(self, status: str, note: str) -> None:
+        super().__init__(status)
+        self.status = status
+        self.note = note
+
+
+@dataclass(frozen=True)
+class Applicant:
+    """A payer as the partner knows it. `name` and `role_code` ("": none) are for a registration only."""
+
+    user_name: str
+    email: str
+    account: str
+    name: str = ""
+    role_code: str = ""
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a portal with passwords of its own learns of a payer: the token to redirect with, and the accounts to show."""
+
+    answer: dict[str, Any]
+    customers: list[dict[str, Any]]
+    accounts: list[dict[str, Any]]
+
+
 class PartnerClient:
-    """Calls the partner API of one biller with one key."""
+    """Calls the partner API of one biller with one key. `calls` says what was asked, and what status came."""
 
     def __init__(self, api: str, key: str) -> None:
+        self.calls: list[tuple[str, int]] = []
         self._http = httpx.Client(
             base_url=f"{api}/api/v1", headers={"X-Api-Key": key}, transport=LoopbackTransport(), timeout=10.0, trust_env=False
         )
@@ -43,6 +74,7 @@ class PartnerClient:
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """One call; its JSON. ApiRefused for everything over 399."""
         response = self._http.request(method, path, json=body)
+        self.calls.append((f"{method} {path}", response.status_code))
         if response.status_code >= 400:
             raise ApiRefused(response.status_code, response.json())
         return response.json() if response.content else {}
@@ -52,19 +84,52 @@ class PartnerClient:
         return self.call("GET", "/ping")
 
     def hand_over(self, user_name: str, email: str, account: str) -> dict[str, Any]:
-        """The partner flow: Retrieve Users, Register Accounts where needed, Remote Authentication. Its answer."""
-        found = self.call("POST", "/remote-authentication/retrieve-users", {"AccountNumbers": [account], "UserName": user_name})[
-            "Results"
-        ][0]
+        """`register` for a payer without more to tell."""
+        return self.register(Applicant(user_name, email, account))
+
+    def register(self, who: Applicant) -> dict[str, Any]:
+        """As Util360 does: Retrieve Users; Create Customer Record where the account is missing; Register Accounts where the user is
+        not on it; Remote Authentication. Its answer. NotTied, ApiRefused."""
+        asked = {"AccountNumbers": [who.account], "UserName": who.user_name}
+        found = self.call("POST", "/remote-authentication/retrieve-users", asked)["Results"][0]
         if not found["Exists"]:
-            self.call("POST", "/customers", {"AccountNumber": account, "CustomerName": user_name, "EmailAddress": email})
+            record = {"AccountNumber": who.account, "CustomerName": who.name or who.user_name, "EmailAddress": who.email}
+            self.call("POST", "/customers", record)
         if not found["IsRegisteredToUser"]:
-            self.call(
-                "POST",
-                "/remote-authentication/register-accounts",
-                {"UserName": user_name, "EmailAddress": email, "LoginTypeID": 1, "Accounts": [{"AccountNumber": account}]},
-            )
-        return self.call("POST", "/remote-authentication/authenticate", {"UserName": user_name})
+            self._tie({"UserName": who.user_name, "EmailAddress": who.email, "LoginTypeID": 1}, who)
+        return self.call("POST", "/remote-authentication/authenticate", {"UserName": who.user_name})
+
+    def access(self, who: Applicant, password: str) -> Access:
+        """As MyMeter does: Retrieve Users, Remote Authentication with the password; where that fails Register Accounts and once
+        more; then Retrieve CustomerGUID and Retrieve User Accounts, both by the token. NotTied, ApiRefused."""
+        asked = {"AccountNumbers": [who.account], "UserName": who.user_name}
+        self.call("POST", "/remote-authentication/retrieve-users", asked)
+        shown = {"UserName": who.user_name, "Password": password}
+        try:
+            answer = self.call("POST", "/remote-authentication/authenticate", shown)
+        except ApiRefused as refused:
+            if refused.problem.get("Code") != "CredentialsRefused" or not who.email:
+                raise
+            self._tie({**shown, "EmailAddress": who.email, "LoginTypeID": 1}, who)
+            answer = self.call("POST", "/remote-authentication/authenticate", shown)
+        token = {"RemoteAuthenticationToken": answer["RemoteAuthenticationToken"]}
+        customers = self.call("POST", "/customer-portal/retrieve-customer-guid", token)["Customers"]
+        accounts = self.call("POST", "/remote-authentication/retrieve-user-accounts", token)["Accounts"]
+        return Access(answer, customers, accounts)
+
+    def is_active(self, token: str) -> bool:
+        """Whether a redirect with the token would be let in."""
+        return bool(self.call("POST", "/remote-authentication/introspect", {"RemoteAuthenticationToken": token})["Active"])
+
+    def revoke(self, token: str) -> None:
+        """End a token, and every session that it began."""
+        self.call("POST", "/remote-authentication/revoke", {"RemoteAuthenticationToken": token})
+
+    def _tie(self, user: Mapping[str, Any], who: Applicant) -> None:
+        account = {"AccountNumber": who.account} | ({"RoleCode": who.role_code} if who.role_code else {})
+        item = self.call("POST", "/remote-authentication/register-accounts", {**user, "Accounts": [account]})["Results"][0]
+        if item["Status"] not in {"Registered", "AlreadyRegistered"}:
+            raise NotTied(item["Status"], item["Note"])
 
     def close(self) -> None:
         """Give connections back."""

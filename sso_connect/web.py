@@ -30,7 +30,7 @@ from idp.web.request import Folded, HubRequest
 from sso_connect.arrivals import TOKEN, Arrival
 from sso_connect.framing import is_frame
 from sso_connect.handoff import Handoff, Landing, Refused
-from sso_connect.portal.answers import leads_into, redirect
+from sso_connect.portal.answers import redirect
 from sso_connect.portal.chrome import Chrome
 from sso_connect.portal.entrance import Asked, Entrance, is_somebody_else
 from sso_connect.portal.jar import Jar
@@ -123,10 +123,9 @@ class Doors:
     def go_on(self, request: HubRequest, slug: str) -> Response:
         """What the payer answers to "Continue as Ann?"."""
         biller = self._biller(request, slug)
-        path = request.folded.values.get("path", "")
-        if not leads_into(f"/b/{slug}/", path):
-            raise PageNotFound("no page of this portal")
+        check_origin(request, biller.origin)
         visit, secret, is_yes = self._entrance.take_answer(request, slug)
+        path = request.folded.values["path"]
         framed = visit.session.facts.framed
         if not is_yes:
             return self._not_continued(request, biller, visit)

@@ -1,4 +1,4 @@
-"""`idhub demo`: the whole hub on this machine, with two utilities, a partner portal and payers.
+"""`idhub demo`: the whole hub on this machine, with two utilities, two partners in one portal, and payers.
 
 `--check` proves the main flows without a browser (demo_check).
 """
@@ -17,6 +17,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from hub.cli import demo_meters
 from hub.cli.demo_check import run_checks
 from hub.cli.demo_site import PAYERS, DemoFailedError, DemoSite, Prepared
 
@@ -67,7 +68,7 @@ def _serve(console: Console, folder: Path, port: int, partner_port: int) -> None
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     with DemoSite(folder.resolve(), port, partner_port) as site:
-        console.print("Setting up: two utilities from their invoice files, a partner with a key for each, six payers ...")
+        console.print("Setting up: two utilities from their invoice files, two partners with their keys, seven payers ...")
         prepared = site.prepare()
         console.print("Starting: hub, worker, partner portal ...")
         site.start_all()
@@ -88,6 +89,11 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def _tell(console: Console, site: DemoSite, prepared: Prepared) -> None:
     console.print()
     console.print(f"[bold]Open {site.partner_origin}/[/bold] and pick a payer: the partner portal signs in with one click.")
+    console.print(f"  {site.partner_origin}/register  registers somebody new, for example account 1006-01 with code O100-2041-7766")
+    console.print(
+        f"  {site.partner_origin}/access    is {demo_meters.NAME}, in its own colours: account {demo_meters.ACCOUNT},"
+        f" user name {demo_meters.USER_NAME}, password {demo_meters.PASSWORD}"
+    )
     console.print()
     payers = Table("payer", "user name", "utility", "accounts", box=None, pad_edge=False, header_style="dim")
     for payer in PAYERS:
@@ -97,6 +103,8 @@ def _tell(console: Console, site: DemoSite, prepared: Prepared) -> None:
     for slug, biller in prepared.billers.items():
         console.print(f"{biller.dba} (BID {biller.bid}): {biller.base_url}")
         console.print(f"  API key of Harborlight: {prepared.secrets[slug]}", soft_wrap=True)
+        if slug == "riverbend":
+            console.print(f"  API key of {demo_meters.NAME} (compat, shows passwords): {prepared.meters.secret}", soft_wrap=True)
     console.print(f"API: {site.api}/api/v1  (readable: {site.api}/api/v1/docs)")
     console.print(f"Data, logs and mails: {site.folder}")
     console.print("Ctrl-C stops everything.")

@@ -1,4 +1,4 @@
-"""The demo's world: two made-up utilities with their invoice files, a partner, its keys, a few payers, and the processes.
+"""The demo's world: two made-up utilities with their invoice files, two partners, their keys, a few payers, and the processes.
 
 Everything lives in one folder and on loopback; nothing of it is meant to be kept.
 """
@@ -23,11 +23,12 @@ from uuid import UUID
 import urllib3
 import yaml
 
+from hub.cli import demo_meters
 from hub.storage.database import migrate
 from hub.wiring import Hub, wire
 from idp.accounts.register import AccountWanted, Wanted
 from idp.actor import System
-from idp.directory.api_keys import ApiKey, KeyPolicies
+from idp.directory.api_keys import DEFAULT_SCOPES, ApiKey, KeyPolicies, Scope
 from idp.directory.billers import Biller
 from idp.opaque import new_id
 from idp.settings import Settings, load
@@ -97,12 +98,13 @@ PAYERS = (
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What was set up: billers and, by slug, the secret of the partner's key."""
+    """What was set up: billers and, by slug, the key and its secret of the partner who is at both; the second partner."""
 
     billers: Mapping[str, Biller]
     keys: Mapping[str, ApiKey]
     secrets: Mapping[str, str]
     runs: Mapping[str, ImportRun]
+    meters: demo_meters.Meters
 
 
 class DemoSite:
@@ -236,15 +238,18 @@ class DemoSite:
                 str(new_id()),
                 bid=biller.bid,
                 partner_slug="harborlight",
-                policies=KeyPolicies(account_proof=("cis",)),
+                policies=KeyPolicies(scopes=DEFAULT_SCOPES | {Scope.FILES}, account_proof=("cis",)),
                 frame_origins=[self.partner_origin],
                 return_places=[f"{self.partner_origin}/back"],
             )
             billers[wanted.slug], keys[wanted.slug], shown[wanted.slug] = biller, issued.key, issued.secret
         for payer in PAYERS:
             self._register(hub, billers[payer.slug], keys[payer.slug], payer)
-        self._write_partner_config(billers, shown)
-        return Prepared(billers, keys, shown, runs)
+        loopback = self.settings().allow_loopback_origins
+        river = billers["riverbend"]
+        meters = demo_meters.set_up(hub, river, self.partner_origin, DATA, allow_loopback_origins=loopback)
+        self._write_partner_config(billers, shown, meters)
+        return Prepared(billers, keys, shown, runs, meters)
 
     def _register(self, hub: Hub, biller: Biller, key: ApiKey, payer: DemoPayer) -> None:
         first, _, last = payer.name.partition(" ")
@@ -252,11 +257,16 @@ class DemoSite:
         wanted = Wanted(payer.user_name, payer.email, accounts, first_name=first, last_name=last)
         hub.register.register(ACTOR, str(new_id()), biller, wanted, key)
 
-    def _write_partner_config(self, billers: Mapping[str, Biller], shown: Mapping[str, str]) -> None:
+    def _write_partner_config(
+        self, billers: Mapping[str, Biller], shown: Mapping[str, str], meters: demo_meters.Meters
+    ) -> None:
         connections = [
             {
+                "partner": "Harborlight",
                 "biller": biller.dba,
                 "key": shown[slug],
+                "entrance": "click",
+                "css_url": "",
                 "payers": [
                     {"name": payer.name, "user_name": payer.user_name, "email": payer.email, "account": payer.accounts[0]}
                     for payer in PAYERS
@@ -265,6 +275,16 @@ class DemoSite:
             }
             for slug, biller in billers.items()
         ]
+        connections.append(
+            {
+                "partner": demo_meters.NAME,
+                "biller": billers["riverbend"].dba,
+                "key": meters.secret,
+                "entrance": "password",
+                "css_url": demo_meters.CSS_URL,
+                "payers": [],
+            }
+        )
         path = self.folder / "partner.json"
         path.touch(mode=0o600)
         path.write_text(json.dumps({"api": self.api, "connections": connections}, indent=2), encoding="utf-8")

@@ -128,12 +128,14 @@ class SessionPages:
         biller = self._biller(request, slug)
         check_origin(request, biller.origin)
         values = request.folded.values
-        path = values.get("path", "")
+        path, ticket = values.get("path", ""), values.get("ticket", "")
+        if not ticket:
+            raise SessionRequired
         if not leads_into(f"/b/{slug}/", path):
             raise MalformedRequest("a page of this portal")
         response = to(path)
         try:
-            opening = self._ways_out.take(biller, values.get("ticket", ""), NEW_TAB, request.request_id)
+            opening = self._ways_out.take(biller, ticket, NEW_TAB, request.request_id)
         except SessionRequired:
             return response
         self._jar.arrive(response, slug, opening.secret, framed=False, ask=False)

@@ -1,4 +1,4 @@
-"""The example partner portal as a visitor meets it: sign in there, see the bills in its frame, go full page, come back."""
+"""The example partner portal as a visitor meets it: register or sign in there, see the bills in its frame, go full page, come back."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from hub.cli import demo_meters
 from hub.cli.demo_site import ACTOR
 from idp.opaque import new_id
 from tests.browser.stage import PAY, Stage, Window
@@ -20,7 +21,7 @@ def portal(stage: Stage, start_module_process: StartProcess) -> str:
     origin = f"http://partner.localhost:{port}"
     hub = stage.demo.wire()
     try:
-        for key in stage.prepared.keys.values():
+        for key in (*stage.prepared.keys.values(), stage.prepared.meters.key):
             hub.api_keys.add_place(ACTOR, str(new_id()), key.bid, key.id, "frame", origin)
             hub.api_keys.add_place(ACTOR, str(new_id()), key.bid, key.id, "return", f"{origin}/back")
     finally:
@@ -72,20 +73,156 @@ def test_from_the_frame_to_a_full_page_and_back_to_the_partner(either: Window, p
     assert either.faults == []
 
 
+def revoke(stage: Stage, name: str) -> None:
+    """End everything of a user, as an operator does."""
+    hub = stage.demo.wire()
+    try:
+        biller = stage.prepared.billers["riverbend"]
+        user = next(each for each in hub.users.list_page(biller.bid) if each.user_name == name)
+        hub.users.revoke(ACTOR, str(new_id()), biller.bid, user.id)
+    finally:
+        hub.close()
+
+
 def test_a_session_that_ended_in_the_frame_begins_anew_with_a_reload_of_the_partners_page(
     window: Window, portal: str, stage: Stage
 ) -> None:
     window.page.goto(portal)
     window.page.click("button:has-text('Avery Brandt')")
     frame = window.frame(selector=".due")
-    hub = stage.demo.wire()
-    try:
-        biller = stage.prepared.billers["riverbend"]
-        user = next(each for each in hub.users.list_page(biller.bid) if each.user_name == "avery")
-        hub.users.revoke(ACTOR, str(new_id()), biller.bid, user.id)
-    finally:
-        hub.close()
+    revoke(stage, "avery")
     frame.click(PAY)
     frame.wait_for_selector("text=You were away for a while")
     window.page.reload()
     assert "$84.17" in window.frame(selector=".due").inner_text("main")
+
+
+def test_continue_in_a_frame_whose_session_ended_asks_the_partner_for_a_new_hand_off_to_the_same_page(
+    either: Window, portal: str, stage: Stage
+) -> None:
+    either.page.goto(portal)
+    either.page.click("button:has-text('Zoë Lindqvist')")
+    frame = either.frame(selector=".due")
+    frame.click("a:has-text('Paperless')")
+    frame.wait_for_selector("h1:has-text('Paperless')")
+    revoke(stage, "zoe")
+    frame.click("nav a:has-text('Bills')")
+    frame.wait_for_selector("text=You were away for a while")
+    frame.click("[data-relaunch]")
+    either.page.wait_for_url(f"{portal}/dashboard/2")
+    assert either.frame(selector="main").wait_for_selector("h1:has-text('Paperless')")
+
+
+@pytest.mark.parametrize("page", [1, 2, 3, 4, 5, 6, 11])
+def test_each_page_of_the_dashboard_is_shown_in_a_frame_as_high_as_the_page(window: Window, portal: str, page: int) -> None:
+    window.page.goto(portal)
+    window.page.click("button:has-text('June Takahashi')")
+    window.page.goto(f"{portal}/dashboard/{page}")
+    frame = window.frame(selector="main h1")
+    window.page.wait_for_function("document.querySelector('iframe').style.height !== ''")
+    assert frame.evaluate("document.documentElement.scrollHeight - window.innerHeight") <= 0
+    assert window.page.get_attribute("[aria-current=page]", "href") == f"/dashboard/{page}"
+    window.shoot(f"partner dashboard page {page}")
+    assert window.faults == []
+
+
+# --- registration, as Util360 does ---------------------------------------------------------------------------------------------
+
+
+def register(window: Window, portal: str, **given: str) -> None:
+    window.page.goto(f"{portal}/register")
+    for name, value in given.items():
+        window.page.fill(f"[name={name}]", value)
+    window.page.click("button:has-text('Register this account')")
+
+
+def test_a_payer_registers_with_the_code_of_the_bill_and_sees_the_bills(window: Window, portal: str) -> None:
+    mistaken = {"account": "1007-01", "user_name": "kenji", "email": "kenji@example.com", "role_code": "O100-8123-4411"}
+    register(window, portal, **mistaken)
+    assert "does not fit this account" in window.page.inner_text("[role=alert]")
+    assert window.page.input_value("[name=account]") == "1007-01"
+    window.faults.clear()  # Chromium notes the 422
+    window.page.fill("[name=role_code]", "O100-8123-4410")
+    window.page.click("button:has-text('Register this account')")
+    assert "You are registered" in window.page.inner_text("h1")
+    window.shoot("partner registered")
+    window.page.click("text=Show my bills")
+    assert "1007-01" in window.frame(selector="main").inner_text("body")
+    assert window.faults == []
+
+
+def test_an_account_that_the_utility_does_not_have_yet_is_made_with_its_registration(window: Window, portal: str) -> None:
+    register(window, portal, account="8888-01", user_name="robin", email="robin@example.com", name="Robin Vale")
+    asked = window.page.text_content("details")
+    assert asked is not None
+    assert "POST /customers" in asked
+    window.page.click("text=Show my bills")
+    assert "8888-01" in window.frame(selector="main").inner_text("body")
+
+
+# --- access, as MyMeter has it -------------------------------------------------------------------------------------------------
+
+
+def show_password(window: Window, portal: str, account: str, user_name: str, password: str, email: str = "") -> None:
+    window.page.goto(f"{portal}/access")
+    given = {"account": account, "user_name": user_name, "password": password, "email": email}
+    for name, value in given.items():
+        window.page.fill(f"[name={name}]", value)
+    window.page.click("button:has-text('Show my accounts')")
+
+
+def test_a_payer_shows_the_password_and_sees_the_synced_accounts_and_the_bills_in_the_partners_colours(
+    either: Window, portal: str
+) -> None:
+    show_password(either, portal, demo_meters.ACCOUNT, demo_meters.USER_NAME, demo_meters.PASSWORD)
+    assert either.page.inner_text("h1") == "1 account synced"
+    assert demo_meters.ACCOUNT in either.page.inner_text("table")
+    either.shoot("partner accounts synced")
+    either.page.click("text=Show my bills")
+    frame = either.frame(selector="main")
+    assert demo_meters.ACCOUNT in frame.inner_text("body")
+    assert frame.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--accent').trim()") == "#0b6b61"
+    either.shoot("partner dashboard in its own colours")
+    assert either.faults == []
+
+
+def test_a_wrong_password_shows_no_account_and_says_no_more_than_that(window: Window, portal: str) -> None:
+    show_password(window, portal, demo_meters.ACCOUNT, demo_meters.USER_NAME, "not it")
+    assert "User name or password is not right" in window.page.inner_text("[role=alert]")
+    assert window.page.query_selector("table") is None
+    assert window.page.input_value("[name=password]") == ""
+
+
+def test_a_payer_who_is_new_to_the_hub_is_registered_by_the_access_page(window: Window, portal: str) -> None:
+    show_password(window, portal, "1008-01", "brett", "spillway 9", "brett@example.com")
+    assert "1008-01" in window.page.inner_text("table")
+    asked = window.page.text_content("details")
+    assert asked is not None
+    assert asked.count("/authenticate") == 2
+    show_password(window, portal, "1008-01", "brett", "spillway 9")
+    assert "1008-01" in window.page.inner_text("table")
+
+
+# --- a link, and the end ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_link_opens_the_page_in_a_new_tab_and_sign_out_at_the_partner_ends_what_it_began(
+    either: Window, portal: str, stage: Stage
+) -> None:
+    either.page.goto(portal)
+    either.page.click("button:has-text('Harbor View Rentals')")
+    either.frame(selector=".due")
+    either.page.click("text=In a new tab")
+    either.page.select_option("[name=page]", "2")
+    with either.page.expect_popup() as opened:
+        either.page.click("button:has-text('Open it in a new tab')")
+    tab = opened.value
+    tab.wait_for_url(f"{stage.origin()}/b/riverbend/a/*/paperless")
+    assert "#" not in tab.url
+    either.page.goto(f"{portal}/dashboard/1")
+    frame = either.frame(selector=".due")
+    second = either.page.context.new_page()
+    second.goto(portal)
+    second.click("button:has-text('Sign out')")
+    frame.click(".due-action a")
+    frame.wait_for_selector("text=You were away for a while")

@@ -7,6 +7,7 @@ was accepted is in the change log.
 from __future__ import annotations
 
 import base64
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -59,8 +60,9 @@ class Production:
         browser = Visitor()
         page = browser.post(f"{host}/b/{slug}/sso/connect", form, FRAME)
         assert page.status_code == 200
-        path = next(part for each in page.text.split('href="')[1:] if "/a/" in (part := each.split('"')[0]))
-        return browser, host + path
+        found = re.search(rf'="(/b/{slug}/a/[^"]+/bills)"', page.text)
+        assert found
+        return browser, host + found[1]
 
     def clicks(self, browser: Visitor, url: str) -> set[int]:
         """The statuses of `CLICKS` requests for a page, over connections of their own."""
