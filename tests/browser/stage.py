@@ -158,16 +158,15 @@ class Stage:
         relaunch: str = "",
         script: str = "",
         head: str = "",
-        wide: bool = False,
+        width: str = "1000",
         **params: str,
     ) -> str:
         """The address of a partner's page with a frame (by name) for each answer, handed off at once.
 
-        The page loads our script for partners from each biller. `relaunch`: its data-relaunch-url; `script`: the page's own; `head`: what stands
-        before everything else; `wide`: frames as wide as the window, as on a phone.
+        The page loads our script for partners from each biller. `relaunch`: its data-relaunch-url; `script`: the page's own;
+        `head`: what stands before everything else; `width`: of the frames.
         """
         body = head + _LISTENER
-        width = "100%" if wide else "1000"
         again = f' data-relaunch-url="{relaunch}"' if relaunch else ""
         for name, answer in frames:
             body += f'<script src="{answer["ConnectUrl"].removesuffix("connect")}partner.js"></script>'

@@ -77,7 +77,7 @@ def _check(window: Window, shown: Page | Frame, name: str, look: tuple[str, str]
 
 
 def _frame(window: Window, stage: Stage, user: str = "avery", **params: str) -> Frame:
-    window.page.goto(stage.frame_page(("hub", stage.authenticate(user)), wide=True, **params))
+    window.page.goto(stage.frame_page(("hub", stage.authenticate(user)), width="100%", **params))
     return window.frame("hub", "main h1")
 
 
@@ -102,7 +102,7 @@ def test_the_question_who_goes_on(window: Window, stage: Stage, look: tuple[str,
 
 def test_the_end_of_a_session(window: Window, stage: Stage, look: tuple[str, str]) -> None:
     answer = stage.authenticate()
-    window.page.goto(stage.frame_page(("hub", answer), wide=True))
+    window.page.goto(stage.frame_page(("hub", answer), width="100%"))
     frame = window.frame("hub", ".due")
     stage.revoke(answer)
     frame.click(PAY)
@@ -178,7 +178,7 @@ def themed(stage: Stage) -> str:
     """An approved stylesheet, fetched without a network."""
     hub = stage.demo.wire()
     try:
-        themes = Themes(hub.database.begin, hub.database.read, hub.kv, hub.clock, lambda url, **_: THEME, hub.alarms)
+        themes = Themes(hub.database.begin, hub.database.read, hub.kv, hub.clock, lambda _url, **_: THEME, hub.alarms)
         themes.request(ACTOR, str(new_id()), stage.prepared.billers["riverbend"].bid, CSS_URL)
         themes.approve(ACTOR, str(new_id()), stage.prepared.billers["riverbend"].bid, CSS_URL)
     finally:
