@@ -34,7 +34,7 @@ class ApiRefused(Exception):
 
 
 class NotTied(Exception):
-    """The user and the account were not tied. `status` is that of the account: NotFound, RoleCodeInvalid, CredentialsMismatch ..."""
+    """User and account were not tied. `status` is that of the account: NotFound, RoleCodeInvalid, CredentialsMismatch ..."""
 
     def __init__(self, status: str, note: str) -> None:
         super().__init__(status)
@@ -73,7 +73,15 @@ class PartnerClient:
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """One call; its JSON. ApiRefused for everything over 399."""
-        response = self._http.request(method, path, json=body)
+        return self._answer(method, path, self._http.request(method, path, json=body))
+
+    def upload(self, name: str, content: bytes) -> dict[str, Any]:
+        """Upload an invoice file; 202 and where to ask what became of it."""
+        path = "/invoice-files"
+        sent = self._http.post(path, params={"FileName": name}, content=content, headers={"Content-Type": "text/plain"})
+        return self._answer("POST", path, sent)
+
+    def _answer(self, method: str, path: str, response: httpx.Response) -> dict[str, Any]:
         self.calls.append((f"{method} {path}", response.status_code))
         if response.status_code >= 400:
             raise ApiRefused(response.status_code, response.json())

@@ -189,7 +189,14 @@ class Portal:
         numbers = {each["AccountNumber"] for each in seat.answer["Accounts"]}
         account = seat.payer.account if seat.payer.account in numbers else ""
         return self._show(
-            "dashboard.html", answer=seat.answer, account=account, pages=PAGES, page=page, hub=hub, back=self._back, connection=seat.connection
+            "dashboard.html",
+            answer=seat.answer,
+            account=account,
+            pages=PAGES,
+            page=page,
+            hub=hub,
+            back=self._back,
+            connection=seat.connection,
         )
 
     def relaunch(self) -> Any:

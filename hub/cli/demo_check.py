@@ -8,45 +8,17 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
-from typing import Any
 
-from examples.partner_client import ApiRefused, PartnerClient, Visitor
+from examples.partner_client import PartnerClient, Visitor
+from hub.cli.demo_check_api import check_api
+from hub.cli.demo_check_doors import check_doors
 from hub.cli.demo_site import ACTOR, DATA, DemoSite, Prepared
+from hub.cli.demo_steps import FRAME, FULL, Checks, Say, absolute, authenticate, links, redirect_form
 from idp.changelog import verify
 from idp.directory.api_keys import KeyPolicies
 from idp.opaque import new_id
 
-Say = Callable[[str], None]
 _SEAL_SECONDS = 20.0
-_FRAME = {"Sec-Fetch-Dest": "iframe", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "cross-site"}
-_FULL = {"Sec-Fetch-Dest": "document", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "cross-site"}
-
-
-class Checks:
-    """Tells steps and counts those that failed."""
-
-    def __init__(self, say: Say) -> None:
-        self._say = say
-        self.steps = 0
-        self.failed = 0
-
-    def step(self, sent: str, came: str, good: bool) -> None:
-        """One step. `came` is what came, in words."""
-        self.steps += 1
-        self.failed += not good
-        mark = "[green]ok[/green]" if good else "[red]NOT OK[/red]"
-        self._say(f"{self.steps:3}. {sent}  ->  {came}  {mark}")
-
-    def refused(self, sent: str, code: str, call: Callable[[], object]) -> None:
-        """A call that must be refused with this code."""
-        try:
-            call()
-        except ApiRefused as refusal:
-            came = f"{refusal.status} {refusal.problem.get('Code')}"
-            self.step(sent, came, refusal.problem.get("Code") == code)
-        else:
-            self.step(sent, f"was let through instead of {code}", False)
 
 
 def run_checks(site: DemoSite, prepared: Prepared, say: Say) -> bool:
@@ -61,6 +33,8 @@ def run_checks(site: DemoSite, prepared: Prepared, say: Say) -> bool:
         _full_page(checks, prepared, clients)
         _refusals(checks, site, prepared, token)
         _ends(checks, clients)
+        check_doors(checks, site, clients)
+        check_api(checks, site, prepared, clients)
         _audit(checks, site)
     finally:
         for client in clients.values():
@@ -126,10 +100,10 @@ def _frame(checks: Checks, prepared: Prepared, clients: dict[str, PartnerClient]
         ("riverbend", "avery", "1001-01", "$84.17"),
         ("prairie", "hollis", "20002", "$1,833.09"),
     ):
-        answer = _authenticate(clients[slug], user)
+        answer = authenticate(clients[slug], user)
         checks.step(f"POST authenticate {user}", f"token until {answer['ExpiresAt']}", bool(answer["RemoteAuthenticationToken"]))
         browser = Visitor()
-        page = browser.post(answer["ConnectUrl"], _form(answer, ViewMode="1", RedirectID="1"), _FRAME)
+        page = browser.post(answer["ConnectUrl"], redirect_form(answer, ViewMode="1", RedirectID="1"), FRAME)
         csp = page.headers.get("content-security-policy", "")
         origin = prepared.keys[slug].frame_origins[0]
         shows = amount in page.text and account in page.text
@@ -139,8 +113,8 @@ def _frame(checks: Checks, prepared: Prepared, clients: dict[str, PartnerClient]
         checks.step("who may frame it", origin if framable else csp, framable)
         cookie = page.headers.get("set-cookie", "")
         checks.step("its cookie", cookie.partition("=")[0], "__Host-hub_f=" in cookie and "Partitioned" in cookie)
-        for page_url in _links(page.text):
-            seen = browser.get(_absolute(answer["ConnectUrl"], page_url), _FRAME)
+        for page_url in links(page.text):
+            seen = browser.get(absolute(answer["ConnectUrl"], page_url), FRAME)
             checks.step(f"GET .../{page_url.rsplit('/', 1)[1]} in the frame", str(seen.status_code), seen.status_code == 200)
         browser.close()
         token = token or answer["RemoteAuthenticationToken"]
@@ -148,29 +122,29 @@ def _frame(checks: Checks, prepared: Prepared, clients: dict[str, PartnerClient]
 
 
 def _full_page(checks: Checks, prepared: Prepared, clients: dict[str, PartnerClient]) -> None:
-    answer = _authenticate(clients["riverbend"], "avery")
+    answer = authenticate(clients["riverbend"], "avery")
     back = prepared.keys["riverbend"].return_places[0].text()
     browser = Visitor()
-    form = _form(answer, ViewMode="0", RedirectID="1", ReturnUrl=back, CustomReturnSiteName="Harborlight")
-    moved = browser.post(answer["ConnectUrl"], form, _FULL)
+    form = redirect_form(answer, ViewMode="0", RedirectID="1", ReturnUrl=back, CustomReturnSiteName="Harborlight")
+    moved = browser.post(answer["ConnectUrl"], form, FULL)
     where = moved.headers.get("location", "")
     checks.step("POST connect ViewMode 0", f"{moved.status_code} to {where}", moved.status_code == 303 and "Token" not in where)
-    page = browser.get(_absolute(answer["ConnectUrl"], where), _FULL)
+    page = browser.get(absolute(answer["ConnectUrl"], where), FULL)
     checks.step("GET that page", f"{page.status_code}", page.status_code == 200 and "$84.17" in page.text)
     checks.step("nobody may frame it", page.headers.get("x-frame-options", "-"), page.headers.get("x-frame-options") == "DENY")
-    for page_url in _links(page.text):
-        seen = browser.get(_absolute(answer["ConnectUrl"], page_url), _FULL)
+    for page_url in links(page.text):
+        seen = browser.get(absolute(answer["ConnectUrl"], page_url), FULL)
         checks.step(f"GET .../{page_url.rsplit('/', 1)[1]}", str(seen.status_code), seen.status_code == 200)
     origin = prepared.billers["riverbend"].origin
     csrf = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
     sign_out = f"{prepared.billers['riverbend'].base_url}/sign-out"
     stranger = browser.post(sign_out, {"csrf_token": csrf[1] if csrf else ""}, {"Origin": prepared.billers["prairie"].origin})
     checks.step("sign-out sent by a sibling's page", str(stranger.status_code), stranger.status_code == 403)
-    out = browser.post(sign_out, {"csrf_token": csrf[1] if csrf else ""}, {"Origin": origin, **_FULL})
+    out = browser.post(sign_out, {"csrf_token": csrf[1] if csrf else ""}, {"Origin": origin, **FULL})
     checks.step("POST sign-out", f"{out.status_code}, leads to {back}", out.status_code == 200 and f'href="{back}"' in out.text)
-    over = browser.get(_absolute(answer["ConnectUrl"], where), _FULL)
+    over = browser.get(absolute(answer["ConnectUrl"], where), FULL)
     checks.step("the page after sign-out", str(over.status_code), over.status_code == 401)
-    late = Visitor().post(answer["ConnectUrl"], form, _FULL)
+    late = Visitor().post(answer["ConnectUrl"], form, FULL)
     checks.step("the token after sign-out with a ReturnUrl", str(late.status_code), late.status_code == 410)
     browser.close()
 
@@ -189,12 +163,12 @@ def _refusals(checks: Checks, site: DemoSite, prepared: Prepared, token: str) ->
         ("a token of our making up", connect, good | {"RemoteAuthenticationToken": "idht_" + "A" * 43}, 401),
         ("another biller's token", other, good, 403),
     ):
-        page = Visitor().post(url, form, _FRAME)
+        page = Visitor().post(url, form, FRAME)
         reference = re.search(r'data-reference="([A-Z0-9]+)"', page.text)
         references += [reference[1]] if reference else []
         checks.step(f"redirect with {what}", f"{page.status_code}, reference {reference[1] if reference else 'MISSING'}",
                     page.status_code == status and reference is not None)  # fmt: skip
-    twice = Visitor().get(f"{connect}?RedirectID=1&redirectid=2&ViewMode=1&RemoteAuthenticationToken={token}", _FRAME)
+    twice = Visitor().get(f"{connect}?RedirectID=1&redirectid=2&ViewMode=1&RemoteAuthenticationToken={token}", FRAME)
     checks.step("a parameter given twice", str(twice.status_code), twice.status_code == 400)
     hub = site.wire()
     try:
@@ -209,12 +183,12 @@ def _refusals(checks: Checks, site: DemoSite, prepared: Prepared, token: str) ->
 
 def _ends(checks: Checks, clients: dict[str, PartnerClient]) -> None:
     river = clients["riverbend"]
-    answer = _authenticate(river, "zoe")
+    answer = authenticate(river, "zoe")
     browser = Visitor()
-    page = browser.post(answer["ConnectUrl"], _form(answer, ViewMode="1", RedirectID="1"), _FRAME)
-    link = _absolute(answer["ConnectUrl"], _own_page(page.text))
+    page = browser.post(answer["ConnectUrl"], redirect_form(answer, ViewMode="1", RedirectID="1"), FRAME)
+    link = absolute(answer["ConnectUrl"], links(page.text)[0])
     river.call("POST", "/remote-authentication/revoke", {"RemoteAuthenticationToken": answer["RemoteAuthenticationToken"]})
-    seen = browser.get(link, _FRAME)
+    seen = browser.get(link, FRAME)
     checks.step("a page after its token was revoked", str(seen.status_code), seen.status_code == 401)
     browser.close()
 
@@ -225,9 +199,9 @@ def _audit(checks: Checks, site: DemoSite) -> None:
         issued = hub.api_keys.issue(ACTOR, str(new_id()), bid=9001, partner_slug="harborlight",
                                     policies=KeyPolicies(token="single_use", users="all"))  # noqa: S106  # fmt: skip
         client = PartnerClient(site.api, issued.secret)
-        answer = _authenticate(client, "avery")
-        form = _form(answer, ViewMode="0", RedirectID="1")
-        first, second = Visitor().post(answer["ConnectUrl"], form, _FULL), Visitor().post(answer["ConnectUrl"], form, _FULL)
+        answer = authenticate(client, "avery")
+        form = redirect_form(answer, ViewMode="0", RedirectID="1")
+        first, second = Visitor().post(answer["ConnectUrl"], form, FULL), Visitor().post(answer["ConnectUrl"], form, FULL)
         checks.step("a single-use token twice", f"{first.status_code}, then {second.status_code}",
                     (first.status_code, second.status_code) == (303, 410))  # fmt: skip
         client.close()
@@ -241,25 +215,3 @@ def _audit(checks: Checks, site: DemoSite) -> None:
                     verdict.sealed > 0 and not verdict.unsealed and not verdict.findings)  # fmt: skip
     finally:
         hub.close()
-
-
-def _authenticate(client: PartnerClient, user_name: str) -> dict[str, Any]:
-    return client.call("POST", "/remote-authentication/authenticate", {"UserName": user_name})
-
-
-def _form(answer: dict[str, Any], **params: str) -> dict[str, str]:
-    return {"RemoteAuthenticationToken": answer["RemoteAuthenticationToken"], **params}
-
-
-def _links(page: str) -> list[str]:
-    """The addresses of the other pages of the account, each once."""
-    return sorted(set(re.findall(r'href="(/b/[a-z-]+/a/[0-9a-f]+/[a-z]+)"', page)))
-
-
-def _own_page(page: str) -> str:
-    links = _links(page)
-    return links[0] if links else "/"
-
-
-def _absolute(connect_url: str, path: str) -> str:
-    return connect_url.split("/b/")[0] + path

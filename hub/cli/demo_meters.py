@@ -24,7 +24,7 @@ PARTNER, NAME = "meterview", "Meterview"
 CSS_URL = "https://portal.meterview.example/theme.css"
 STYLESHEET = "meterview.css"
 PAYER, ACCOUNT = "Noor Haddad", "1005-01"
-USER_NAME, EMAIL, PASSWORD = "noor", "noor.haddad@example.com", "seven rivers 1005"  # noqa: S105  (made up, and printed)
+USER_NAME, EMAIL, PASSWORD = "noor", "noor.haddad@example.com", "seven rivers 1005"
 _STAFF = Staff("demo", "operator")
 
 
@@ -59,7 +59,7 @@ def set_up(hub: Hub, biller: Biller, origin: str, data: Path, *, allow_loopback_
 
 
 def _approve(hub: Hub, biller: Biller, stylesheet: Path) -> None:
-    def fetch(_url: str, *, most_bytes: int, deadline: timedelta) -> bytes:  # noqa: ARG001
+    def fetch(url: str, *, most_bytes: int, deadline: timedelta) -> bytes:  # noqa: ARG001
         return stylesheet.read_bytes()[: most_bytes + 1]
 
     themes = Themes(hub.database.begin, hub.database.read, hub.kv, hub.clock, fetch, hub.alarms)

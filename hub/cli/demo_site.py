@@ -257,9 +257,7 @@ class DemoSite:
         wanted = Wanted(payer.user_name, payer.email, accounts, first_name=first, last_name=last)
         hub.register.register(ACTOR, str(new_id()), biller, wanted, key)
 
-    def _write_partner_config(
-        self, billers: Mapping[str, Biller], shown: Mapping[str, str], meters: demo_meters.Meters
-    ) -> None:
+    def _write_partner_config(self, billers: Mapping[str, Biller], shown: Mapping[str, str], meters: demo_meters.Meters) -> None:
         connections = [
             {
                 "partner": "Harborlight",

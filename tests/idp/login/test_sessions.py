@@ -1,0 +1,144 @@
+"""Sessions: listed, opened as children, ended by family, and known for a while after they are over."""
+
+from __future__ import annotations
+
+import pytest
+
+from idp.errors import SessionRequired
+from idp.login.sessions import FULL_PAGE, NEW_TAB, TokenFacts
+from idp.opaque import new_id
+from tests.contracts.sql_stores import BIRCHWOOD
+from tests.idp.login import signed_in as houses
+from tests.idp.login.signed_in import SignedIn
+
+signed_in = houses.signed_in
+
+
+# --- listed --------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_sessions_of_tokens_are_listed_oldest_first_and_those_of_no_other_token(signed_in: SignedIn) -> None:
+    one, two, there = signed_in.token(), signed_in.token(), signed_in.token(BIRCHWOOD)
+    first = signed_in.open(one)
+    signed_in.later(seconds=1)
+    second = signed_in.open(two, FULL_PAGE)
+    signed_in.later(seconds=1)
+    third = signed_in.open(one)
+    signed_in.open(there)
+    found = signed_in.sessions.list_of([two.id, one.id])
+    assert [session.key for session in found] == [first.key, second.key, third.key]
+    assert signed_in.sessions.list_of([]) == []
+    assert signed_in.sessions.list_of(["nobodys"]) == []
+
+
+def test_a_look_at_the_list_prolongs_no_session(signed_in: SignedIn) -> None:
+    token = signed_in.token()
+    opening = signed_in.open(token)
+    signed_in.later(minutes=14)
+    (seen,) = signed_in.sessions.list_of([token.id])
+    assert seen.began_at == houses.START
+    signed_in.later(minutes=1, seconds=1)
+    assert signed_in.sessions.list_of([token.id]) == []
+    assert not signed_in.lives(opening)
+
+
+def test_a_session_that_ended_is_not_listed(signed_in: SignedIn) -> None:
+    token = signed_in.token()
+    ended, going_on = signed_in.open(token), signed_in.open(token)
+    signed_in.sessions.end(signed_in.session(ended))
+    assert [session.key for session in signed_in.sessions.list_of([token.id])] == [going_on.key]
+    signed_in.end_token(token)
+    assert signed_in.sessions.list_of([token.id]) == []
+
+
+def test_several_families_end_at_once_and_no_other(signed_in: SignedIn) -> None:
+    openings = [signed_in.open() for _ in range(3)]
+    signed_in.sessions.end_families([openings[0].facts.family, openings[1].facts.family])
+    assert [signed_in.lives(each) for each in openings] == [False, False, True]
+
+
+# --- children ------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_child_is_of_the_same_family_and_token_with_a_secret_of_its_own(signed_in: SignedIn) -> None:
+    token = signed_in.token()
+    parent = signed_in.open(token, account_number="1001-01", css_url="https://portal.example.com/theme.css", browser="safari")
+    child = signed_in.sessions.open_child(signed_in.oakdale, signed_in.session(parent), NEW_TAB, "request")
+    opened = signed_in.session(child)
+    before = signed_in.session(parent)
+    assert (opened.facts.family, opened.token) == (before.facts.family, token)
+    assert (opened.facts.view_mode, opened.facts.request_id) == (NEW_TAB, "request")
+    kept = ("account_number", "css_url", "browser", "redirect_id", "return_url")
+    assert [getattr(opened.facts, name) for name in kept] == [getattr(before.facts, name) for name in kept]
+    assert opened.facts.id != before.facts.id
+    assert child.secret != parent.secret
+    assert {session.key for session in signed_in.sessions.list_of([token.id])} == {parent.key, child.key}
+
+
+@pytest.mark.parametrize("ends", ["parent", "child", "token"])
+def test_parent_and_child_end_together(signed_in: SignedIn, ends: str) -> None:
+    token = signed_in.token()
+    parent = signed_in.open(token)
+    child = signed_in.sessions.open_child(signed_in.oakdale, signed_in.session(parent), NEW_TAB, "r")
+    other = signed_in.open()
+    if ends == "token":
+        signed_in.end_token(token)
+    else:
+        signed_in.sessions.end(signed_in.session(parent if ends == "parent" else child))
+    assert (signed_in.lives(parent), signed_in.lives(child), signed_in.lives(other)) == (False, False, True)
+
+
+def test_each_has_an_idle_time_of_its_own(signed_in: SignedIn) -> None:
+    parent = signed_in.open()
+    child = signed_in.sessions.open_child(signed_in.oakdale, signed_in.session(parent), NEW_TAB, "r")
+    signed_in.later(minutes=10)
+    signed_in.session(child)
+    signed_in.later(minutes=10)
+    assert (signed_in.lives(parent), signed_in.lives(child)) == (False, True)
+
+
+@pytest.mark.parametrize("over", ["idle", "ended", "token"])
+def test_a_session_that_is_over_gives_birth_to_nothing(signed_in: SignedIn, over: str) -> None:
+    token = signed_in.token()
+    opening = signed_in.open(token)
+    parent = signed_in.session(opening)
+    match over:
+        case "idle":
+            signed_in.later(minutes=15, seconds=1)
+        case "ended":
+            signed_in.sessions.end(parent)
+        case "token":
+            signed_in.end_token(token)
+    with pytest.raises(SessionRequired):
+        signed_in.sessions.open_child(signed_in.oakdale, parent, NEW_TAB, "r")
+    assert signed_in.sessions.list_of([token.id]) == []
+
+
+# --- afterwards ----------------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_session_was_is_known_for_an_hour_after_it_is_over(signed_in: SignedIn) -> None:
+    token = signed_in.token(BIRCHWOOD)
+    opening = signed_in.open(token, redirect_id=7)
+    signed_in.later(minutes=16)
+    assert signed_in.sessions.find(opening.secret) is None
+    known = signed_in.sessions.last_known(opening.key)
+    assert known == (opening.facts, token)
+    signed_in.later(hours=1)
+    assert signed_in.sessions.last_known(opening.key) is None
+
+
+def test_what_an_ended_session_was_is_known_too_and_nobody_knows_of_one_that_never_was(signed_in: SignedIn) -> None:
+    opening = signed_in.open()
+    signed_in.sessions.end(signed_in.session(opening))
+    known = signed_in.sessions.last_known(opening.key)
+    assert known is not None
+    assert known[0] == opening.facts
+    assert signed_in.sessions.last_known("0" * 64) is None
+
+
+def test_the_facts_of_a_token_are_read_as_they_were_written() -> None:
+    whole = TokenFacts("t", 1, new_id(), new_id(), new_id(), 3, "link", "s-1", 1700000000, ("pwd", "otp"), {"viewmode": "0"}, new_id())
+    bare = TokenFacts("t", 1, new_id(), new_id(), new_id(), 3, "session", "", None, ())
+    for facts in (whole, bare):
+        assert TokenFacts.parse(facts.text()) == facts
