@@ -74,6 +74,7 @@ def test_a_frame_gets_through_whatever_the_browser_does_with_cookies(
     frame = every.frame("hub", ".due")
     assert RIVERBEND in frame.inner_text("main")
     watch.look(frame)
+    assert frame.evaluate("navigation.entries().length") == 1, "Back from the first page leaves it"
     frame.click(PAY)
     frame.wait_for_selector("h1:has-text('Make a payment')")
     assert frame.url.endswith("/pay")
