@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -173,12 +174,17 @@ def test_the_page_between_a_redirect_by_get_and_the_first_page_has_a_button_with
 # --- a partner's theme -------------------------------------------------------------------------------------------------------
 
 
+def _fetch(url: str, *, most_bytes: int, deadline: timedelta) -> bytes:
+    assert url == CSS_URL
+    return THEME
+
+
 @pytest.fixture(scope="module")
 def themed(stage: Stage) -> str:
     """An approved stylesheet, fetched without a network."""
     hub = stage.demo.wire()
     try:
-        themes = Themes(hub.database.begin, hub.database.read, hub.kv, hub.clock, lambda _url, **_: THEME, hub.alarms)
+        themes = Themes(hub.database.begin, hub.database.read, hub.kv, hub.clock, _fetch, hub.alarms)
         themes.request(ACTOR, str(new_id()), stage.prepared.billers["riverbend"].bid, CSS_URL)
         themes.approve(ACTOR, str(new_id()), stage.prepared.billers["riverbend"].bid, CSS_URL)
     finally:

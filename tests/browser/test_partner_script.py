@@ -1,4 +1,4 @@
-"""The script for partners, on a partner's page: whom it believes, what it does, and what the page's own functions may do instead."""
+"""The script for partners, on a partner's page: whom it believes, what it does, and what the page's own functions may do."""
 
 from __future__ import annotations
 
