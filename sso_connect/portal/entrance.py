@@ -1,10 +1,10 @@
 """The entrance of every page: whose visit a request is, when one session is there and another one arrives.
 
-    nothing arrives                        the session that counts
-    a session arrives, nobody is here      it counts from now on
-    the same user is here                  the new one takes the place of the old one
-    somebody else is here, or the page     the payer is asked ("Continue as Ann?"), and nothing counts until the answer: else
-    that sent it is nobody's we know       anybody could push a stranger's sign-in into a browser (login CSRF, RFC 9700 4.7)
+nothing arrives                        the session that counts
+a session arrives, nobody is here      it counts from now on
+the same user is here                  the new one takes the place of the old one
+somebody else is here, or the page     the payer is asked ("Continue as Ann?"), and nothing counts until the answer: else
+that sent it is nobody's we know       anybody could push a stranger's sign-in into a browser (login CSRF, RFC 9700 4.7)
 """
 
 from __future__ import annotations

@@ -148,7 +148,9 @@ def test_relaunch_needed_goes_to_the_registered_origins_of_the_ended_sessions_ke
     frame.wait_for_selector("[data-relaunch]:visible")
     assert frame.get_attribute("body", "data-parents") == moving.stage.demo.partner_origin
     # The page of a session that is over may be framed by anybody; a stranger's page hears nothing of it, whatever is clicked.
-    stranger = f'<script>heard=[];addEventListener("message",e=>heard.push(e.data))</script><iframe name=hub src="{frame.url}"></iframe>'
+    stranger = (
+        f'<script>heard=[];addEventListener("message",e=>heard.push(e.data))</script><iframe name=hub src="{frame.url}"></iframe>'
+    )
     window.page.goto(moving.stage.partner.show("/stranger", stranger, host="stranger"))
     there = window.frame()
     assert "You were away for a while" in there.inner_text("main")
