@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Literal
 
 import pytest
 
@@ -60,6 +61,23 @@ def test_on_a_phone_nothing_at_the_partner_or_in_its_frame_scrolls_sideways(wind
     for shown in (window.page, frame):
         assert shown.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
     window.shoot("partner dashboard on a phone")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/", "/register", "/access", "/link", "/dashboard/1"])
+def test_no_page_of_the_partner_scrolls_sideways_on_a_phone_in_light_or_dark(
+    window: Window, portal: str, path: str, scheme: Literal["light", "dark"]
+) -> None:
+    window.page.emulate_media(color_scheme=scheme)
+    window.page.set_viewport_size({"width": 360, "height": 800})
+    show_password(window, portal, demo_meters.ACCOUNT, demo_meters.USER_NAME, demo_meters.PASSWORD)
+    window.page.goto(f"{portal}{path}")
+    if path.startswith("/dashboard"):
+        window.frame(selector="main")
+    assert window.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    window.shoot(f"partner {scheme} on a phone {path}")
+    window.page.emulate_media(color_scheme="light")
+    assert window.faults == []
 
 
 def test_from_the_frame_to_a_full_page_and_back_to_the_partner(either: Window, portal: str, stage: Stage) -> None:
