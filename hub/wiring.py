@@ -57,6 +57,7 @@ from idp.secrets import Secrets
 from idp.settings import Settings, SettingsError, is_loopback_name
 from idp.web.csrf import Csrf
 from sso_connect.account_handles import AccountHandles
+from sso_connect.admission import Admission
 from sso_connect.carrier_counts import CarrierCounts
 from sso_connect.diagnostics import Diagnostics
 from sso_connect.explain import Explain
@@ -114,6 +115,7 @@ class Hub:
     invoice_import: InvoiceFileImport
     invoice_files: InvoiceFiles
     themes: Themes
+    admission: Admission
     tokens: Tokens
     sessions: Sessions
     frame_tokens: FrameTokens
@@ -196,7 +198,8 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
 
     sessions = Sessions(kv)
     proofs = Proofs(begin, payers, passwords, time)
-    tokens = Tokens(read, kv, api_keys, payers, sessions, proofs, time)
+    admission = Admission(kv, api_keys, time)
+    tokens = Tokens(read, kv, api_keys, payers, sessions, proofs, admission, time)
     frame_tokens = FrameTokens(kv)
     visits = Visits(read, billers, sessions, tokens, api_keys, payers, frame_tokens)
     diagnostics = Diagnostics(begin, kv, time)
@@ -244,6 +247,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         invoice_import=invoice_import,
         invoice_files=InvoiceFiles(begin, time, secrets, invoice_import),
         themes=themes,
+        admission=admission,
         tokens=tokens,
         sessions=sessions,
         frame_tokens=frame_tokens,

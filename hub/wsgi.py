@@ -127,6 +127,7 @@ def api_site(hub: Hub) -> Flask:
     """The partner API on its host."""
     origin = hub.settings.api_origin
     routes = api_routes.blueprint(
+        admission=hub.admission,
         tokens=hub.tokens,
         payers=hub.payers,
         register=hub.register,

@@ -7,7 +7,7 @@
 
 A claim whose worker died runs out by itself; whoever takes it over then makes the change anew, and the dead worker, should it only
 have been slow, fails at `keep` and rolls back. Stored under an HMAC of API key, operation and Idempotency-Key; answers are sealed.
-Source: the partner guide, "Repeating a request"; draft-ietf-httpapi-idempotency-key-header.
+Source: docs/partner-reference.md, "Repeating a request"; draft-ietf-httpapi-idempotency-key-header.
 """
 
 from __future__ import annotations

@@ -34,8 +34,6 @@ from idp.errors import (
     CustomerNotFound,
     HubError,
     InvalidApiKey,
-    RateLimited,
-    ScopeMissing,
     StoreUnavailable,
     TokenUnknown,
     TooManyAttempts,
@@ -48,8 +46,6 @@ from idp.kv import (
     Expect,
     Gone,
     KeyValue,
-    Limit,
-    Limited,
     Listed,
     Mark,
     Outcome,
@@ -67,6 +63,7 @@ from idp.login.sessions import MOST_ABSOLUTE, Opening, Session, Sessions, TokenF
 from idp.opaque import digest, new_secret, same
 from idp.transaction import Begin
 from idp.versions import Cached, biller_stamp, key_stamp
+from sso_connect.admission import Admission, Noted, limit_of
 from sso_connect.token_states import Looked, State, refusal_of, told_of
 
 SESSION_IDLE = timedelta(minutes=60)
@@ -113,19 +110,6 @@ class Issued:
     biller: Biller
     payer: PayerRecord
     allowance: Allowance
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """A key that may go on, its biller, and what is left of its rate."""
-
-    key: ApiKey
-    biller: Biller
-    allowance: Allowance
-
-
-Noted = Callable[[ApiKey, Allowance], None]
-"""Hears what is left of a key's rate as soon as it is known, so that a refusal can tell it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +161,7 @@ class Tokens:
         payers: Payers,
         sessions: Sessions,
         proofs: Proofs,
+        admission: Admission,
         clock: Clock,
     ) -> None:
         self._append = append
@@ -185,8 +170,8 @@ class Tokens:
         self._payers = payers
         self._sessions = sessions
         self._proofs = proofs
+        self._admission = admission
         self._clock = clock
-        self._exhausted: dict[UUID, datetime] = {}
 
     def issue(self, secret: str, assertion: Assertion, request_id: str, noted: Noted | None = None) -> Issued:
         """A token for the one user that the names fit.
@@ -202,7 +187,7 @@ class Tokens:
             if held is None:
                 raise InvalidApiKey("unknown")
             try:
-                key = self._checked_key(held.value)
+                key = self._admission.check(held.value, Scope.SSO)
                 entry = self._trusted(key, assertion, fresh=fresh)
                 if entry is None:
                     proving = proving or self._prove(secret, key, assertion, request_id, noted)
@@ -215,7 +200,7 @@ class Tokens:
             except HubError as refusal:
                 if fresh or isinstance(refusal, StoreUnavailable | TooManyAttempts | Busy):
                     if proving is None:
-                        self._count(held.value.key, noted)
+                        self._admission.count(held.value.key, noted)
                     raise
                 held = self._api_keys.reload_held(secret)
                 continue
@@ -224,7 +209,7 @@ class Tokens:
                 self._audit(Action.TOKEN_ISSUE, key, user_id, request_id)
                 audited = user_id
             token = new_secret(_PREFIXES[key.policies.token])
-            limit = () if proving else (_limit(key),)
+            limit = () if proving else (limit_of(key),)
             outcome = self._kv.transact(
                 *limit,
                 Expect({**held.stamps, **entry.stamps}),
@@ -244,34 +229,8 @@ class Tokens:
                     held = self._api_keys.reload_held(secret)
                 case stop:
                     self._audit(Action.TOKEN_REFUSE, key, user_id, request_id)
-                    raise self._limited(key, stop, noted)
+                    raise self._admission.limited(key, stop, noted)
         raise StoreUnavailable("key or user keep changing under our feet")
-
-    def peek(self, secret: str) -> HeldKey | None:
-        """The key of a secret as it was last known, unchecked: to read a body by, never to let anybody in by."""
-        held = self._api_keys.held(secret)
-        return None if held is None else held.value
-
-    def admit(self, secret: str, scope: Scope | None, noted: Noted | None = None) -> Admitted:
-        """The key of a call that is not `issue`: limited and checked in one key-value transaction. Errors as issue's."""
-        held = self._api_keys.held(secret)
-        for _ in range(_TRIES):
-            if held is None:
-                raise InvalidApiKey("unknown")
-            outcome = self._kv.transact(_limit(held.value.key), Expect(held.stamps))
-            match outcome.stop:
-                case None:
-                    allowance = outcome.results[0]
-                    if not isinstance(allowance, Allowance):
-                        raise StoreUnavailable("the key-value store answered out of turn")
-                    if noted is not None:
-                        noted(held.value.key, allowance)
-                    return Admitted(self._checked_key(held.value, scope), held.value.biller, allowance)
-                case Stale():
-                    held = self._api_keys.reload_held(secret)
-                case stop:
-                    raise self._limited(held.value.key, stop, noted)
-        raise StoreUnavailable("the key keeps changing under our feet")
 
     def redeem(self, token: str, opening: Callable[[], Opening], nonce: str = "") -> Redeemed | Again | Rejected:
         """Spend or slide a token and make the session that rests on it (`opening` with parent=0).
@@ -386,7 +345,7 @@ class Tokens:
     def _prove(self, secret: str, key: ApiKey, assertion: Assertion, request_id: str, noted: Noted | None) -> _Proving:
         if assertion.password is None:
             raise CredentialsRefused("the key must present the payer's password")
-        admitted = self.admit(secret, Scope.SSO, noted)
+        admitted = self._admission.admit(secret, Scope.SSO, noted)
         return _Proving(self._proofs.open(key, assertion.names, assertion.password, request_id), admitted.allowance)
 
     def _gone(self, gone: Gone) -> Rejected:
@@ -395,41 +354,9 @@ class Tokens:
             self.end(told.facts)
         return Rejected(refusal_of(told.state), told.facts)
 
-    def _checked_key(self, held: HeldKey, scope: Scope | None = Scope.SSO) -> ApiKey:
-        now = self._clock.now()
-        if not held.usable(now):
-            raise InvalidApiKey("revoked, past its overlap, or its partner or biller is switched off")
-        if scope is not None and scope not in held.key.policies.scopes:
-            raise ScopeMissing(scope.value)
-        # Known to be empty: said before the audit row, so that a flood does not fill the log.
-        until = self._exhausted.get(held.key.id)
-        if until is not None and until > now:
-            raise RateLimited("the key is over its rate", retry_after=until - now)
-        return held.key
-
-    def _count(self, key: ApiKey, noted: Noted | None) -> None:
-        """A refused call counts too."""
-        outcome = self._kv.transact(_limit(key))
-        if outcome.stop is not None:
-            raise self._limited(key, outcome.stop, noted)
-        if noted is not None and isinstance(outcome.results[0], Allowance):
-            noted(key, outcome.results[0])
-
-    def _limited(self, key: ApiKey, stop: object, noted: Noted | None) -> HubError:
-        if not isinstance(stop, Limited):
-            return StoreUnavailable("the key-value store answered out of turn")
-        if noted is not None:
-            noted(key, Allowance(0, stop.retry_after))
-        self._exhausted[key.id] = self._clock.now() + stop.retry_after
-        return RateLimited("the key is over its rate", retry_after=stop.retry_after)
-
     def _audit(self, action: Action, key: ApiKey, user_id: UUID, request_id: str) -> None:
         with self._append() as stores:
             stores.changelog.append(Change(key.bid, action, actors.Partner(key.id, key.partner.id), request_id, user_id=user_id))
-
-
-def _limit(key: ApiKey) -> Limit:
-    return Limit(f"key:{key.id}", key.policies.rate_per_second, key.policies.burst)
 
 
 def link_facts(key: ApiKey, payer: PayerRecord, assertion: Assertion, now: datetime, redirect: Mapping[str, str]) -> TokenFacts:

@@ -5,6 +5,9 @@ POST answers the page itself, and a GET a page that posts itself on, because its
 303 to a page whose address holds no secret, with a session that arrives (`portal.entrance`). A refusal answers a static page, which
 anybody may frame. A prefetch is turned away before anything is read: it would spend what nobody has clicked yet.
 
+`GET /b/{slug}/sso/partner.js` is a script for partners' pages, which they load from another site: it sizes their frame and passes our
+messages on (what it promises stands in the file).
+
 The old shared address `/sso/connect` on the portal's own domain sets no cookie, reads only which biller a token is for, and passes
 the request on to that biller's host (307).
 """
@@ -12,6 +15,7 @@ the request on to that biller's host (307).
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from flask import Blueprint, Response
 
@@ -26,7 +30,7 @@ from idp.web.request import Folded, HubRequest
 from sso_connect.arrivals import TOKEN, Arrival
 from sso_connect.framing import is_frame
 from sso_connect.handoff import Handoff, Landing, Refused
-from sso_connect.portal.answers import leads_into, redirect
+from sso_connect.portal.answers import redirect
 from sso_connect.portal.chrome import Chrome
 from sso_connect.portal.entrance import Asked, Entrance, is_somebody_else
 from sso_connect.portal.jar import Jar
@@ -36,6 +40,7 @@ from sso_connect.tokens import DOUBLE_CLICK, Tokens
 from sso_connect.visits import Visit
 
 SHARED_PATH = "/sso/connect"
+_PARTNER_SCRIPT = Path(__file__).parent / "portal" / "static" / "partner.js"
 
 
 class Doors:
@@ -64,6 +69,16 @@ class Doors:
         self._pages = pages
         self._csrf = csrf
         self._portal_domain = portal_domain
+
+    def partner_script(self, request: HubRequest, slug: str, script: bytes) -> Response:
+        """The script for partners' pages: the same for every biller, under an address that stays, so it is kept for a day only."""
+        self._biller(request, slug)
+        response = Response(script, content_type="text/javascript; charset=utf-8")
+        response.headers["Cache-Control"] = "public, max-age=86400"
+        # Partners' pages may ask for CORP of everything that they load (Cross-Origin-Embedder-Policy: require-corp).
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        response.add_etag()
+        return response.make_conditional(request)
 
     def connect(self, request: HubRequest, slug: str) -> Response:
         """Take a redirect."""
@@ -108,10 +123,9 @@ class Doors:
     def go_on(self, request: HubRequest, slug: str) -> Response:
         """What the payer answers to "Continue as Ann?"."""
         biller = self._biller(request, slug)
-        path = request.folded.values.get("path", "")
-        if not leads_into(f"/b/{slug}/", path):
-            raise PageNotFound("no page of this portal")
+        check_origin(request, biller.origin)
         visit, secret, is_yes = self._entrance.take_answer(request, slug)
+        path = request.folded.values["path"]
         framed = visit.session.facts.framed
         if not is_yes:
             return self._not_continued(request, biller, visit)
@@ -213,6 +227,7 @@ class Doors:
 def blueprint(doors: Doors, current: Callable[[], HubRequest]) -> Blueprint:
     """The routes."""
     routes = Blueprint("connect", __name__)
+    script = _PARTNER_SCRIPT.read_bytes()
 
     @routes.route("/b/<slug>/sso/connect", methods=["GET", "POST"])
     def connect(slug: str) -> Response:
@@ -221,6 +236,10 @@ def blueprint(doors: Doors, current: Callable[[], HubRequest]) -> Blueprint:
     @routes.route(SHARED_PATH, methods=["GET", "POST"])
     def pass_on() -> Response:
         return doors.pass_on(current())
+
+    @routes.get("/b/<slug>/sso/partner.js")
+    def partner_script(slug: str) -> Response:
+        return doors.partner_script(current(), slug, script)
 
     @routes.get("/b/<slug>/sso/link")
     def land(slug: str) -> Response:

@@ -12,9 +12,10 @@
     redis_url                       its URL, with whatever is in it
     fresh_redis                     its URL, empty
     chromium, docker_compose        paths of the programs
+    webkit                          paths of WebKit's driver and of the X server that it draws on
     (`tests.processes.free_port()`: a loopback port)
 
-A test that asks for one of the servers is marked `servers`, one that asks for `chromium` is marked `browser`; so is a case whose
+A test that asks for one of the servers is marked `servers`, one that asks for `chromium` or `webkit` is marked `browser`; so is a case whose
 parameter is called postgres or redis. `make test-quick` leaves both out.
 All tests of a file run on one worker (`--dist loadfile`), so what a module starts is started once. (`xdist_group` marks do
 nothing: pytest-xdist 3.8 does not see them under pytest 9.2.)
@@ -100,7 +101,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         cases = frozenset(callspec.id.split("-")) if callspec else frozenset()
         if names & _SERVER_FIXTURES or cases & _SERVER_CASES:
             item.add_marker(pytest.mark.servers)
-        if "chromium" in names:
+        if names & {"chromium", "webkit"}:
             item.add_marker(pytest.mark.browser)
 
 
@@ -246,6 +247,12 @@ def fresh_redis(redis_server: RedisServer) -> str:
 def chromium() -> Path:
     """Debian's Chromium, for Playwright's `executable_path`."""
     return require("chromium")
+
+
+@pytest.fixture(scope="session")
+def webkit() -> tuple[Path, Path]:
+    """Debian's WebKitWebDriver, and the X server without a screen that its browser draws on."""
+    return require("webkit"), require("xvfb")
 
 
 @pytest.fixture(scope="session")

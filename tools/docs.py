@@ -1,4 +1,4 @@
-"""Writes the parts of docs/ that are made from code: settings, errors, problems, warnings. `--check` says whether they are current.
+"""Writes the parts of docs/ that are made from code: settings, reasons, warnings, old names. `--check`: are they current?
 
     python -m tools.docs [--check]
 
@@ -31,6 +31,7 @@ from idp.errors import (
     catalogue,
 )
 from idp.settings import Settings
+from sso_connect.api.aliases import OLD_NAMES
 from sso_connect.api.openapi import example_of
 from sso_connect.api.operations import OPERATIONS
 from sso_connect.arrivals import AFTER_REDEEM
@@ -80,10 +81,23 @@ def warnings_table() -> str:
     return "\n".join(rows)
 
 
+def old_names_table() -> str:
+    """One row per name from before, with what to call instead."""
+    paths = {operation.name: f"`{operation.method} {operation.path}`" for operation in OPERATIONS}
+    rows = [f"| `{old}` | {paths[name]} |" for old, name in OLD_NAMES.items()]
+    return "\n".join(["| old name | call instead |", "|---|---|", *rows])
+
+
 _WITH_EXAMPLE = (InvalidApiKey, InvalidFields, MalformedRequest, RateLimited, ScopeMissing, UserNotFound)
 
 PARTS: Mapping[str, Callable[[], str]] = MappingProxyType(
-    {"settings": settings_table, "errors": errors_table, "problems": problem_sections, "warnings": warnings_table}
+    {
+        "settings": settings_table,
+        "errors": errors_table,
+        "problems": problem_sections,
+        "warnings": warnings_table,
+        "old-names": old_names_table,
+    }
 )
 
 

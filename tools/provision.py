@@ -65,15 +65,19 @@ POSTGRESQL = Thing(
 )
 REDIS = Thing("redis", "IDHUB_TEST_REDIS_SERVER", ("redis-server",), ("/usr/bin", "/usr/local/bin"), ("redis-server",))
 CHROMIUM = Thing("chromium", "IDHUB_TEST_CHROMIUM", ("chromium", "chromium-browser"), ("/usr/bin",), ("chromium",))
+WEBKIT = Thing("webkit", "IDHUB_TEST_WEBKIT", ("WebKitWebDriver",), ("/usr/bin", "/usr/local/bin"), ("webkit2gtk-driver",))
+XVFB = Thing("xvfb", "IDHUB_TEST_XVFB", ("Xvfb",), ("/usr/bin", "/usr/local/bin"), ("xvfb",))
 DOCKER_COMPOSE = Thing(
     "docker-compose", "IDHUB_TEST_DOCKER_COMPOSE", ("docker-compose",), ("/usr/bin", "/usr/local/bin"), ("docker-compose",)
 )
 CURL = Thing("curl", "IDHUB_TEST_CURL", ("curl",), ("/usr/bin", "/usr/local/bin"), ("curl",))
 WRK = Thing("wrk", "IDHUB_BENCH_WRK", ("wrk",), ("/usr/bin", "/usr/local/bin"), ("wrk",))
 
-THINGS: Mapping[str, Thing] = {thing.name: thing for thing in (POSTGRESQL, REDIS, CHROMIUM, DOCKER_COMPOSE, CURL, WRK)}
+THINGS: Mapping[str, Thing] = {
+    thing.name: thing for thing in (POSTGRESQL, REDIS, CHROMIUM, WEBKIT, XVFB, DOCKER_COMPOSE, CURL, WRK)
+}
 NEEDS: Mapping[str, tuple[str, ...]] = {
-    "test": ("postgresql", "redis", "chromium", "docker-compose", "curl"),
+    "test": ("postgresql", "redis", "chromium", "webkit", "xvfb", "docker-compose", "curl"),
     "bench": ("postgresql", "redis", "wrk"),
 }
 

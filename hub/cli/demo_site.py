@@ -28,7 +28,7 @@ from hub.storage.database import migrate
 from hub.wiring import Hub, wire
 from idp.accounts.register import AccountWanted, Wanted
 from idp.actor import System
-from idp.directory.api_keys import ApiKey, KeyPolicies
+from idp.directory.api_keys import DEFAULT_SCOPES, ApiKey, KeyPolicies, Scope
 from idp.directory.billers import Biller
 from idp.opaque import new_id
 from idp.settings import Settings, load
@@ -238,7 +238,7 @@ class DemoSite:
                 str(new_id()),
                 bid=biller.bid,
                 partner_slug="harborlight",
-                policies=KeyPolicies(account_proof=("cis",)),
+                policies=KeyPolicies(scopes=DEFAULT_SCOPES | {Scope.FILES}, account_proof=("cis",)),
                 frame_origins=[self.partner_origin],
                 return_places=[f"{self.partner_origin}/back"],
             )

@@ -45,7 +45,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What became of one account. `status` and `note` are words of the partner API (docs/partner-guide.md)."""
+    """What became of one account. `status` and `note` are words of the partner API (docs/partner-reference.md)."""
 
     account_number: str
     status: str

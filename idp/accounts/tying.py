@@ -141,8 +141,10 @@ class Tying:
     # --- codes ---
 
     def _judged(self, customer: Customer, mine: Registration | None, text: str) -> ShownCode | None:
-        """What the code is worth; None: wrong. A used one is wrong for all but people with full access, whom it would give nothing:
-        so the same call sent twice is not a guess."""
+        """What the code is worth; None: wrong.
+
+        A used one is wrong for all but people with full access, whom it would give nothing: the same call sent twice is no guess.
+        """
         policies, stored = self.call.biller.policies, self._codes.get(customer.id, ())
         code = judge(policies, self.tools.secrets, customer.bid, customer.id, stored, text)
         if code is not None and code.used and (mine is None or mine.login_type not in FULL_ACCESS):
@@ -178,9 +180,7 @@ class Tying:
                 if given.takes_over:
                     self._step_down(customer)
                 self._add(customer, given)
-                return Item(
-                    account.account_number, self.word, customer.id, given.login_type, given.pending, given.note
-                )  # fmt: skip
+                return Item(account.account_number, self.word, customer.id, given.login_type, given.pending, given.note)
 
     def _again(self, account: AccountWanted, customer: Customer, mine: Registration, code: ShownCode | None) -> Item:
         """The registration that stands; a right code raises it, and never lowers it."""

@@ -85,7 +85,7 @@ class ApiRequest(HubRequest):
         return cast("IO[bytes]", WholeBody(super().read_stream(most), self.content_length))
 
     def note(self, key: ApiKey, allowance: Allowance) -> None:
-        """Remember what is left of the key's rate (sso_connect.tokens.Noted)."""
+        """Remember what is left of the key's rate (sso_connect.admission.Noted)."""
         self.key = key
         self.rate = Rate(key.policies.burst, max(0, allowance.remaining), math.ceil(allowance.full_in.total_seconds()))
 

@@ -34,6 +34,7 @@ from idp.directory.users import Users
 from idp.errors import HubError, Unauthenticated
 from idp.receipts import Answer, Receipts
 from idp.web import headers, problems
+from sso_connect.admission import Admission
 from sso_connect.api.aliases import OLD_NAMES, AnyCase, NoOldName, headers_of, old_rules
 from sso_connect.api.calls import connect as connect_calls
 from sso_connect.api.calls import credentials as credential_calls
@@ -65,6 +66,7 @@ View = Callable[..., Response]
 
 def blueprint(
     *,
+    admission: Admission,
     tokens: Tokens,
     payers: Payers,
     register: Register,
@@ -116,14 +118,14 @@ def blueprint(
         "UpdatePassword": credential_calls.update_password(name_user, update_password),
         "UpdateEmailAddress": credential_calls.update_email_address(name_user, update_email),
     }
-    authenticate = Authenticate(tokens, name_user, clock)
+    authenticate = Authenticate(admission, tokens, name_user, clock)
     api = Blueprint("partner_api", __name__, url_prefix=PREFIX)
     views: dict[str, View] = {}
     for operation in OPERATIONS:
         if operation.name == "RemoteAuthentication":
             view = _authenticate_view(operation, authenticate)
         else:
-            view = _view(operation, by_name[operation.name], tokens, receipts)
+            view = _view(operation, by_name[operation.name], admission, receipts)
         views[operation.name] = view
         rule = operation.rule.removeprefix(PREFIX)
         api.add_url_rule(rule, operation.name, view, methods=[operation.method], provide_automatic_options=False)
@@ -190,11 +192,11 @@ def api_app(api: Blueprint, refusals: Refusals, warnings: Warnings, *, api_origi
     return app
 
 
-def _view(operation: Operation, call: Call, tokens: Tokens, receipts: Receipts) -> View:
+def _view(operation: Operation, call: Call, admission: Admission, receipts: Receipts) -> View:
     def view(**parts: str) -> Response:
         current = _current()
         current.operation = operation
-        admitted = tokens.admit(current.key_secret(), operation.scope, current.note)
+        admitted = admission.admit(current.key_secret(), operation.scope, current.note)
         caller = Caller(admitted.key, admitted.biller, current.request_id)
         current.caller = caller
         if current.old_name:

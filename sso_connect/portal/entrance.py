@@ -3,8 +3,8 @@
 nothing arrives                        the session that counts
 a session arrives, nobody is here      it counts from now on
 the same user is here                  the new one takes the place of the old one
-    somebody else is here, or the page     the payer is asked ("Continue as Ann?"), and nothing counts until the answer: else
-    that sent it is nobody's we know       anybody could push a stranger's sign-in into a browser (login CSRF, RFC 9700 4.7)
+somebody else is here, or the page     the payer is asked ("Continue as Ann?"), and nothing counts until the answer: else
+that sent it is nobody's we know       anybody could push a stranger's sign-in into a browser (login CSRF, RFC 9700 4.7)
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from idp.web.pages import Pages, locale_of
 from idp.web.plain import AskUser, PlainPage
 from idp.web.request import HubRequest
 from sso_connect.framing import FRAME_FIELD
+from sso_connect.portal.answers import leads_into
 from sso_connect.portal.jar import Jar
 from sso_connect.visits import Visit, Visits
 
@@ -111,8 +112,8 @@ class Entrance:
             raise SessionRequired
         self._csrf.check(request, visit.biller.origin, visit.biller.bid, visit.session.key)
         answer = request.folded.values.get("answer", "")
-        if answer not in {"yes", "no"}:
-            raise MalformedRequest("yes or no")
+        if answer not in {"yes", "no"} or not leads_into(f"/b/{slug}/", request.folded.values.get("path", "")):
+            raise MalformedRequest("yes or no, and a page of this portal")
         if answer == "no":
             self._sessions.end(visit.session)
         return visit, "" if arriving is None else arriving.presented.secret, answer == "yes"

@@ -120,15 +120,24 @@ class SessionPages:
         return jsonify(frame_token=carried.next_token, seconds=int(LIFETIME.total_seconds()))
 
     def out(self, request: HubRequest, slug: str) -> Response:
-        """Open a page of its own for the payer of a frame. SessionRequired, MalformedRequest."""
+        """Open a page of its own for the payer of a frame. MalformedRequest.
+
+        A ticket that opens nothing any more leads there too, with nothing in hand: whoever pressed twice is signed in there already,
+        and to anybody else the page says what it says without a session.
+        """
         biller = self._biller(request, slug)
         check_origin(request, biller.origin)
         values = request.folded.values
-        path = values.get("path", "")
+        path, ticket = values.get("path", ""), values.get("ticket", "")
+        if not ticket:
+            raise SessionRequired
         if not leads_into(f"/b/{slug}/", path):
             raise MalformedRequest("a page of this portal")
-        opening = self._ways_out.take(biller, values.get("ticket", ""), NEW_TAB, request.request_id)
         response = to(path)
+        try:
+            opening = self._ways_out.take(biller, ticket, NEW_TAB, request.request_id)
+        except SessionRequired:
+            return response
         self._jar.arrive(response, slug, opening.secret, framed=False, ask=False)
         return response
 
@@ -141,7 +150,7 @@ class SessionPages:
         entry = self._billers.cached_on_host(request.bare_host, slug)
         if entry is None:
             return self._pages.problem(request, PageNotFound("host and path name no biller, or two"))
-        biller, framed = entry.value, is_frame(request.fetch_dest)
+        biller, framed = entry.value, self._is_framed(request, slug)
         ended = self._visits.ended(self._jar.presented(request, slug))
         if ended is not None and (ended.key.bid != biller.bid or ended.facts.framed != framed):
             ended = None
@@ -150,21 +159,29 @@ class SessionPages:
         if way_on and ended is not None:
             way_on = with_destination(way_on, ended.facts.redirect_id)
         parents = () if ended is None else ended.key.frame_origins
+        keeps_none = not framed and self._jar.presented(request, slug) is None
         view = SessionOver(
             page=self._page(request, biller, framed=framed, parents=parents),
             open_url=(way_on or None) if framed else None,
             back_url=None if framed else (way_on or None),
             partner_name=None if partner is None else partner.name,
+            cookie_host=request.bare_host if keeps_none else "",
+            arrived=keeps_none and request.headers.get("Sec-Fetch-Site") == "cross-site",
         )
         response = self._pages.show(view, SessionRequired.http)
         return frame_policy(response, ANYBODY) if framed else response
 
     def _signed_out_before(self, request: HubRequest, biller: Biller) -> Response:
         """Sign-out without a session: it is what was wanted. Static, without data, so a frame may show it."""
-        framed = is_frame(request.fetch_dest)
+        framed = self._is_framed(request, biller.slug)
         page = self._page(request, biller, framed=framed)
         response = self._pages.show(SignedOut(page=page, next_url=biller.sso_login_url or None))
         return frame_policy(response, ANYBODY) if framed else response
+
+    def _is_framed(self, request: HubRequest, slug: str) -> bool:
+        """Whether a frame shows the answer. By frame token, pages are asked for by script: the browser says "empty" of those."""
+        presented = self._jar.presented(request, slug)
+        return is_frame(request.fetch_dest) or (presented is not None and bool(presented.frame_token))
 
     def _page(
         self, request: HubRequest, biller: Biller, *, framed: bool, locale: str = "", parents: tuple[str, ...] = ()

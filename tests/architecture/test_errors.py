@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -12,6 +13,7 @@ from idp import errors
 from idp.errors import FieldError, HubError, Kind, catalogue
 from idp.texts import LOCALES, Texts, messages
 from idp.web.problems import problem_json
+from sso_connect.warnings import WarningCode
 
 HTTP_OF_KIND = {
     Kind.INVALID: {400, 413, 415, 422},
@@ -32,6 +34,13 @@ OAUTH = {
 """RFC 6749 4.1.2.1 and 5.2, RFC 8628 3.5."""
 SAML = {"Requester", "Responder", "AuthnFailed", "RequestDenied"}
 """SAML 2.0 core 3.2.2.2, the last part of the URN."""
+
+WORDS_OF_TESTS = [
+    set(re.findall(r"\w+", path.read_text(encoding="utf-8")))
+    for path in Path(__file__).resolve().parents[1].rglob("test_*.py")
+    if path != Path(__file__).resolve()
+]
+"""The words of each file of tests but this one."""
 
 REASONS = [pytest.param(reason, id=reason.code) for reason in catalogue()]
 
@@ -127,3 +136,13 @@ def test_a_reason_raised_without_a_word_says_its_public_sentence() -> None:
     for reason in catalogue():
         assert str(reason()) == reason.public
         assert reason().detail == ""
+
+
+@pytest.mark.parametrize("names", [pytest.param({reason.code, reason.__name__}, id=reason.code) for reason in catalogue()])
+def test_every_reason_is_named_by_a_test(names: set[str]) -> None:
+    assert any(names & words for words in WORDS_OF_TESTS)
+
+
+@pytest.mark.parametrize("code", WarningCode)
+def test_every_warning_is_named_by_a_test(code: WarningCode) -> None:
+    assert any({code.value, code.name} & words for words in WORDS_OF_TESTS)

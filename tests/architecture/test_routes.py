@@ -23,6 +23,10 @@ from tests.flows.world import HARBORLIGHT, Prepared, World, open_world, prepare
 PUBLIC = {
     ("portal", "/b/<slug>/sso/connect", "GET"),
     ("portal", "/b/<slug>/sso/connect", "POST"),
+    ("portal", "/sso/connect", "GET"),  # sends on to the host of the biller that the token names
+    ("portal", "/sso/connect", "POST"),
+    ("portal", "/b/<slug>/theme/<digest>/<name>", "GET"),  # a stylesheet, by its content
+    ("portal", "/b/<slug>/sso/partner.js", "GET"),  # a script for partners' pages
     ("portal", "/b/<slug>/sso/link", "GET"),
     ("portal", "/b/<slug>/sso/link", "POST"),
     ("portal", "/b/<slug>/confirm", "GET"),  # the code in a mail is the proof
@@ -37,16 +41,18 @@ PUBLIC = {
 WITHOUT_A_SESSION = {("portal", "/b/<slug>/sign-out", "POST")}
 """Answers a form of our own origin with "you are signed out" when nobody is signed in; with a session it takes the form token."""
 
-CROSS_SITE_POST = {("portal", "/b/<slug>/sso/connect", "POST")}
+CROSS_SITE_POST = {("portal", "/b/<slug>/sso/connect", "POST"), ("portal", "/sso/connect", "POST")}
 """Made for posts from other sites; every other POST of a browser must come from our own origin."""
 
 OF_NO_BILLER = {
     ("portal", "/static/<digest>/<name>", "GET"),
+    ("portal", "/sso/connect", "GET"),
+    ("portal", "/sso/connect", "POST"),
     ("health", "/healthz", "GET"),
     ("health", "/readyz", "GET"),
     *(("api", f"{PREFIX}{path}", "GET") for path in PUBLIC_PATHS),
 }
-"""Routes without a tenant: they read no row."""
+"""Routes without a tenant: they read no row, or only that of the biller whose token is shown, and send the browser there."""
 
 FILLED = {
     "slug": "riverbend",

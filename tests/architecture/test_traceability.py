@@ -1,4 +1,4 @@
-"""docs/traceability.md names tests that exist, and docs/flows.md files that exist."""
+"""docs/traceability.md names tests that exist, docs/flows.md files that exist, docs/architecture.md every file."""
 
 from __future__ import annotations
 
@@ -32,3 +32,15 @@ def test_every_file_that_the_flows_name_exists() -> None:
     files = _FILE.findall(_read("flows.md"))
     assert len(files) > 30
     assert [file for file in files if not (_ROOT / file).exists()] == []
+
+
+def test_the_picture_of_the_architecture_has_every_file_of_idp_and_sso_connect() -> None:
+    picture = _read("architecture.md").split("```")[1]
+    drawn = set(re.findall(r"\w+", picture))
+    files = [path for package in ("idp", "sso_connect") for path in sorted((_ROOT / package).rglob("*.py"))]
+    whole = {_ROOT / "idp" / name for name in ("errors", "fetch", "texts")} | {
+        _ROOT / "sso_connect" / name for name in ("api", "imports")
+    }
+    """Packages that the picture names as one."""
+    named = [path for path in files if path.stem != "__init__" and not whole & set(path.parents)]
+    assert [str(path.relative_to(_ROOT)) for path in named if path.stem not in drawn] == []

@@ -21,12 +21,14 @@ def stage(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]
     site = PartnerSite(free_port())
     demo = DemoSite(tmp_path_factory.mktemp("stage"), free_port(), site.port)
     prepared = demo.prepare()
-    hub = run.start("hub", [sys.executable, "-m", "hub.cli", "serve"], environment=demo.environment())
+    # Everything that it has to say: what must not stand in a log stands in none of its levels.
+    environment = demo.environment() | {"IDHUB_LOG_LEVEL": "debug"}
+    hub = run.start("hub", [sys.executable, "-m", "hub.cli", "serve"], environment=environment, shown=False)
     site.start()
     clients = {slug: PartnerClient(demo.api, secret) for slug, secret in prepared.secrets.items()}
     try:
         hub.wait_ready(f"http://127.0.0.1:{demo.port}/readyz")
-        yield Stage(demo, prepared, site, clients)
+        yield Stage(demo, prepared, site, clients, hub.output)
     finally:
         for client in clients.values():
             client.close()
@@ -56,6 +58,13 @@ def blocking(playwright: Playwright, chromium: Path, tmp_path_factory: pytest.Te
         yield context
 
 
+@pytest.fixture(scope="module")
+def refusing(playwright: Playwright, chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+    """A browser that keeps no cookies at all."""
+    with open_chromium(playwright, chromium, tmp_path_factory.mktemp("profile"), "off") as context:
+        yield context
+
+
 def _window(context: BrowserContext) -> Iterator[Window]:
     context.clear_cookies()
     window = Window.open(context)
@@ -74,3 +83,21 @@ def window(blocking: BrowserContext, chromium: Path) -> Iterator[Window]:
 def either(request: pytest.FixtureRequest, allowing: BrowserContext, blocking: BrowserContext, chromium: Path) -> Iterator[Window]:
     """A fresh tab, once in each kind of browser."""
     yield from _window(allowing if request.param == "allowed" else blocking)
+
+
+@pytest.fixture
+def cookieless(refusing: BrowserContext, chromium: Path) -> Iterator[Window]:
+    """A fresh tab of the browser that keeps no cookies at all."""
+    yield from _window(refusing)
+
+
+@pytest.fixture(params=["allowed", "blocked", "off"])
+def every(
+    request: pytest.FixtureRequest,
+    allowing: BrowserContext,
+    blocking: BrowserContext,
+    refusing: BrowserContext,
+    chromium: Path,
+) -> Iterator[Window]:
+    """A fresh tab, once in each kind of browser."""
+    yield from _window({"allowed": allowing, "blocked": blocking, "off": refusing}[request.param])

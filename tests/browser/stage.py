@@ -2,7 +2,7 @@
 
     Stage       the running hub with the demo's data (both sample invoice files), the partner's API clients, the partner's pages
     Window      one tab: what its console said, what its CSP stopped, and screenshots
-    Chromium    a browser with a profile of its own: third-party cookies allowed or blocked
+    Chromium    a browser with a profile of its own: cookies of other sites allowed or blocked, or no cookies at all
 
 `partner.localhost` and `*.hub.localhost` are different sites to Chromium, and it trusts both without TLS.
 """
@@ -14,9 +14,10 @@ import json
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,6 +27,7 @@ from werkzeug.wrappers import Request, Response
 
 from examples.partner_client import PartnerClient
 from hub.cli.demo_site import DemoSite, Prepared
+from idp.opaque import new_id
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -35,12 +37,22 @@ ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-Cookies = Literal["allowed", "blocked"]
+Cookies = Literal["allowed", "blocked", "off"]
+"""Of other sites allowed or blocked; `off`: none at all, and then this browser keeps no storage either."""
+
+_PREFERENCES: Mapping[Cookies, Mapping[str, Any]] = {
+    "allowed": {"cookie_controls_mode": 0, "block_third_party_cookies": False},
+    "blocked": {"cookie_controls_mode": 1, "block_third_party_cookies": True},
+    "off": {"default_content_setting_values": {"cookies": 2}},
+}
+
+PAY = ".due-action :is(a, button)"
+"""The way from the bills to Make a Payment: a link, or a button where the session travels in forms."""
 
 _LISTENER = "<script>heard=[];addEventListener('message',e=>heard.push({origin:e.origin,...e.data}))</script>"
 _WATCH = "addEventListener('securitypolicyviolation',e=>console.error('CSP stopped '+e.violatedDirective+' '+e.blockedURI))"
 _CONTROL = "__Secure-control"
-_PATIENCE = 30_000
+_PATIENCE = 8_000
 """Milliseconds until a wait gives up: every wait is for a condition, so only a failure takes so long, or a very busy machine."""
 
 
@@ -94,6 +106,8 @@ class Stage:
     prepared: Prepared
     partner: PartnerSite
     clients: Mapping[str, PartnerClient]
+    log: Callable[[], str] = str
+    """Everything that the hub's process has logged so far."""
 
     def origin(self, slug: str = "riverbend") -> str:
         return self.prepared.billers[slug].origin
@@ -107,25 +121,63 @@ class Stage:
         body = {"RemoteAuthenticationToken": answer["RemoteAuthenticationToken"]}
         self.clients[slug].call("POST", "/remote-authentication/revoke", body)
 
-    def form(self, answer: Mapping[str, Any], *, name: str, target: str = "", **params: str) -> str:
+    def add_old_bills(self, slug: str, account: str, count: int = 14) -> None:
+        """Bills of the years before, a month apart; the newest one stays what it is."""
+        hub = self.demo.wire()
+        try:
+            biller = self.prepared.billers[slug]
+            customer = hub.customers.get_by_account(biller, account)
+            newest = hub.invoices.list_page(biller.bid, customer.id, None, 1).invoices[0]
+            with hub.database.begin() as stores:
+                for age in range(1, count + 1):
+                    earlier = timedelta(days=31 * age)
+                    old = replace(
+                        newest,
+                        id=new_id(),
+                        number=f"OLD-{age:03}",
+                        issued_on=newest.issued_on - earlier,
+                        due_on=newest.due_on - earlier,
+                    )
+                    stores.invoices.put_invoice(old)
+        finally:
+            hub.close()
+
+    def form(self, answer: Mapping[str, Any], *, name: str, target: str = "", method: str = "post", **params: str) -> str:
         """A form that hands off; a test submits it."""
         values = {"RemoteAuthenticationToken": answer["RemoteAuthenticationToken"], "RedirectID": "1", **params}
         fields = "".join(f'<input type=hidden name="{key}" value="{html.escape(value)}">' for key, value in values.items())
         aim = f' target="{target}"' if target else ""
-        return f'<form id="{name}" method=post action="{answer["ConnectUrl"]}"{aim}>{fields}<button>Show my bills</button></form>'
+        action = answer["ConnectUrl"]
+        return f'<form id="{name}" method={method} action="{action}"{aim}>{fields}<button>Show my bills</button></form>'
 
-    def frame_page(self, *frames: tuple[str, Mapping[str, Any]], host: str = "partner", **params: str) -> str:
-        """The address of a partner's page with a frame (by name) for each answer, handed off at once."""
-        body = _LISTENER
+    def frame_page(
+        self,
+        *frames: tuple[str, Mapping[str, Any]],
+        host: str = "partner",
+        method: str = "post",
+        relaunch: str = "",
+        script: str = "",
+        head: str = "",
+        **params: str,
+    ) -> str:
+        """The address of a partner's page with a frame (by name) for each answer, handed off at once.
+
+        The page loads our script for partners from each biller. `relaunch`: its data-relaunch-url; `script`: the page's own; `head`: what stands
+        before everything else.
+        """
+        body = head + _LISTENER
+        again = f' data-relaunch-url="{relaunch}"' if relaunch else ""
         for name, answer in frames:
-            body += f'<iframe name="{name}" title="{name}" width=1000 height=700></iframe>'
-            body += self.form(answer, name=f"form-{name}", target=name, ViewMode="1", **params)
-        body += "<script>for (const form of document.forms) form.submit()</script>"
+            body += f'<script src="{answer["ConnectUrl"].removesuffix("connect")}partner.js"></script>'
+            body += f'<iframe name="{name}" title="{name}" width=1000 height=700{again}></iframe>'
+            body += self.form(answer, name=f"form-{name}", target=name, method=method, ViewMode="1", **params)
+        body += f"<script>{script}</script><script>for (const form of document.forms) form.submit()</script>"
         return self.partner.show(f"/frame-{len(frames)}", body, host=host)
 
-    def full_page(self, answer: Mapping[str, Any], **params: str) -> str:
-        """The address of a partner's page with a button that hands off to a full page."""
-        return self.partner.show("/full", self.form(answer, name="full", ViewMode="0", **params))
+    def full_page(self, answer: Mapping[str, Any], *, mode: str = "0", method: str = "post", **params: str) -> str:
+        """The address of a partner's page with a button that hands off to a full page, or to a new tab (mode 2)."""
+        target = "_blank" if mode == "2" else ""
+        return self.partner.show("/full", self.form(answer, name="full", target=target, method=method, ViewMode=mode, **params))
 
 
 @dataclass(slots=True)
@@ -178,8 +230,7 @@ def open_chromium(
     playwright: Playwright, program: Path, profile: Path, cookies: Cookies, **options: Any
 ) -> Iterator[BrowserContext]:
     """Debian's Chromium with a fresh profile."""
-    blocked = cookies == "blocked"
-    preferences = {"profile": {"cookie_controls_mode": 1 if blocked else 0, "block_third_party_cookies": blocked}}
+    preferences = {"profile": _PREFERENCES[cookies]}
     (profile / "Default").mkdir(parents=True)
     (profile / "Default" / "Preferences").write_text(json.dumps(preferences), encoding="utf-8")
     context = playwright.chromium.launch_persistent_context(

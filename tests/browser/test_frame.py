@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.browser.stage import Stage, Window
+from tests.browser.stage import PAY, Stage, Window
 
 RIVERBEND, PRAIRIE = "$84.17", "$1,833.09"
 
@@ -30,7 +30,7 @@ def test_a_hand_off_by_post_shows_the_bills_in_the_frame_and_the_session_holds_o
     assert RIVERBEND in frame.inner_text("main")
     assert frame.url == stage.authenticate()["ConnectUrl"]
     either.shoot("frame bills")
-    frame.click(".due-action a")
+    frame.click(PAY)
     frame.wait_for_url("**/pay")
     assert RIVERBEND in frame.inner_text("main")
     assert "Token" not in frame.url
@@ -71,7 +71,7 @@ def test_two_billers_side_by_side_on_one_page_do_not_mix(either: Window, stage: 
         if page == "connect":
             for frame in (river, prairie):
                 # To the link itself: one frame is out of sight, and a click by place may be lost while the page scrolls there.
-                frame.dispatch_event(".due-action a", "click")
+                frame.dispatch_event(PAY, "click")
                 frame.wait_for_url("**/pay")
     either.shoot("frame two billers")
     assert either.faults == []
@@ -107,14 +107,21 @@ def test_the_partners_page_hears_ready_navigated_and_resize_from_the_billers_exa
         assert private not in told
 
 
-def test_a_site_that_is_not_registered_sees_no_page_in_its_frame(window: Window, stage: Stage) -> None:
+def test_a_site_that_is_not_registered_is_refused_readably_and_where_it_hides_its_name_it_sees_no_page(
+    window: Window, stage: Stage
+) -> None:
     window.page.goto(stage.frame_page(("hub", stage.authenticate()), host="evil"))
-    window.wait_for_fault("frame-ancestors")
-    frame = window.page.frame(name="hub")
-    assert frame is not None
-    # The browser's own page, which it shows in place of ours. The complaint comes before that page does.
-    frame.wait_for_function("location.protocol === 'chrome-error:' && document.readyState === 'complete'")
+    frame = window.frame()
+    assert "does not work from here" in frame.inner_text("h1")
     assert RIVERBEND not in frame.content()
+    nameless = '<meta name="referrer" content="no-referrer">'
+    window.page.goto(stage.frame_page(("hub", stage.authenticate()), host="evil", head=nameless))
+    window.wait_for_fault("frame-ancestors")
+    hidden = window.page.frame(name="hub")
+    assert hidden is not None
+    # The browser's own page, which it shows in place of ours. The complaint comes before that page does.
+    hidden.wait_for_function("location.protocol === 'chrome-error:' && document.readyState === 'complete'")
+    assert RIVERBEND not in hidden.content()
     assert window.page.evaluate("heard") == []
 
 
@@ -155,7 +162,7 @@ def test_a_session_that_ends_shows_a_readable_page_in_the_frame_without_a_sign_i
     either.page.goto(stage.frame_page(("hub", answer)))
     frame = either.frame()
     stage.revoke(answer)
-    frame.click(".due-action a")
+    frame.click(PAY)
     frame.wait_for_selector("text=You were away for a while")
     assert RIVERBEND not in frame.inner_text("body")
     assert "Avery" not in frame.inner_text("body")
@@ -166,15 +173,15 @@ def test_a_session_that_ends_shows_a_readable_page_in_the_frame_without_a_sign_i
     assert stopped == []
 
 
-def test_sign_out_in_the_frame_tells_the_partners_page_and_goes_to_the_return_url(either: Window, stage: Stage) -> None:
+def test_sign_out_in_the_frame_tells_the_partners_page_and_goes_to_the_return_url(every: Window, stage: Stage) -> None:
     back = f"{stage.demo.partner_origin}/back"
-    either.page.goto(stage.frame_page(("hub", stage.authenticate()), ReturnUrl=back, CustomReturnSiteName="Harborlight"))
-    frame = either.frame()
+    every.page.goto(stage.frame_page(("hub", stage.authenticate()), ReturnUrl=back, CustomReturnSiteName="Harborlight"))
+    frame = every.frame()
     button = frame.locator(".sign-out button")
     assert button.get_attribute("title") == "Sign out and Return to Harborlight"
     button.click()
-    assert either.heard("signedOut")["origin"] == stage.origin()
+    assert every.heard("signedOut")["origin"] == stage.origin()
     frame.wait_for_url(back)
     # By the partner's page: the frame moves to a process of its own meanwhile, which a command to the frame itself may not survive.
-    either.page.evaluate("url => { document.querySelector('iframe').src = url }", stage.origin() + "/b/riverbend/a/none/bills")
-    either.page.frame_locator("iframe").locator("main:has-text('You were away')").wait_for()
+    every.page.evaluate("url => { document.querySelector('iframe').src = url }", stage.origin() + "/b/riverbend/a/none/bills")
+    every.page.frame_locator("iframe").locator("main:has-text('You were away')").wait_for()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Playwright
 
-from tests.browser.stage import Stage, Window, open_chromium
+from tests.browser.stage import PAY, Stage, Window, open_chromium
 
 RIVERBEND, PRAIRIE = "$84.17", "$1,833.09"
 
@@ -83,7 +83,7 @@ def test_a_frame_and_a_full_page_of_one_payer_live_side_by_side(either: Window, 
     frame = framed.frame()
     either.page.reload()
     assert either.page.get_attribute("html", "data-mode") == "full"
-    frame.click(".due-action a")
+    frame.click(PAY)
     frame.wait_for_url("**/pay")
     assert frame.get_attribute("html", "data-mode") == "frame"
     # Leaving the full page leaves the frame.
@@ -102,7 +102,8 @@ def test_a_session_that_ends_shows_a_readable_page_with_the_way_back(window: Win
     assert RIVERBEND not in window.page.inner_text("body")
     window.shoot("full session over")
     window.page.click("a.button")
-    window.page.wait_for_url(f"{stage.demo.partner_origin}/")
+    window.page.wait_for_url(f"{stage.demo.partner_origin}/?*")
+    assert window.page.url.endswith("?RedirectID=1"), "the page that it was is named, so that the partner can open it again"
 
 
 def test_back_after_sign_out_shows_nothing_of_the_payer(window: Window, stage: Stage) -> None:

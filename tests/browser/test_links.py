@@ -53,11 +53,12 @@ def test_a_reloaded_or_bare_landing_page_says_what_to_do(window: Window, stage: 
     assert window.faults == []
 
 
-def test_a_link_that_is_followed_twice_shows_the_refusal_page(window: Window, stage: Stage) -> None:
+def test_a_link_that_another_browser_followed_before_shows_the_refusal_page(window: Window, stage: Stage) -> None:
     url = make(stage)
     window.page.goto(url)
     window.page.wait_for_url(f"{stage.origin()}/b/riverbend/a/**")
     window.page.goto(stage.partner.show("/away", "<h1>Away</h1>"))
+    window.page.context.clear_cookies()
     window.page.goto(url)
     window.page.wait_for_selector("main[data-reference]")
     assert url.partition("#")[2] not in window.page.url

@@ -10,7 +10,7 @@ import pytest
 from hub.cli import demo_meters
 from hub.cli.demo_site import ACTOR
 from idp.opaque import new_id
-from tests.browser.stage import Stage, Window
+from tests.browser.stage import PAY, Stage, Window
 from tests.conftest import StartProcess
 from tests.processes import free_port
 

@@ -12,6 +12,7 @@ from idp import actor as actors
 from idp.accounts.update_email import NewAddress
 from idp.accounts.update_password import NewPassword
 from idp.directory.payers import UserNames
+from idp.errors import ConfirmationGone
 from idp.opaque import new_id
 from tests.flows.visitor import FRAME, Answer, Visitor
 from tests.flows.world import ACTOR, HARBORLIGHT, PRAIRIE, RIVERBEND, World
@@ -105,7 +106,7 @@ def test_a_link_works_once_and_says_so_afterwards(world: World, word: str) -> No
     assert first.status == 200
     assert ("Nothing was changed" in first.text) == (word == "no")
     for again in (press(visitor, link, page, "yes", world.biller().origin), visitor.get(link)):
-        assert again.status == 410
+        assert again.status == ConfirmationGone.http
         assert "expired or was used already" in again.text
         assert "Go back to Harborlight" in again.text
     changed = world.hub.users.get(RIVERBEND, world.user_id("avery")).email == NEW
@@ -154,21 +155,21 @@ def test_an_answer_without_the_forms_token_or_without_a_word_spends_nothing(worl
 @pytest.mark.parametrize("code", ["", "x", "x" * 5000, "%00", "' OR 1=1", "é"])
 def test_a_code_that_is_nobodys_is_told_like_an_old_one(world: World, code: str) -> None:
     answer = world.visitor().get(f"{world.biller().base_url}/confirm?code={code}")
-    assert answer.status == 410
+    assert answer.status == ConfirmationGone.http
     assert "Go back to where you began" in answer.text
-    assert world.visitor().get(f"{world.biller().base_url}/confirm").status == 410
+    assert world.visitor().get(f"{world.biller().base_url}/confirm").status == ConfirmationGone.http
 
 
 def test_a_code_given_twice_is_nobodys(world: World) -> None:
     link = ask(world, "email")
-    assert world.visitor().get(f"{link}&code={link.partition('code=')[2]}").status == 410
+    assert world.visitor().get(f"{link}&code={link.partition('code=')[2]}").status == ConfirmationGone.http
     assert world.visitor().get(link).status == 200
 
 
 def test_a_link_of_one_biller_is_worth_nothing_at_the_other(world: World) -> None:
     link = ask(world, "email")
     there = link.replace("riverbend", "prairie")
-    assert world.visitor().get(there).status == 410
+    assert world.visitor().get(there).status == ConfirmationGone.http
     assert world.visitor().get(link.replace("/b/riverbend/", "/b/prairie/")).status == 404
     assert world.visitor().get(link).status == 200
 
@@ -188,7 +189,7 @@ def test_a_void_link_says_plainly_that_it_no_longer_counts(world: World, what: s
         case _:
             world.change_biller(disabled=True)
     for answer in (visitor.get(link), press(visitor, link, page, "yes", world.biller().origin)):
-        assert answer.status == 410
+        assert answer.status == ConfirmationGone.http
         assert "This request no longer counts" in answer.text
         assert "ask Riverbend Water & Light" in words(answer)
 

@@ -64,8 +64,9 @@ class Production:
         browser = Visitor()
         page = browser.post(f"{host}/b/{slug}/sso/connect", form, FRAME)
         assert page.status_code == 200
-        path = re.findall(r'(?:href|action)="(/b/[^"]+/a/[^"]+)"', page.text)[0]
-        return browser, host + path
+        found = re.search(rf'="(/b/{slug}/a/[^"]+/bills)"', page.text)
+        assert found
+        return browser, host + found[1]
 
     def clicks(self, browser: Visitor, url: str) -> set[int]:
         """The statuses of `CLICKS` requests for a page, over connections of their own."""
@@ -177,7 +178,7 @@ def test_revoke_by_a_partner_ends_what_its_token_began_on_every_worker_and_the_t
 def test_a_payer_who_ends_all_other_sessions_ends_them_on_every_worker(registered: Production) -> None:
     phone, phones_bills = registered.enter("riverbend", "avery")
     desk, desks_bills = registered.enter("riverbend", "avery")
-    profile = desk.get(desks_bills.replace("/pay", "/profile").replace("/bills", "/profile"), FRAME)
+    profile = desk.get(desks_bills.replace("/bills", "/profile"), FRAME)
     form = {
         "csrf_token": re.findall(r'name="csrf_token" value="([^"]+)"', profile.text)[0],
         "session": "all",

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from idp.errors import SessionRequired
 from idp.login.sessions import Opening
 from idp.opaque import new_id
 from tests.flows.visitor import FRAME, FULL, SILENT, Visitor
@@ -47,10 +48,10 @@ def test_a_cookie_of_a_full_page_opens_no_frame_and_the_other_way_round(world: W
     full = visitor.jars[host][FULL_COOKIE]
     framing, page = world.frame()
     frame = framing.jars[host][FRAME_COOKIE]
-    assert Visitor(world.app, FRAME, jars={host: {FRAME_COOKIE: full}}).get(url).status == 401
-    assert Visitor(world.app, FULL, jars={host: {FULL_COOKIE: frame}}).get(url).status == 401
-    assert Visitor(world.app, FRAME, jars={host: {FULL_COOKIE: full}}).get(url).status == 401
-    assert Visitor(world.app, FULL, jars={host: {FRAME_COOKIE: frame}}).get(url).status == 401
+    assert Visitor(world.app, FRAME, jars={host: {FRAME_COOKIE: full}}).get(url).status == SessionRequired.http
+    assert Visitor(world.app, FULL, jars={host: {FULL_COOKIE: frame}}).get(url).status == SessionRequired.http
+    assert Visitor(world.app, FRAME, jars={host: {FULL_COOKIE: full}}).get(url).status == SessionRequired.http
+    assert Visitor(world.app, FULL, jars={host: {FRAME_COOKIE: frame}}).get(url).status == SessionRequired.http
     assert page.status == 200
     assert visitor.get(url).status == framing.get(url).status == 200
 
@@ -84,7 +85,7 @@ def test_a_session_is_over_after_eight_hours_however_busy_it_is(world: World) ->
         world.later(minutes=12)
         assert visitor.get(url).status == 200
     world.later(minutes=12, seconds=1)
-    assert visitor.get(url).status == 401
+    assert visitor.get(url).status == SessionRequired.http
 
 
 def test_idle_and_absolute_times_are_each_billers_own(world: World) -> None:
@@ -145,7 +146,7 @@ def test_whatever_a_session_rests_on_ends_it_with_the_next_click(world: World, w
             world.hub.partners.change(ACTOR, request_id, "harborlight", disabled=True)
         case "biller":
             world.change_biller(disabled=True)
-    assert visitor.get(url).status == 401
+    assert visitor.get(url).status == SessionRequired.http
     assert framing.get(world.url(page.links()[0])).status == 401
     assert bystander.get(bystander_url).status == (401 if what == "partner" else 200)
 
@@ -154,7 +155,7 @@ def test_a_user_who_is_disabled_and_enabled_again_stays_signed_out(world: World)
     visitor, url = world.full_page()
     for disabled in (True, False):
         world.hub.users.change(ACTOR, str(new_id()), RIVERBEND, world.user_id("avery"), disabled=disabled)
-    assert visitor.get(url).status == 401
+    assert visitor.get(url).status == SessionRequired.http
 
 
 def test_a_cookie_that_was_planted_is_never_adopted(world: World) -> None:

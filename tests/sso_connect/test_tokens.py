@@ -38,6 +38,7 @@ from idp.kv import Expect, KeyValue, Outcome, Put, Step
 from idp.login.proofs import Proofs
 from idp.login.sessions import Opening, Sessions
 from idp.opaque import digest
+from sso_connect.admission import Admission
 from sso_connect.tokens import Again, Assertion, Issued, Redeemed, Rejected, Tokens
 from tests.sso_connect.api.world import ALL, MAKER, OWN, World, open_world
 
@@ -76,6 +77,7 @@ class Desk:
 
     world: World
     kv: Meddled
+    admission: Admission
     tokens: Tokens
     sessions: Sessions
     pat: UUID
@@ -136,8 +138,9 @@ def desk(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
     api_keys = ApiKeys(begin, read, kv, world.clock, allow_loopback_origins=False)
     sessions, payers = Sessions(kv), Payers(read, kv)
     proofs = Proofs(begin, payers, world.hub.passwords, world.clock)
-    tokens = Tokens(read, kv, api_keys, payers, sessions, proofs, world.clock)
-    yield Desk(world, kv, tokens, sessions, pat)
+    admission = Admission(kv, api_keys, world.clock)
+    tokens = Tokens(read, kv, api_keys, payers, sessions, proofs, admission, world.clock)
+    yield Desk(world, kv, admission, tokens, sessions, pat)
     world.hub.close()
 
 
@@ -318,10 +321,10 @@ def test_refused_calls_count_too(desk: Desk, assertion: Assertion) -> None:
 
 def test_other_calls_count_with_the_same_rate(desk: Desk) -> None:
     secret = desk.world.keys["slow"].secret
-    left = [desk.tokens.admit(secret, None).allowance.remaining for _ in range(3)]
+    left = [desk.admission.admit(secret, None).allowance.remaining for _ in range(3)]
     assert left == [2, 1, 0]
     with pytest.raises(RateLimited):
-        desk.tokens.admit(secret, None)
+        desk.admission.admit(secret, None)
     assert desk.refused("slow") is RateLimited
 
 
@@ -340,30 +343,30 @@ def test_what_is_left_is_told_of_grants_and_refusals(desk: Desk) -> None:
 
 
 def test_a_call_is_admitted_with_its_scope_only(desk: Desk) -> None:
-    admitted = desk.tokens.admit(desk.world.keys["own"].secret, Scope.USERS_READ)
+    admitted = desk.admission.admit(desk.world.keys["own"].secret, Scope.USERS_READ)
     assert (admitted.key.partner.slug, admitted.biller.bid) == ("two", 101)
     with pytest.raises(ScopeMissing):
-        desk.tokens.admit(desk.world.keys["no sso"].secret, Scope.SSO)
+        desk.admission.admit(desk.world.keys["no sso"].secret, Scope.SSO)
 
 
 def test_a_key_that_was_revoked_in_another_process_admits_nothing(desk: Desk) -> None:
     secret = desk.world.keys["own"].secret
-    desk.tokens.admit(secret, None)
+    desk.admission.admit(secret, None)
     desk.world.hub.api_keys.revoke(MAKER, "r", 101, desk.world.keys["own"].key.id)
     with pytest.raises(InvalidApiKey):
-        desk.tokens.admit(secret, None)
+        desk.admission.admit(secret, None)
     with pytest.raises(InvalidApiKey):
-        desk.tokens.admit("idhk_nobody", None)
+        desk.admission.admit("idhk_nobody", None)
 
 
 def test_a_secret_past_its_overlap_admits_nothing_though_nothing_changed(desk: Desk) -> None:
     old = desk.world.keys["own"].secret
     new = desk.world.hub.api_keys.rotate(MAKER, "r", 101, desk.world.keys["own"].key.id, timedelta(minutes=5)).secret
-    desk.tokens.admit(old, None)
+    desk.admission.admit(old, None)
     desk.world.clock.advance(timedelta(minutes=5))
     with pytest.raises(InvalidApiKey):
-        desk.tokens.admit(old, None)
-    desk.tokens.admit(new, None)
+        desk.admission.admit(old, None)
+    desk.admission.admit(new, None)
 
 
 # --- redeeming ---------------------------------------------------------------------------------------------------------------

@@ -1,11 +1,13 @@
 // The portal's only script. Every page works without it; it adds the theme switch, talks to the page that frames us,
-// leads on after sign-out, and opens bills for print. Messages: {hub: 1, type, ...}, to exact origins, no personal data.
+// turns pages in a frame without cookies, leads on after sign-out, and opens bills for print.
+// Messages: {hub: 1, type, ...}, to exact origins, no personal data.
 (function () {
   "use strict";
 
   var root = document.documentElement;
   var body = document.body;
   var framed = window.parent !== window;
+  var timers = [];
 
   function all(selector, act) {
     Array.prototype.forEach.call(document.querySelectorAll(selector), act);
@@ -21,7 +23,7 @@
     return allowed.filter(function (origin) { return origin === above[0]; });
   }
 
-  var origins = framed ? parentOrigins() : [];
+  var origins = [];
 
   function tell(type, facts) {
     var message = { hub: 1, type: type };
@@ -29,28 +31,35 @@
     origins.forEach(function (origin) { window.parent.postMessage(message, origin); });
   }
 
+  var told = 0;
+
   function tellHeight() {
-    var last = 0;
-    function measure() {
-      var height = Math.ceil(root.getBoundingClientRect().height);
-      if (height !== last) {
-        last = height;
-        tell("resize", { height: height });
-      }
-    }
-    measure();
-    if (window.ResizeObserver) new ResizeObserver(measure).observe(root);
-    else window.addEventListener("resize", measure);
+    var height = Math.ceil(root.getBoundingClientRect().height);
+    if (height === told) return;
+    told = height;
+    tell("resize", { height: height });
+  }
+
+  if (framed) {
+    if (window.ResizeObserver) new ResizeObserver(tellHeight).observe(root);
+    else window.addEventListener("resize", tellHeight);
+  }
+
+  function later(act, milliseconds) {
+    timers.push(window.setTimeout(act, milliseconds));
   }
 
   function tellExpiry() {
     var left = Number(body.dataset.expiresIn);
     if (!left) return;
     var warning = Math.min(60, left);
-    window.setTimeout(function () { tell("sessionExpiring", { seconds: warning }); }, (left - warning) * 1000);
+    later(function () { tell("sessionExpiring", { seconds: warning }); }, (left - warning) * 1000);
   }
 
-  if (origins.length) {
+  function tellParents() {
+    origins = framed ? parentOrigins() : [];
+    if (!origins.length) return;
+    told = 0;
     tell("ready");
     if (body.dataset.redirectId) tell("navigated", { redirectId: Number(body.dataset.redirectId) });
     if (body.dataset.tell) tell(body.dataset.tell);
@@ -91,28 +100,123 @@
       .then(function (next) {
         if (!next) return;
         all('input[name="frame_token"]', function (field) { field.value = next.frame_token; });
-        window.setTimeout(function () { renewFrameToken(url); }, next.seconds * 800);
+        later(function () { renewFrameToken(url); }, next.seconds * 800);
       })
-      .catch(function () { window.setTimeout(function () { renewFrameToken(url); }, 5000); });
+      .catch(function () { later(function () { renewFrameToken(url); }, 5000); });
   }
 
-  if (body.dataset.frameTokenUrl) {
-    window.setTimeout(function () { renewFrameToken(body.dataset.frameTokenUrl); }, 240000);
+  function keepFrameToken() {
+    if (body.dataset.frameTokenUrl) later(function () { renewFrameToken(body.dataset.frameTokenUrl); }, 240000);
+  }
+
+  // --- frames without cookies: pages are turned in place -----------------------------------------------------------------
+  //
+  // A button that posts would leave an entry in the history that nobody can go back to: browsers keep no page that was posted for,
+  // and show an error of their own. So the script posts, puts the next page in place of this one, and answers Back the same way,
+  // with the token of the page that is shown. A page that came by cookie has links, and those need nothing of this.
+
+  var turning = false;
+  var cookieless = false;
+
+  function turn(url, fields, keep) {
+    turning = true;
+    return fetch(url, { method: "POST", body: fields, cache: "no-store" }).then(function (answer) {
+      if ((answer.headers.get("Content-Type") || "").indexOf("text/html") !== 0) throw new TypeError("no page");
+      return answer.text();
+    }).then(function (text) {
+      var next = new DOMParser().parseFromString(text, "text/html");
+      keep();
+      put(next);
+      turning = false;
+      cookieless = Boolean(carrying());
+      start(true);
+    });
+  }
+
+  function put(next) {
+    var old = document.querySelectorAll("link[rel=stylesheet]");
+    var wanted = next.querySelectorAll("link[rel=stylesheet]");
+    Array.prototype.forEach.call(wanted, function (sheet, index) {
+      if (!old[index]) document.head.appendChild(document.importNode(sheet));
+      else if (old[index].href !== sheet.href) old[index].href = sheet.href;
+    });
+    Array.prototype.slice.call(old, wanted.length).forEach(function (sheet) { sheet.remove(); });
+    Array.prototype.forEach.call(next.documentElement.attributes, function (each) { root.setAttribute(each.name, each.value); });
+    document.title = next.title;
+    document.body.replaceWith(next.body);
+    body = document.body;
+    window.scrollTo(0, 0);
+    var main = document.querySelector("main[tabindex]");
+    if (main) main.focus({ preventScroll: true });
+  }
+
+  function fieldsOf(form, button) {
+    var fields = new URLSearchParams(new FormData(form));
+    if (button && button.name) fields.append(button.name, button.value);
+    return fields;
+  }
+
+  // A page that was posted for gets an entry that a GET leads back to, and the page of a hand-off its own address.
+  function nameThisPage() {
+    var own = body.dataset.url;
+    if (own) window.history.replaceState(null, "", window.location.pathname === own ? window.location.href : own);
+  }
+
+  function turnTo(form, button) {
+    turn(form.action, fieldsOf(form, button), function () {
+      nameThisPage();
+      if (!form.matches(".go, [data-post-on]")) return; // what it posts to is no page
+      if (form.matches(".go") && form.action !== window.location.href) window.history.pushState(null, "", form.action);
+      else window.history.replaceState(null, "", form.action);
+    }).catch(function () { form.submit(); });
+  }
+
+  function carrying() {
+    var field = document.querySelector('form input[name="frame_token"]');
+    return field && field.form;
+  }
+
+  if (framed) {
+    document.addEventListener("submit", function (event) {
+      var form = event.target;
+      if (!body.dataset.url || form.target || form.method !== "post" || !form.querySelector('input[name="frame_token"]')) return;
+      // Of a first page nobody knows yet what carries: with a cookie, a form that changes something is answered by a redirect.
+      if (!cookieless && !form.matches(".go")) return;
+      event.preventDefault();
+      if (!turning) turnTo(form, event.submitter);
+    });
+    window.addEventListener("popstate", function () {
+      var form = carrying();
+      if (!form) {
+        window.location.reload();
+        return;
+      }
+      var fields = new URLSearchParams();
+      ["csrf_token", "frame_token"].forEach(function (name) {
+        fields.append(name, form.querySelector("input[name=" + name + "]").value);
+      });
+      turn(window.location.href, fields, function () {}).catch(function () { window.location.reload(); });
+    });
   }
 
   // --- pages that only pass on: out of an address that holds a token, first of all ---------------------------------------
 
-  all("form[data-post-on]", function (form) {
-    window.history.replaceState(null, "", form.action);
-    form.submit();
-  });
+  function passOn(turned) {
+    all("form[data-post-on]", function (form) {
+      window.history.replaceState(null, "", form.action);
+      if (turned) turnTo(form);
+      else form.submit();
+    });
+  }
 
   // --- after sign-out -----------------------------------------------------------------------------------------------
 
-  all("[data-next-url]", function (part) {
-    var next = new URL(part.dataset.nextUrl, window.location.href);
-    if (next.protocol === "https:" || next.protocol === "http:") window.location.replace(next.href);
-  });
+  function leadOn() {
+    all("[data-next-url]", function (part) {
+      var next = new URL(part.dataset.nextUrl, window.location.href);
+      if (next.protocol === "https:" || next.protocol === "http:") window.location.replace(next.href);
+    });
+  }
 
   // --- theme, on full pages only: in a frame our storage is the partner's visitor's, not ours to fill -----------------
 
@@ -149,10 +253,12 @@
 
   // --- small comforts -----------------------------------------------------------------------------------------------
 
-  all("[data-reload]", function (button) {
-    button.hidden = false;
-    button.addEventListener("click", function () { window.location.reload(); });
-  });
+  function offerReload() {
+    all("[data-reload]", function (button) {
+      button.hidden = false;
+      button.addEventListener("click", function () { window.location.reload(); });
+    });
+  }
 
   // On paper nobody can open a bill.
   var opened = [];
@@ -165,4 +271,17 @@
   window.addEventListener("afterprint", function () {
     opened.splice(0).forEach(function (part) { part.open = false; });
   });
+
+  // Once for a page that the browser loaded, and again for each that was put in its place.
+  function start(turned) {
+    timers.splice(0).forEach(window.clearTimeout);
+    tellParents();
+    keepFrameToken();
+    passOn(turned);
+    leadOn();
+    offerReload();
+    if (framed && !carrying()) nameThisPage();
+  }
+
+  start(false);
 })();

@@ -13,6 +13,7 @@ from typing import Any
 from idp.clock import Clock
 from idp.directory.api_keys import Scope
 from idp.errors import FieldError, HubError, InvalidFields
+from sso_connect.admission import Admission
 from sso_connect.api.calls.caller import CONNECT_PATH, Caller
 from sso_connect.api.calls.users import accounts_of
 from sso_connect.api.models.tokens import RemoteAuthentication
@@ -29,7 +30,8 @@ CLOCKS_MAY_DIFFER = timedelta(seconds=60)
 class Authenticate:
     """Answers Remote Authentication."""
 
-    def __init__(self, tokens: Tokens, name_user: NameUser, clock: Clock) -> None:
+    def __init__(self, admission: Admission, tokens: Tokens, name_user: NameUser, clock: Clock) -> None:
+        self._admission = admission
         self._tokens = tokens
         self._name_user = name_user
         self._clock = clock
@@ -37,7 +39,7 @@ class Authenticate:
     def answer(self, request: ApiRequest) -> dict[str, Any]:
         """A fresh token. Errors as Tokens.issue's and HubRequest.read_json's."""
         secret = request.key_secret()
-        held = self._tokens.peek(secret)
+        held = self._admission.peek(secret)
         if held is not None:
             request.caller = Caller(held.key, held.biller, request.request_id)
             if request.old_name:
@@ -45,11 +47,11 @@ class Authenticate:
         try:
             body = self._read(request.read_json(), request.caller)
         except HubError:
-            self._tokens.admit(secret, Scope.SSO, request.note)
+            self._admission.admit(secret, Scope.SSO, request.note)
             raise
         names = names_in(body)
         if body.remote_authentication_token is not None:
-            admitted = self._tokens.admit(secret, Scope.SSO, request.note)
+            admitted = self._admission.admit(secret, Scope.SSO, request.note)
             names = self._name_user.settle(admitted.key, body)
         assertion = Assertion(
             names,

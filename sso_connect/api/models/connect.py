@@ -42,9 +42,7 @@ class Explain(Wire):
     custom_return_site_name: Parameter200 | None = None
     account_number: Parameter200 | None = None
     resume: Parameter4000 | None = None
-    method: Literal["GET", "POST"] = Field(
-        "POST", description="How it comes. The hand-off takes both alike, so no check is about it."
-    )
+    method: Literal["GET", "POST"] = Field("POST", description="How it comes: by GET a strict key's token is good for 20 minutes.")
     sec_fetch_dest: Text50 | None = Field(None, description="What the browser would say it loads for: document, iframe, ...")
     origin: Text200 | None = Field(None, description="The origin of the page that would send the redirect.")
 

@@ -18,7 +18,7 @@ OLD = [
     (old_name, operation)
     for old_name, name in OLD_NAMES.items()
     for operation in OPERATIONS
-    if operation.name == name and operation.method == "POST"
+    if operation.name == name and operation.method == "POST" and operation.request is not None
 ]
 
 

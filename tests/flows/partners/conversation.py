@@ -41,14 +41,14 @@ class Conversation:
     """One partner talks. `basic`: the key goes as HTTP Basic, as partners are used to; `old`: under the old names."""
 
     world: World
-    key: str
+    secret: str
     basic: bool = False
     written: list[dict[str, Any]] = field(default_factory=list)
     words: dict[str, str] = field(default_factory=dict)
 
     def ask(self, title: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """A call of the partner's server; the answer's body ({} where there is none)."""
-        secret = self.world.secret(self.key)
+        secret = self.secret
         headers = {"Accept": "application/json"}
         if self.basic:
             headers["Authorization"] = "Basic " + b64encode(f"{secret}:".encode()).decode()
@@ -66,11 +66,20 @@ class Conversation:
         form = {"RemoteAuthenticationToken": token, "ViewMode": "1", "RedirectID": "1"} | params
         visitor = Visitor(self.world.app, FRAME)
         answer = visitor.get(f"{url}?{urlencode(form)}") if get else visitor.post(url, form, origin=None)
+        self._write_page(title, f"{'GET' if get else 'POST'} {url}", form, answer)
+        if " data-post-on>" in answer.text:  # what the script of the page does
+            (action,) = re.findall(r'<form[^>]* action="([^"]+)"', answer.text)
+            fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', answer.text))
+            origin = self.world.biller(bid).origin
+            answer = visitor.post(f"{origin}{action}", fields, origin=origin)
+            self._write_page("and on", f"POST {origin}{action}", dict.fromkeys(fields, "<carried>"), answer)
+        return answer
+
+    def _write_page(self, title: str, line: str, form: Mapping[str, str], answer: Answer) -> None:
         title_of_page = re.search(r"<title>(.*?)</title>", answer.text)
         amount = re.search(r'class="amount">([^<]*)', answer.text)
         shown = {"Title": title_of_page[1] if title_of_page else None, "Amount": amount[1] if amount else None}
-        self._write(title, f"{'GET' if get else 'POST'} {url}", form, answer, {"Page": shown})
-        return answer
+        self._write(title, line, form, answer, {"Page": shown})
 
     def check(self, name: str) -> None:
         """AssertionError where the conversation is not the one in the golden file."""
