@@ -14,9 +14,6 @@ from tests.browser.stage import PAY, Stage, Window
 from tests.conftest import StartProcess
 from tests.processes import free_port
 
-PAY = ".due-action :is(a, button)"
-"""A link where the frame's cookie is known to come back, else a button that posts."""
-
 
 @pytest.fixture(scope="module")
 def portal(stage: Stage, start_module_process: StartProcess) -> str:
