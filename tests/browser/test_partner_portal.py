@@ -153,7 +153,8 @@ def register(window: Window, portal: str, **given: str) -> None:
     window.page.goto(f"{portal}/register")
     for name, value in given.items():
         window.page.fill(f"[name={name}]", value)
-    window.page.click("button:has-text('Register this account')")
+    with window.page.expect_navigation():
+        window.page.click("button:has-text('Register this account')")
 
 
 def test_a_payer_registers_with_the_code_of_the_bill_and_sees_the_bills(window: Window, portal: str) -> None:
@@ -163,7 +164,8 @@ def test_a_payer_registers_with_the_code_of_the_bill_and_sees_the_bills(window: 
     assert window.page.input_value("[name=account]") == "1007-01"
     window.faults.clear()  # Chromium notes the 422
     window.page.fill("[name=role_code]", "O100-8123-4410")
-    window.page.click("button:has-text('Register this account')")
+    with window.page.expect_navigation():
+        window.page.click("button:has-text('Register this account')")
     assert "You are registered" in window.page.inner_text("h1")
     window.shoot("partner registered")
     window.page.click("text=Show my bills")
@@ -188,7 +190,8 @@ def show_password(window: Window, portal: str, account: str, user_name: str, pas
     given = {"account": account, "user_name": user_name, "password": password, "email": email}
     for name, value in given.items():
         window.page.fill(f"[name={name}]", value)
-    window.page.click("button:has-text('Show my accounts')")
+    with window.page.expect_navigation():
+        window.page.click("button:has-text('Show my accounts')")
 
 
 def test_a_payer_shows_the_password_and_sees_the_synced_accounts_and_the_bills_in_the_partners_colours(
