@@ -190,6 +190,17 @@ def test_a_session_whose_key_or_user_was_revoked_is_not_on_the_list(world: World
     assert len(entries(sign_in(world).profile)) == 1
 
 
+def test_a_session_for_an_account_that_the_payer_left_is_over_and_not_on_the_list(world: World) -> None:
+    left = world.visitor()
+    moved = world.connect(left, world.token(), AccountNumber="1001-02")
+    assert left.get(world.url(moved.location)).status == 200
+    here = sign_in(world)
+    assert len(entries(here.profile)) == 2
+    world.hub.unregister.unregister(ACTOR, str(new_id()), world.biller(), world.user_id("avery"), ["1001-02"], None)
+    assert left.get(world.url(moved.location)).status == 401
+    assert len(entries(here.profile)) == 1
+
+
 def test_a_look_at_the_list_keeps_no_session_alive(world: World) -> None:
     phone, here = sign_in(world, agent=IPHONE), sign_in(world)
     for _ in range(2):
