@@ -3,7 +3,7 @@
 | role     | of whom           | may                                                                            |
 | operator | the platform      | everything, at every biller                                                    |
 | admin    | one biller        | everything at that biller                                                      |
-| support  | one biller        | read all but settings and keys; change customers, change and revoke users      |
+| support  | one biller        | read all but settings, keys and themes; change customers, change and revoke users      |
 | viewer   | one biller        | read what support reads, without refusals and alarms; change nothing           |
 
 A role with `bid` set ends at that biller, whatever the role is called. Payers have rights instead (idp.directory.rights),
@@ -24,7 +24,7 @@ class Permission(StrEnum):
 
     scope     `platform`: belongs to no biller, for the operator's own staff only; `biller`: always asked for one biller
     resource  the business noun in the plural, as in the change log and the command line
-    action    `read`, `create`, `change`, `remove`, or the verb of the service (`rotate`, `revoke`, `verify`)
+    action    `read`, `create`, `change`, `remove`, or the verb of the service (`rotate`, `revoke`, `approve`, `verify`)
     The name of a member is its value in capitals, colons as underscores. Permissions are never implied by each other.
     """
 

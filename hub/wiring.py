@@ -285,8 +285,8 @@ def _stylesheets(settings: Settings) -> Fetch:
         if not made:
             made.append(Fetcher(SystemResolver(), private_hosts=settings.fetch_private_hosts))
         answer = made[0].get(url, accept=("text/css",), most_bytes=most_bytes, deadline=deadline)
-        if answer.status != 200:
-            raise Unreachable(f"status {answer.status}")
+        if answer.status != 200 or answer.content_type != "text/css":
+            raise Unreachable(f"status {answer.status}, {answer.content_type or 'no media type'}")
         return answer.body
 
     return fetch

@@ -12,6 +12,7 @@ an address of our own that changes with them. A theme is one of its biller, by i
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -30,6 +31,8 @@ from idp.opaque import new_id
 from idp.transaction import Begin
 from idp.versions import VersionedCache, biller_stamp
 from sso_connect.stylesheets import MOST_BYTES, Properties, UnusableStylesheet, read_stylesheet, render
+
+_log = logging.getLogger(__name__)
 
 ThemeState = Literal["awaiting", "approved", "refused"]
 MOST_URL = 500
@@ -203,6 +206,8 @@ class Themes:
         except StoreUnavailable:
             raise
         except HubError as fault:
+            # The cause is for operators only: told to a biller it would map our network.
+            _log.warning("stylesheet not fetched", extra={"host": urlsplit(css_url).hostname, "cause": fault.detail})
             return None, fault.public
 
     def _put(self, stores: ThemeStores, action: Action, actor: Actor, request_id: str, before: Theme, after: Theme) -> None:

@@ -162,11 +162,11 @@ class Visits:
 
     def list_all(self, visit: Visit) -> list[tuple[Session, ApiKey]]:
         """The live sessions of the payer that still stand up to RULES, oldest first, each with the key that began it."""
-        bid, user = visit.biller.bid, visit.payer.user
+        bid = visit.biller.bid
         found: list[tuple[Session, ApiKey]] = []
-        for session in self._tokens.list_sessions(bid, user.id):
+        for session in self._tokens.list_sessions(bid, visit.payer.user.id):
             key = self._api_keys.cached(bid, session.token.key_id, session.stamps)
-            if key is not None and key.live and session.token.generation == user.generation:
+            if key is not None and all(rule.holds(replace(visit, session=session, key=key)) for rule in RULES):
                 found.append((session, key))
         return found
 

@@ -14,7 +14,7 @@ from idp.errors import PermissionMissing
 BILLER, OTHER = 9001, 9002
 OF_BILLERS = [each for each in Permission if not each.of_platform]
 OF_PLATFORM = [each for each in Permission if each.of_platform]
-_WRITES = ("create", "change", "remove", "rotate", "revoke")
+_WRITES = ("create", "change", "remove", "rotate", "revoke", "approve")
 
 
 def test_every_role_of_staff_has_its_row_and_there_is_no_other() -> None:
@@ -38,9 +38,10 @@ def test_a_viewer_changes_nothing(permission: Permission) -> None:
 
 
 @pytest.mark.parametrize(
-    "permission", [each for each in OF_BILLERS if ":keys:" in each or ":settings:" in each or ":origins:" in each]
+    "permission",
+    [each for each in OF_BILLERS if any(f":{noun}:" in each for noun in ("keys", "settings", "origins", "themes"))],
 )
-def test_support_does_not_see_or_touch_keys_origins_and_settings(permission: Permission) -> None:
+def test_support_does_not_see_or_touch_keys_origins_themes_and_settings(permission: Permission) -> None:
     assert not is_allowed(Staff("sam", "support", BILLER), permission, BILLER)
 
 
@@ -62,6 +63,12 @@ def test_what_belongs_to_no_biller_is_for_the_operators_staff_only(permission: P
 @pytest.mark.parametrize("permission", OF_BILLERS)
 def test_a_permission_at_a_biller_is_not_held_when_no_biller_is_named(permission: Permission) -> None:
     assert not is_allowed(Staff("olga", "operator"), permission)
+
+
+def test_a_billers_admin_sees_asks_for_and_approves_its_themes() -> None:
+    for permission in (Permission.BILLER_THEMES_READ, Permission.BILLER_THEMES_CREATE, Permission.BILLER_THEMES_APPROVE):
+        assert is_allowed(Staff("ada", "admin", BILLER), permission, BILLER)
+        assert not is_allowed(Staff("vera", "viewer", BILLER), permission, BILLER)
 
 
 def test_a_refusal_names_who_and_what_for_the_log_and_nothing_for_the_caller() -> None:

@@ -11,9 +11,10 @@ import pytest
 
 from admin.billers import BillerAdmin
 from admin.destinations import DestinationAdmin
-from admin.history import ChangeFilter, HistoryAdmin, RefusalAdmin
+from admin.history import AlarmAdmin, CarrierAdmin, ChangeFilter, HistoryAdmin, RefusalAdmin, WarningAdmin
 from admin.partners import KeyAdmin, PartnerAdmin
 from admin.people import CustomerAdmin, UserAdmin
+from admin.themes import ThemeAdmin
 from idp.accounts.register import Wanted
 from idp.actor import Staff, StaffRole
 from idp.errors import PermissionMissing
@@ -48,6 +49,10 @@ def _services() -> Iterator[object]:
         UserAdmin,
         HistoryAdmin,
         RefusalAdmin,
+        WarningAdmin,
+        CarrierAdmin,
+        AlarmAdmin,
+        ThemeAdmin,
     )
     for kind in kinds:
         needs = list(inspect.signature(kind).parameters.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Literal
 
 import pytest
 
@@ -57,6 +58,23 @@ def test_on_a_phone_nothing_at_the_partner_or_in_its_frame_scrolls_sideways(wind
     for shown in (window.page, frame):
         assert shown.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
     window.shoot("partner dashboard on a phone")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/", "/register", "/access", "/link", "/dashboard/1"])
+def test_no_page_of_the_partner_scrolls_sideways_on_a_phone_in_light_or_dark(
+    window: Window, portal: str, path: str, scheme: Literal["light", "dark"]
+) -> None:
+    window.page.emulate_media(color_scheme=scheme)
+    window.page.set_viewport_size({"width": 360, "height": 800})
+    show_password(window, portal, demo_meters.ACCOUNT, demo_meters.USER_NAME, demo_meters.PASSWORD)
+    window.page.goto(f"{portal}{path}")
+    if path.startswith("/dashboard"):
+        window.frame(selector="main")
+    assert window.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    window.shoot(f"partner {scheme} on a phone {path}")
+    window.page.emulate_media(color_scheme="light")
+    assert window.faults == []
 
 
 def test_from_the_frame_to_a_full_page_and_back_to_the_partner(either: Window, portal: str, stage: Stage) -> None:
@@ -135,7 +153,8 @@ def register(window: Window, portal: str, **given: str) -> None:
     window.page.goto(f"{portal}/register")
     for name, value in given.items():
         window.page.fill(f"[name={name}]", value)
-    window.page.click("button:has-text('Register this account')")
+    with window.page.expect_navigation():
+        window.page.click("button:has-text('Register this account')")
 
 
 def test_a_payer_registers_with_the_code_of_the_bill_and_sees_the_bills(window: Window, portal: str) -> None:
@@ -145,7 +164,8 @@ def test_a_payer_registers_with_the_code_of_the_bill_and_sees_the_bills(window: 
     assert window.page.input_value("[name=account]") == "1007-01"
     window.faults.clear()  # Chromium notes the 422
     window.page.fill("[name=role_code]", "O100-8123-4410")
-    window.page.click("button:has-text('Register this account')")
+    with window.page.expect_navigation():
+        window.page.click("button:has-text('Register this account')")
     assert "You are registered" in window.page.inner_text("h1")
     window.shoot("partner registered")
     window.page.click("text=Show my bills")
@@ -170,7 +190,8 @@ def show_password(window: Window, portal: str, account: str, user_name: str, pas
     given = {"account": account, "user_name": user_name, "password": password, "email": email}
     for name, value in given.items():
         window.page.fill(f"[name={name}]", value)
-    window.page.click("button:has-text('Show my accounts')")
+    with window.page.expect_navigation():
+        window.page.click("button:has-text('Show my accounts')")
 
 
 def test_a_payer_shows_the_password_and_sees_the_synced_accounts_and_the_bills_in_the_partners_colours(

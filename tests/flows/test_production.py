@@ -54,8 +54,12 @@ class Production:
         return str(answer["RemoteAuthenticationToken"])
 
     def enter(self, slug: str, user: str) -> tuple[Visitor, str]:
-        """A browser with a session in a frame, and the address of its bills."""
-        form = {"RemoteAuthenticationToken": self.token(slug, user), "ViewMode": "1", "RedirectID": "6"}
+        """A browser with a session in a frame, and the address of one of its pages."""
+        return self.enter_with(slug, self.token(slug, user))
+
+    def enter_with(self, slug: str, token: str) -> tuple[Visitor, str]:
+        """The same, with a token that is there already."""
+        form = {"RemoteAuthenticationToken": token, "ViewMode": "1", "RedirectID": "6"}
         host = f"http://{slug}.hub.localhost:{self.port}"
         browser = Visitor()
         page = browser.post(f"{host}/b/{slug}/sso/connect", form, FRAME)
@@ -149,6 +153,44 @@ def test_revoking_a_user_in_one_process_ends_its_sessions_on_every_worker_and_th
     assert registered.clicks(prairie, prairie_bills) == {200}
 
 
+def test_revoke_by_a_partner_ends_what_its_token_began_on_every_worker_and_the_time_it_took_is_printed(
+    registered: Production, record_property: Callable[[str, object], None]
+) -> None:
+    """Nobody else's end with them. No assertion is about the time: the figure stands in the summary of the run."""
+    token = registered.token("riverbend", "avery")
+    places = [registered.enter_with("riverbend", token) for _ in range(3)]
+    bystander, bystanders_bills = registered.enter("riverbend", "avery")
+    prairie, prairie_bills = registered.enter("prairie", "avery")
+    for browser, bills in (*places, (bystander, bystanders_bills), (prairie, prairie_bills)):
+        assert registered.clicks(browser, bills) == {200}
+    client = PartnerClient(f"http://api.hub.localhost:{registered.port}", registered.keys["riverbend"])
+    began = time.monotonic()
+    client.revoke(token)
+    _until(lambda: all(registered.clicks(browser, bills) == {401} for browser, bills in places))
+    took = time.monotonic() - began
+    clicks = CLICKS * len(places)
+    record_property("figure", f"over on {WORKERS} workers, seen by {clicks} clicks, {took * 1000:.0f} ms after the call began")
+    client.close()
+    assert registered.clicks(bystander, bystanders_bills) == {200}
+    assert registered.clicks(prairie, prairie_bills) == {200}
+
+
+def test_a_payer_who_ends_all_other_sessions_ends_them_on_every_worker(registered: Production) -> None:
+    phone, phones_bills = registered.enter("riverbend", "avery")
+    desk, desks_bills = registered.enter("riverbend", "avery")
+    profile = desk.get(desks_bills.replace("/bills", "/profile"), FRAME)
+    form = {
+        "csrf_token": re.findall(r'name="csrf_token" value="([^"]+)"', profile.text)[0],
+        "session": "all",
+        "back": desks_bills.partition(str(registered.port))[2],
+    }
+    host = f"http://riverbend.hub.localhost:{registered.port}"
+    done = desk.post(f"{host}/b/riverbend/sessions/end", form, {**FRAME, "Origin": host})
+    assert done.status_code == 303
+    assert registered.clicks(phone, phones_bills) == {401}
+    assert registered.clicks(desk, desks_bills) == {200}
+
+
 def test_a_disabled_user_is_refused_by_every_worker_though_each_had_it_cached(registered: Production) -> None:
     for _ in range(CLICKS):
         registered.token("riverbend", "avery")
@@ -185,6 +227,22 @@ def test_a_redis_that_lost_its_data_signs_everybody_out_and_the_hub_goes_on_by_i
     assert registered.clicks(browser, bills) == {503}
     redis_server.start()
     _until(lambda: registered.clicks(browser, bills) == {401})
+    again, bills = registered.enter("riverbend", "avery")
+    assert registered.clicks(again, bills) == {200}
+
+
+def test_a_redis_that_was_emptied_under_the_running_hub_signs_everybody_out_and_forgets_every_token(
+    registered: Production, redis_server: RedisServer
+) -> None:
+    token = registered.token("riverbend", "avery")
+    river, river_bills = registered.enter_with("riverbend", token)
+    prairie, prairie_bills = registered.enter("prairie", "avery")
+    redis_server.flush()
+    assert registered.clicks(river, river_bills) == {401}
+    assert registered.clicks(prairie, prairie_bills) == {401}
+    form = {"RemoteAuthenticationToken": token, "ViewMode": "1", "RedirectID": "6"}
+    host = f"http://riverbend.hub.localhost:{registered.port}"
+    assert Visitor().post(f"{host}/b/riverbend/sso/connect", form, FRAME).status_code == 401
     again, bills = registered.enter("riverbend", "avery")
     assert registered.clicks(again, bills) == {200}
 

@@ -141,6 +141,19 @@ def test_what_cannot_be_had_or_used_is_not_approved_and_says_why_without_a_map_o
     assert [what for what, _, _ in house.log()] == ["theme.request"]
 
 
+def test_why_a_stylesheet_could_not_be_fetched_is_in_our_log_without_its_path(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.themes.request(STAFF, "r", OAKDALE, URL)
+    house.web.pages[URL] = Unreachable("status 404, text/html")
+    with pytest.raises(InvalidFields):
+        house.themes.approve(STAFF, "r", OAKDALE, URL)
+    (record,) = [each for each in caplog.records if each.name == "sso_connect.themes"]
+    assert (record.msg, record.__dict__["host"], record.__dict__["cause"]) == (
+        "stylesheet not fetched", "portal.example.com", "status 404, text/html"
+    )  # fmt: skip
+
+
 def test_a_store_that_is_away_is_no_fault_of_the_stylesheet(house: House) -> None:
     house.themes.request(STAFF, "r", OAKDALE, URL)
     house.web.pages[URL] = StoreUnavailable("away")

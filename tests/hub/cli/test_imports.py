@@ -93,7 +93,7 @@ def test_a_report_is_found_again_by_the_run_and_only_at_its_biller(billers: Idhu
     run = billers.json("import", "bif", half_good)
     assert billers.json("import", "report", run["id"], "--bid", BILLER) == run
     assert "InvoiceDate" in billers.text("import", "report", run["id"], "--bid", BILLER)
-    assert billers.refused("import", "report", run["id"], "--bid", OTHER)[0] .startswith(ImportRunNotFound.public)
+    assert billers.refused("import", "report", run["id"], "--bid", OTHER)[0].startswith(ImportRunNotFound.public)
 
 
 def test_a_file_that_is_refused_whole_is_told_with_line_and_reason_and_exit_code_1(billers: Idhub) -> None:

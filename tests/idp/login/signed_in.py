@@ -20,7 +20,7 @@ from idp.opaque import new_id
 from tests.contracts.sql_stores import BIRCHWOOD, OAKDALE, sample_biller
 
 START = datetime(2031, 5, 4, 12, 30, tzinfo=UTC)
-TOKEN_ENDED = "token-ended"  # noqa: S105  (a mark's name)
+TOKEN_ENDED = "token-ended"
 
 
 @dataclass

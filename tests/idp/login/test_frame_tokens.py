@@ -164,7 +164,9 @@ def test_a_further_first_page_gets_a_first_token_of_its_own(signed_in: SignedIn,
     assert tokens.find(opening.frame_token) is not None
 
 
-@pytest.mark.parametrize("token", ["", "x", PREFIX, f"{PREFIX}{'A' * 43}", f"{PREFIX}{'A' * 42}", "idht_" + "A" * 43, f"{PREFIX}{'Ж' * 43}"])
+@pytest.mark.parametrize(
+    "token", ["", "x", PREFIX, f"{PREFIX}{'A' * 43}", f"{PREFIX}{'A' * 42}", "idht_" + "A" * 43, f"{PREFIX}{'Ж' * 43}"]
+)
 def test_what_is_no_token_of_ours_opens_nothing(signed_in: SignedIn, tokens: FrameTokens, token: str) -> None:
     signed_in.open()
     assert tokens.find(token) is None

@@ -138,7 +138,9 @@ def test_what_an_ended_session_was_is_known_too_and_nobody_knows_of_one_that_nev
 
 
 def test_the_facts_of_a_token_are_read_as_they_were_written() -> None:
-    whole = TokenFacts("t", 1, new_id(), new_id(), new_id(), 3, "link", "s-1", 1700000000, ("pwd", "otp"), {"viewmode": "0"}, new_id())
+    whole = TokenFacts(
+        "t", 1, new_id(), new_id(), new_id(), 3, "link", "s-1", 1700000000, ("pwd", "otp"), {"viewmode": "0"}, new_id()
+    )
     bare = TokenFacts("t", 1, new_id(), new_id(), new_id(), 3, "session", "", None, ())
     for facts in (whole, bare):
         assert TokenFacts.parse(facts.text()) == facts
