@@ -52,6 +52,8 @@ class Refusal:
     key_id: UUID | None = None
     partner_id: UUID | None = None
     user_id: UUID | None = None
+    session_reference: str | None = None
+    """The partner's own id of the session that its token was asked for with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Entry:
     code: str
     where: str
     checks: tuple[Check, ...]
+    session_reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +227,16 @@ def _moment(each: Refusal | Standing) -> datetime:
 
 def _refused(refusal: Refusal) -> Entry:
     return Entry(
-        "refusal", refusal.reference, refusal.request_id, refusal.at, refusal.at, 1, refusal.code, refusal.where, refusal.checks
+        "refusal",
+        refusal.reference,
+        refusal.request_id,
+        refusal.at,
+        refusal.at,
+        1,
+        refusal.code,
+        refusal.where,
+        refusal.checks,
+        refusal.session_reference if refusal.partner_id is not None else None,
     )
 
 

@@ -252,6 +252,7 @@ class Handoff:
                 key_id=None if own is None else own.key_id,
                 partner_id=None if own is None else own.partner_id,
                 user_id=None if own is None else own.user_id,
+                session_reference=None if own is None else own.session_reference or None,
             )
         )
         key = visit.key if visit is not None else None if own is None else self._api_keys.find(own.bid, own.key_id)

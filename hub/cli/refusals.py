@@ -60,4 +60,5 @@ def _shown(refusal: Refusal) -> dict[str, Any]:
         "key_id": None if refusal.key_id is None else str(refusal.key_id),
         "partner_id": None if refusal.partner_id is None else str(refusal.partner_id),
         "user_id": None if refusal.user_id is None else str(refusal.user_id),
+        "session_reference": refusal.session_reference,
     }

@@ -51,12 +51,16 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedOut:
-    """Signed out. With `next_url` (ReturnUrl or setting 3) a link and the script lead on; without one the page stands alone."""
+    """Signed out. With `next_url` (ReturnUrl or setting 3) a link and the script lead on; without one the page stands alone.
+
+    `session_reference`: the partner's own id of the session, for its page around a frame.
+    """
 
     template: ClassVar[str] = "signed_out.html"
     page: PlainPage
     next_url: str | None = None
     next_name: str | None = None
+    session_reference: str = ""
 
     def __post_init__(self) -> None:
         check_web_address(self.next_url)

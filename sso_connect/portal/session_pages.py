@@ -71,7 +71,12 @@ class SessionPages:
         facts = visit.session.facts
         page = self._page(request, biller, framed=facts.framed, locale=visit.payer.user.locale, parents=visit.key.frame_origins)
         name = (facts.return_name or biller.dba) if visit.return_url else None
-        view = SignedOut(page=page, next_url=visit.return_url or biller.sso_login_url or None, next_name=name)
+        view = SignedOut(
+            page=page,
+            next_url=visit.return_url or biller.sso_login_url or None,
+            next_name=name,
+            session_reference=visit.session.token.session_reference if facts.framed else "",
+        )
         response = self._pages.show(view)
         if facts.framed:
             frame_policy(response, visit.key.frame_origins)

@@ -30,7 +30,9 @@ def refusal(bid: int = OAKDALE, after: timedelta = timedelta(0), reference: str 
 
 def test_a_refusal_is_found_again_by_its_reference_as_it_was_read_out(sql: SqlCase) -> None:
     diagnostics = Diagnostics(sql.begin, sql.kv, sql.clock)
-    kept = replace(refusal(reference="AB23CD45EF"), key_id=new_id(), partner_id=new_id(), user_id=new_id())
+    kept = replace(
+        refusal(reference="AB23CD45EF"), key_id=new_id(), partner_id=new_id(), user_id=new_id(), session_reference="s-17"
+    )
     diagnostics.record(kept)
     assert diagnostics.get(OAKDALE, " ab23 cd45 ef ") == kept
 

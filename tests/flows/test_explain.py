@@ -134,6 +134,15 @@ def test_the_reference_of_a_refusal_page_is_explained_to_its_partner_and_to_nobo
             assert PartnerProgram(shared, key).refused(f"/diagnostics/{name}") == (404, "ReferenceNotFound")
 
 
+def test_a_refusal_tells_the_partner_which_session_of_its_own_it_was(shared: World) -> None:
+    token = shared.token(session_reference="s-4711 <ü>")
+    page = shared.connect(shared.visitor(FRAME), token, RedirectID="12")
+    unread = shared.connect(shared.visitor(FRAME), token, ReturnUrl="https://elsewhere.example/back")
+    told = [PartnerProgram(shared).told(f"/diagnostics/{each.reference}")["SessionReference"] for each in (page, unread)]
+    assert told == [None, "s-4711 <ü>"], "whose token it is, is read after the parameters are"
+    assert shared.hub.diagnostics.get(RIVERBEND, unread.reference).session_reference == "s-4711 <ü>"
+
+
 def test_a_refusal_whose_partner_nobody_knows_is_explained_at_its_biller_to_whoever_has_the_reference(shared: World) -> None:
     page = shared.connect(shared.visitor(), "idht_" + "C" * 43)
     for key in ("session", "meadowline"):

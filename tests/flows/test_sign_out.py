@@ -130,6 +130,15 @@ def test_sign_out_in_a_frame_tells_the_partners_page_alone(world: World) -> None
     assert 'target="_top"' in out.text
 
 
+def test_sign_out_in_a_frame_tells_the_partners_page_which_session_of_its_own_it_was(world: World) -> None:
+    visitor = world.visitor(FRAME)
+    page = world.connect(visitor, world.token(session_reference='s-17"><script>'))
+    out = world.sign_out(visitor, page)
+    assert 'data-session-reference="s-17&#34;&gt;&lt;script&gt;"' in out.text
+    full, _, full_page = signed_in(world)
+    assert "data-session-reference" not in world.sign_out(full, full_page).text
+
+
 def test_sign_out_in_one_browser_leaves_other_sessions_of_the_payer(world: World) -> None:
     visitor, url, page = signed_in(world)
     other, other_url = world.full_page()

@@ -104,9 +104,10 @@ class World:
         """A fresh browser."""
         return Visitor(self.app, dest)
 
-    def token(self, user: str = "avery", key: str = "session") -> str:
+    def token(self, user: str = "avery", key: str = "session", session_reference: str = "") -> str:
         """A fresh remote-authentication token."""
-        return self.hub.tokens.issue(self.secret(key), Assertion(UserNames(user_name=user)), str(new_id())).token
+        assertion = Assertion(UserNames(user_name=user), session_reference=session_reference)
+        return self.hub.tokens.issue(self.secret(key), assertion, str(new_id())).token
 
     def form(self, token: str, **params: str) -> dict[str, str]:
         """The parameters of a redirect that works, with some of them changed."""

@@ -26,6 +26,7 @@ _COLUMNS = (
     refusals.c.key_id,
     refusals.c.partner_id,
     refusals.c.user_id,
+    refusals.c.session_reference,
 )
 """In the order of Refusal's fields."""
 
@@ -89,6 +90,7 @@ class SqlRefusalStore:
                 "key_id": refusal.key_id,
                 "partner_id": refusal.partner_id,
                 "user_id": refusal.user_id,
+                "session_reference": refusal.session_reference,
             },
         )
 

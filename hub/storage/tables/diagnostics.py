@@ -32,6 +32,7 @@ refusals = Table(
     Column("key_id", Uuid),
     Column("partner_id", Uuid),
     Column("user_id", Uuid),
+    Column("session_reference", String),
 )
 Index("ix_refusals_bid_at", refusals.c.bid, refusals.c.at)
 Index("ix_refusals_at", refusals.c.at)

@@ -62,7 +62,8 @@
     told = 0;
     tell("ready");
     if (body.dataset.redirectId) tell("navigated", { redirectId: Number(body.dataset.redirectId) });
-    if (body.dataset.tell) tell(body.dataset.tell);
+    var reference = body.dataset.sessionReference;
+    if (body.dataset.tell) tell(body.dataset.tell, reference ? { sessionReference: reference } : {});
     tellHeight();
     tellExpiry();
     all("[data-relaunch]", offerRelaunch);

@@ -53,5 +53,6 @@ def _entry_told(entry: Entry) -> dict[str, Any]:
         "Times": entry.times,
         "Code": entry.code,
         "Where": entry.where,
+        "SessionReference": entry.session_reference,
         "Checks": [check_told(check) for check in entry.checks],
     }

@@ -40,6 +40,7 @@ class Diagnosis(Wire):
     model_config = example(
         Kind="refusal", Reference="7QF3K29DXM", RequestID=GUID_EXAMPLE, At="2026-01-02T10:20:30Z", FirstAt="2026-01-02T10:20:30Z",
         Times=1, Code="ReturnUrlRefused", Where="POST /b/riverbend/sso/connect",
+        SessionReference="s-4711",
         Checks=[
             {"Check": "token", "Held": True, "Expected": "", "Came": "policy session", "Fix": ""},
             {
@@ -57,6 +58,9 @@ class Diagnosis(Wire):
     times: int = Field(description="How often, at least.")
     code: str = Field(description="A problem's (/api/v1/problems) or a warning's (/api/v1/warnings).")
     where: str = Field(description="Method and path.")
+    session_reference: str | None = Field(
+        None, description="The SessionReference that the token of a refused redirect was asked for with."
+    )
     checks: list[CheckTold] = Field(description="In their order; those before the first that did not hold, held.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -55,7 +56,9 @@ def schema(connection: Connection) -> list[str]:
         rows = [f"{kind}: {words}" for kind, words in connection.execute(text(_CATALOGUE))]
     else:
         stored = connection.execute(text("SELECT tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL")).all()
-        rows = [f"{table}: {line.strip(' ,')}" for table, sql in stored for line in sql.splitlines()]
+        # A column that a later migration added stands behind the last one in its line.
+        lines = [(table, line) for table, sql in stored for line in re.split(r"\n|, (?=[a-z_]+ [A-Z])", sql)]
+        rows = [f"{table}: {line.strip(' \t,')}" for table, line in lines]
     return sorted(row for row in rows if "alembic_version" not in row)
 
 

@@ -97,9 +97,9 @@ def test_continue_asks_the_parent_for_a_relaunch(tab: Any, chromium: Path) -> No
 
 def test_signed_out_tells_the_parent_and_leads_on(tab: Any, chromium: Path) -> None:
     page = PlainPage(locale="en", nonce="preview", mode="frame", parent_origins=(PARTNER,))
-    serve(tab, SignedOut(page=page, next_url=f"{PARTNER}/home"))
+    serve(tab, SignedOut(page=page, next_url=f"{PARTNER}/home", session_reference="s-17"))
     tab.goto(f"{PARTNER}/")
-    tab.wait_for_function("heard.some(each => each[1].type === 'signedOut')")
+    tab.wait_for_function("heard.some(each => each[1].type === 'signedOut' && each[1].sessionReference === 's-17')")
     tab.frames[1].wait_for_url(f"{PARTNER}/home")
 
 

@@ -1,4 +1,4 @@
-"""The hand-off whole: how the browsers of frames carry their sessions."""
+"""The hand-off whole: how the browsers of frames carry their sessions; whose session at the partner was refused."""
 
 from __future__ import annotations
 
@@ -24,4 +24,5 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("bid", "key_id", "day", "browser", "carrier", name="pk_carrier_counts"),
         sa.ForeignKeyConstraint(["key_id", "bid"], ["api_keys.id", "api_keys.bid"], name="fk_carrier_counts_key_id"),
     )
+    op.add_column("refusals", sa.Column("session_reference", sa.String()))
     op.create_index("ix_carrier_counts_day", "carrier_counts", ["day"])
