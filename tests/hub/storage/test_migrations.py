@@ -57,12 +57,8 @@ def schema(connection: Connection) -> list[str]:
     else:
         stored = connection.execute(text("SELECT tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL")).all()
         # A column that a later migration added stands behind the last one in its line.
-        lines = [
-            (table, " ".join(line.split()).strip(" ,"))
-            for table, sql in stored
-            for line in re.split(r"\n|, (?=[a-z_]+ [A-Z])", sql)
-        ]
-        rows = [f"{table}: {line}" for table, line in lines]
+        lines = [(table, line) for table, sql in stored for line in re.split(r"\n|, (?=[a-z_]+ [A-Z])", sql)]
+        rows = [f"{table}: {' '.join(line.split()).strip(' ,')}" for table, line in lines]
     return sorted(row for row in rows if "alembic_version" not in row)
 
 
