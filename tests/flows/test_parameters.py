@@ -78,7 +78,7 @@ def test_unknown_parameters_are_ignored_even_twice_and_noted_in_the_diagnostics(
     assert refusal.checks[0].came == "ignored: colour, theme2"
 
 
-def test_css_url_and_resume_are_read_and_have_no_effect_yet(shared: World) -> None:
+def test_a_css_url_that_is_no_theme_and_resume_are_read_and_change_nothing(shared: World) -> None:
     form = shared.form(shared.token(), CSSUrl="https://styles.example/x.css", Resume="opaque-handle")
     visitor = shared.visitor()
     moved = visitor.post(f"{shared.biller().base_url}/sso/connect", form, origin=None)
