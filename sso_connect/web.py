@@ -5,8 +5,8 @@ POST answers the page itself, and a GET a page that posts itself on, because its
 303 to a page whose address holds no secret, with a session that arrives (`portal.entrance`). A refusal answers a static page, which
 anybody may frame. A prefetch is turned away before anything is read: it would spend what nobody has clicked yet.
 
-`GET /b/{slug}/sso/partner.js` is a script for partners' pages, which they load from another site: it sizes their frame and passes our
-messages on (what it promises stands in the file).
+`GET /b/{slug}/sso/partner.js` is a script for partners' pages, which they load from another site: it sizes their frame and passes
+our messages on (what it promises stands in the file).
 
 The old shared address `/sso/connect` on the portal's own domain sets no cookie, reads only which biller a token is for, and passes
 the request on to that biller's host (307).
@@ -78,7 +78,8 @@ class Doors:
         # Partners' pages may ask for CORP of everything that they load (Cross-Origin-Embedder-Policy: require-corp).
         response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         response.add_etag()
-        return response.make_conditional(request)
+        response.make_conditional(request)
+        return response
 
     def connect(self, request: HubRequest, slug: str) -> Response:
         """Take a redirect."""

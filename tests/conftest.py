@@ -15,8 +15,8 @@
     webkit                          paths of WebKit's driver and of the X server that it draws on
     (`tests.processes.free_port()`: a loopback port)
 
-A test that asks for one of the servers is marked `servers`, one that asks for `chromium` or `webkit` is marked `browser`; so is a case whose
-parameter is called postgres or redis. `make test-quick` leaves both out.
+A test that asks for one of the servers is marked `servers`, one that asks for `chromium` or `webkit` is marked `browser`; so is a
+case whose parameter is called postgres or redis. `make test-quick` leaves both out.
 All tests of a file run on one worker (`--dist loadfile`), so what a module starts is started once. (`xdist_group` marks do
 nothing: pytest-xdist 3.8 does not see them under pytest 9.2.)
 """

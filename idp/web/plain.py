@@ -79,8 +79,8 @@ class SessionOver:
     """A session that ran out. `open_url` leads to sign-in in a new window (frame), `back_url` to the partner (full page).
 
     `again`: the second failure in a row; the page then explains itself and asks the parent for nothing, so there is no loop.
-    `cookie_host` (full page): the browser brought no cookie, so perhaps it keeps none for this host; `arrived`: and it comes straight
-    from another site, so it can hardly have been away.
+    `cookie_host` (full page): the browser brought no cookie, so perhaps it keeps none for this host; `arrived`: and it comes
+    straight from another site, so it can hardly have been away.
     """
 
     template: ClassVar[str] = "session_over.html"

@@ -122,8 +122,8 @@ class SessionPages:
     def out(self, request: HubRequest, slug: str) -> Response:
         """Open a page of its own for the payer of a frame. MalformedRequest.
 
-        A ticket that opens nothing any more leads there too, with nothing in hand: whoever pressed twice is signed in there already,
-        and to anybody else the page says what it says without a session.
+        A ticket that opens nothing any more leads there too, with nothing in hand: whoever pressed twice is signed in there
+        already, and to anybody else the page says what it says without a session.
         """
         biller = self._biller(request, slug)
         check_origin(request, biller.origin)

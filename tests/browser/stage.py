@@ -52,7 +52,7 @@ PAY = ".due-action :is(a, button)"
 _LISTENER = "<script>heard=[];addEventListener('message',e=>heard.push({origin:e.origin,...e.data}))</script>"
 _WATCH = "addEventListener('securitypolicyviolation',e=>console.error('CSP stopped '+e.violatedDirective+' '+e.blockedURI))"
 _CONTROL = "__Secure-control"
-_PATIENCE = 8_000
+_PATIENCE = 30_000
 """Milliseconds until a wait gives up: every wait is for a condition, so only a failure takes so long, or a very busy machine."""
 
 
@@ -158,18 +158,19 @@ class Stage:
         relaunch: str = "",
         script: str = "",
         head: str = "",
+        width: str = "1000",
         **params: str,
     ) -> str:
         """The address of a partner's page with a frame (by name) for each answer, handed off at once.
 
-        The page loads our script for partners from each biller. `relaunch`: its data-relaunch-url; `script`: the page's own; `head`: what stands
-        before everything else.
+        The page loads our script for partners from each biller. `relaunch`: its data-relaunch-url; `script`: the page's own;
+        `head`: what stands before everything else; `width`: of the frames.
         """
         body = head + _LISTENER
         again = f' data-relaunch-url="{relaunch}"' if relaunch else ""
         for name, answer in frames:
             body += f'<script src="{answer["ConnectUrl"].removesuffix("connect")}partner.js"></script>'
-            body += f'<iframe name="{name}" title="{name}" width=1000 height=700{again}></iframe>'
+            body += f'<iframe name="{name}" title="{name}" width={width} height=700{again}></iframe>'
             body += self.form(answer, name=f"form-{name}", target=name, method=method, ViewMode="1", **params)
         body += f"<script>{script}</script><script>for (const form of document.forms) form.submit()</script>"
         return self.partner.show(f"/frame-{len(frames)}", body, host=host)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Frame, Page
 
@@ -53,8 +51,8 @@ def cookies(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def avery(stage: Stage) -> Iterator[dict[str, str]]:
-    yield stage.authenticate()
+def avery(stage: Stage) -> dict[str, str]:
+    return stage.authenticate()
 
 
 def test_the_browser_without_cookies_really_keeps_none_and_no_storage_either(cookieless: Window, stage: Stage) -> None:
@@ -76,6 +74,7 @@ def test_a_frame_gets_through_whatever_the_browser_does_with_cookies(
     frame = every.frame("hub", ".due")
     assert RIVERBEND in frame.inner_text("main")
     watch.look(frame)
+    assert frame.evaluate("navigation.entries().length") == 1, "Back from the first page leaves it"
     frame.click(PAY)
     frame.wait_for_selector("h1:has-text('Make a payment')")
     assert frame.url.endswith("/pay")

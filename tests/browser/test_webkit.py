@@ -1,4 +1,4 @@
-"""The hand-off into a frame in WebKit (Debian's WebKitGTK): it drops our Secure cookies over http, which is what frame tokens are for.
+"""The hand-off into a frame in WebKit (Debian's WebKitGTK): it drops our Secure cookies over http, so frame tokens carry.
 
 The browser is driven with WebDriver. Its driver and its X server are processes of the run, stopped and reaped like the others.
 """
@@ -6,6 +6,7 @@ The browser is driven with WebDriver. Its driver and its X server are processes 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -46,8 +47,8 @@ def browser(
     numbers = home / "display"
     # The server picks a free display by itself and says which.
     shell = 'exec "$0" -displayfd 3 -screen 0 1280x1024x24 -nolisten tcp 3> "$1"'
-    start_module_process("xvfb", ["/bin/sh", "-c", shell, screen, numbers])
-    display = WebDriverWait(numbers, _PATIENCE, 0.05).until(lambda file: file.exists() and file.read_text().strip())
+    start_module_process("xvfb", ["/bin/sh", "-c", shell, str(screen), str(numbers)])
+    display = _wait_for_display(numbers)
     environment = {
         "DISPLAY": f":{display}",
         "HOME": str(home),
@@ -57,7 +58,7 @@ def browser(
         "WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS": "1",
     }
     port = free_port()
-    command = [driver, f"--port={port}", "--host=127.0.0.1"]
+    command = [str(driver), f"--port={port}", "--host=127.0.0.1"]
     start_module_process("webkit", command, environment=environment, ready_url=f"http://127.0.0.1:{port}/status")
     connection = RemoteConnection(client_config=ClientConfig(f"http://127.0.0.1:{port}"))
     remote = webdriver.Remote(connection, options=Options())
@@ -65,6 +66,15 @@ def browser(
         yield remote
     finally:
         remote.quit()
+
+
+def _wait_for_display(numbers: Path) -> str:
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        if numbers.exists() and (number := numbers.read_text(encoding="ascii").strip()):
+            return number
+        time.sleep(0.02)
+    raise AssertionError("the X server named no display")
 
 
 def _text(browser: WebDriver, words: str, selector: str = "main") -> str:

@@ -117,10 +117,12 @@
 
   var turning = false;
   var cookieless = false;
+  var held = null;
 
   function turn(url, fields, keep) {
     turning = true;
     return fetch(url, { method: "POST", body: fields, cache: "no-store" }).then(function (answer) {
+      if (answer.status >= 500) throw new TypeError("try it without script: what was posted can be posted again");
       if ((answer.headers.get("Content-Type") || "").indexOf("text/html") !== 0) throw new TypeError("no page");
       return answer.text();
     }).then(function (text) {
@@ -128,8 +130,8 @@
       keep();
       put(next);
       turning = false;
-      cookieless = Boolean(carrying());
-      start(true);
+      cookieless = Boolean(carrying()) || (cookieless && !body.dataset.url);
+      start();
     });
   }
 
@@ -176,6 +178,17 @@
     return field && field.form;
   }
 
+  // What the next page is asked for with; a page that has no buttons (one that says no) leaves it as it was.
+  function hold() {
+    var form = carrying();
+    if (!form) return;
+    held = new URLSearchParams();
+    ["csrf_token", "frame_token"].forEach(function (name) {
+      var field = form.querySelector("input[name=" + name + "]");
+      if (field) held.append(name, field.value);
+    });
+  }
+
   if (framed) {
     document.addEventListener("submit", function (event) {
       var form = event.target;
@@ -186,25 +199,18 @@
       if (!turning) turnTo(form, event.submitter);
     });
     window.addEventListener("popstate", function () {
-      var form = carrying();
-      if (!form) {
-        window.location.reload();
-        return;
-      }
-      var fields = new URLSearchParams();
-      ["csrf_token", "frame_token"].forEach(function (name) {
-        fields.append(name, form.querySelector("input[name=" + name + "]").value);
-      });
-      turn(window.location.href, fields, function () {}).catch(function () { window.location.reload(); });
+      hold();
+      if (cookieless) turn(window.location.href, held, function () {}).catch(function () { window.location.reload(); });
+      else window.location.reload();
     });
   }
 
   // --- pages that only pass on: out of an address that holds a token, first of all ---------------------------------------
 
-  function passOn(turned) {
+  function passOn() {
     all("form[data-post-on]", function (form) {
       window.history.replaceState(null, "", form.action);
-      if (turned) turnTo(form);
+      if (framed && carrying()) turnTo(form);
       else form.submit();
     });
   }
@@ -273,15 +279,16 @@
   });
 
   // Once for a page that the browser loaded, and again for each that was put in its place.
-  function start(turned) {
+  function start() {
     timers.splice(0).forEach(window.clearTimeout);
+    hold();
     tellParents();
     keepFrameToken();
-    passOn(turned);
+    passOn();
     leadOn();
     offerReload();
     if (framed && !carrying()) nameThisPage();
   }
 
-  start(false);
+  start();
 })();

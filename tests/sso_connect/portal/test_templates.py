@@ -26,6 +26,7 @@ from tools.preview import list_samples, sample_page, sample_templates
 
 TEMPLATES, STATICS = sample_templates()
 VOID = {"meta", "link", "input", "br", "img", "hr", "path", "rect", "circle"}
+BLOCKS = {"form", "div", "p", "ul", "ol", "dl", "table", "section", "details", "h1", "h2", "h3"}
 MODES: tuple[Mode, ...] = get_args(Mode)
 SAMPLES = [
     pytest.param(view, id=f"{name}-{mode}-{locale}")
@@ -75,6 +76,7 @@ class Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         names = [name for name, _ in attrs]
         assert len(names) == len(set(names)), f"<{tag}> has an attribute twice"
+        assert self._now.tag != "p" or tag not in BLOCKS, f"<{tag}> ends the <p> that it stands in"
         child = Element(tag, {name: value or "" for name, value in attrs}, self._now)
         self._now.children.append(child)
         if tag not in VOID:
