@@ -24,6 +24,7 @@ def test_every_promise_names_a_test_that_exists() -> None:
     named = _NAMED.findall(_read("traceability.md"))
     promises = [line for line in _read("traceability.md").splitlines() if line.startswith("| ") and line != "| promise | test |"]
     assert len(named) == len(promises) > 50, "a row that names no test"
+    assert len(set(named)) == len(named), "a test that stands in two rows"
     known = {file: _tests_in(_ROOT / file) if (_ROOT / file).is_file() else set() for file, _ in named}
     assert [f"{file}::{test}" for file, test in named if test not in known[file]] == []
 
