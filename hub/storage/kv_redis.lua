@@ -177,6 +177,8 @@ while at <= #ARGV do
     local interval, full = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
     at = at + 4
     local full_at = math.max(tonumber(fetch(key) or 0), now_us)
+    -- Later than an empty bucket fills up: the clock was set back (or the limit lowered). It begins anew, or it stayed shut so long.
+    if full_at > now_us + full then full_at = now_us end
     local after = full_at + interval
     if after - full > now_us then
       stop = { after - full - now_us, full_at - now_us }

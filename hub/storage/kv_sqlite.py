@@ -320,6 +320,9 @@ class _Transaction:
         interval, full = bucket(step)
         known = self._fetch(key)
         full_at = max(int(known.body) if known else 0, self._now_us)
+        if full_at > self._now_us + full:
+            # Later than an empty bucket fills up: the clock was set back (or the limit lowered). It begins anew, or it stayed shut.
+            full_at = self._now_us
         after = full_at + interval
         if after - full > self._now_us:
             retry = timedelta(microseconds=after - full - self._now_us)

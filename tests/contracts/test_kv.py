@@ -275,6 +275,14 @@ def test_a_bucket_gives_its_burst_and_then_says_when_to_come_back(case: Case) ->
     assert timedelta(seconds=2000) < outcome.stop.full_in <= timedelta(seconds=3000)
 
 
+def test_a_key_whose_limit_was_raised_does_not_wait_for_the_old_bucket_to_fill(case: Case) -> None:
+    slow, quick = Limit("key", 0.001, 3), Limit("key", 1, 3)
+    for _ in range(3):
+        assert case.kv.transact(slow).stop is None
+    assert case.kv.transact(slow).stop is not None
+    assert case.kv.transact(quick).stop is None
+
+
 def test_two_keys_do_not_share_a_bucket(case: Case) -> None:
     assert case.kv.transact(Limit("a", 0.001, 1)).stop is None
     assert case.kv.transact(Limit("a", 0.001, 1)).stop is not None

@@ -12,7 +12,7 @@ import pytest
 from hub.storage.kv_sqlite import SqliteKeyValue
 from idp.clock import FixedClock, SystemClock
 from idp.errors import StoreUnavailable
-from idp.kv import Count, Gone, Limit, Look, Mark, Put, Read, Take
+from idp.kv import Count, Gone, Limit, Limited, Look, Mark, Put, Read, Take
 from tests.contracts.kv_stores import Place, counts, gone, race, record
 
 HOUR = timedelta(hours=1)
@@ -28,6 +28,24 @@ def test_a_restarted_process_finds_everything_again(tmp_path: Path) -> None:
     assert gone(second.transact(Read("b"))).ended_by == "family"
     assert gone(second.transact(Take("c", HOUR))).spent
     second.close()
+
+
+def test_a_clock_that_was_set_back_does_not_close_a_bucket_until_it_has_caught_up(tmp_path: Path) -> None:
+    clock = FixedClock(SystemClock().now())
+    kv = SqliteKeyValue(tmp_path / "kv.db", clock=clock)
+    limit = Limit("key", per_second=1, burst=3)
+    for _ in range(3):
+        assert kv.transact(limit).stop is None
+    assert isinstance(kv.transact(limit).stop, Limited)
+    clock.advance(-HOUR)
+    for _ in range(3):
+        assert kv.transact(limit).stop is None, "the bucket begins anew"
+    stopped = kv.transact(limit).stop
+    assert isinstance(stopped, Limited)
+    assert (stopped.retry_after, stopped.full_in) == (timedelta(seconds=1), timedelta(seconds=3))
+    clock.advance(timedelta(seconds=1))
+    assert kv.transact(limit).stop is None
+    kv.close()
 
 
 def test_after_a_reboot_that_may_have_lost_commits_nothing_revives(tmp_path: Path) -> None:

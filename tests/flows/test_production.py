@@ -11,7 +11,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
@@ -43,6 +43,12 @@ class Production:
     hub: Hub
     port: int
     keys: dict[str, str]
+    browsers: list[Visitor] = field(default_factory=list)
+
+    def browser(self) -> Visitor:
+        """One that has kept nothing yet; closed after the test."""
+        self.browsers.append(Visitor())
+        return self.browsers[-1]
 
     def token(self, slug: str, user: str) -> str:
         """A token, by a connection of its own."""
@@ -61,7 +67,7 @@ class Production:
         """The same, with a token that is there already."""
         form = {"RemoteAuthenticationToken": token, "ViewMode": "1", "RedirectID": "6"}
         host = f"http://{slug}.hub.localhost:{self.port}"
-        browser = Visitor()
+        browser = self.browser()
         page = browser.post(f"{host}/b/{slug}/sso/connect", form, FRAME)
         assert page.status_code == 200
         found = re.search(rf'="(/b/{slug}/a/[^"]+/bills)"', page.text)
@@ -122,13 +128,15 @@ def _fill(hub: Hub) -> dict[str, str]:
 
 
 @pytest.fixture
-def registered(production: Production) -> Production:
+def registered(production: Production) -> Iterator[Production]:
     """avery on an account of each biller: two users of one name who have nothing to do with each other."""
     for slug, account in (("riverbend", "1001-01"), ("prairie", "20001")):
         client = PartnerClient(f"http://api.hub.localhost:{production.port}", production.keys[slug])
         client.hand_over("avery", "avery@example.com", account)
         client.close()
-    return production
+    yield production
+    while production.browsers:
+        production.browsers.pop().close()
 
 
 def _user_id(production: Production, bid: int) -> UUID:
@@ -139,7 +147,6 @@ def test_a_session_is_good_on_every_worker(registered: Production) -> None:
     for slug in ("riverbend", "prairie"):
         browser, bills = registered.enter(slug, "avery")
         assert registered.clicks(browser, bills) == {200}
-        browser.close()
 
 
 def test_revoking_a_user_in_one_process_ends_its_sessions_on_every_worker_and_those_of_no_other_biller(
@@ -208,7 +215,7 @@ def test_a_revoked_key_is_refused_by_every_worker_and_ends_what_it_began(registe
     issued = registered.hub.api_keys.issue(
         ACTOR, "r", bid=9001, partner_slug="harborlight", frame_origins=["http://partner.localhost:8090"]
     )
-    second = Production(registered.hub, registered.port, {"riverbend": issued.secret})
+    second = Production(registered.hub, registered.port, {"riverbend": issued.secret}, registered.browsers)
     browser, bills = second.enter("riverbend", "avery")
     assert second.clicks(browser, bills) == {200}
     registered.hub.api_keys.revoke(ACTOR, "r", 9001, issued.key.id)
@@ -242,7 +249,7 @@ def test_a_redis_that_was_emptied_under_the_running_hub_signs_everybody_out_and_
     assert registered.clicks(prairie, prairie_bills) == {401}
     form = {"RemoteAuthenticationToken": token, "ViewMode": "1", "RedirectID": "6"}
     host = f"http://riverbend.hub.localhost:{registered.port}"
-    assert Visitor().post(f"{host}/b/riverbend/sso/connect", form, FRAME).status_code == 401
+    assert registered.browser().post(f"{host}/b/riverbend/sso/connect", form, FRAME).status_code == 401
     again, bills = registered.enter("riverbend", "avery")
     assert registered.clicks(again, bills) == {200}
 
