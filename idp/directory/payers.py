@@ -23,7 +23,8 @@ from idp.kv import KeyValue, Stamps
 from idp.transaction import Begin
 from idp.versions import Cached, VersionedCache, directory_stamp, user_stamp
 
-_TRIES = 4
+_TRIES = 16
+"""A user that others change at the very moment comes to rest within a few; each try costs one read."""
 
 
 @dataclass(frozen=True, slots=True)

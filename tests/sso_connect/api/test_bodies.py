@@ -197,7 +197,7 @@ def test_what_nobody_foresaw_is_500_without_its_cause(world: World, monkeypatch:
     def fail(*_: object) -> None:
         raise RuntimeError("SELECT secret FROM table")
 
-    monkeypatch.setattr(type(world.hub.tokens), "admit", fail)
+    monkeypatch.setattr(type(world.hub.admission), "admit", fail)
     answer = world.client.get(f"{PREFIX}/ping", headers={"X-Api-Key": world.keys["all"].secret}, base_url=ORIGIN)
     assert code_of(answer) == (500, "UnexpectedError")
     assert "secret" not in answer.text
