@@ -8,6 +8,7 @@ any worker counts at once on all of them.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from idp.kv import KeyValue, Look, Seen, Stamps
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 R = TypeVar("R")
+
+TRIES = 10
+"""So often what is stale is read anew before the caller is told to come again; with the pauses, a quarter of a second."""
 
 
 def biller_stamp(bid: int) -> str:
@@ -44,6 +48,12 @@ def user_stamp(user_id: UUID) -> str:
 def name_stamp(bid: int, kind: str, name: str) -> str:
     """Changes when the set of users that a name stands for changes (`kind`: email, user_name, partner)."""
     return f"name:{bid}:{kind}:{name}"
+
+
+def pause_before(attempt: int) -> None:
+    """Give a writer that holds the stamps the moment of its commit: 1 ms before the third try, then always doubled."""
+    if attempt > 1:
+        time.sleep(2 ** (attempt - 2) / 1000)
 
 
 @dataclass(frozen=True, slots=True)

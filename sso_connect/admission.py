@@ -16,8 +16,7 @@ from idp.directory.api_keys import ApiKey, ApiKeys, HeldKey, Scope
 from idp.directory.billers import Biller
 from idp.errors import HubError, InvalidApiKey, RateLimited, ScopeMissing, StoreUnavailable
 from idp.kv import Allowance, Expect, KeyValue, Limit, Limited, Stale
-
-_TRIES = 4
+from idp.versions import TRIES, pause_before
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,8 @@ class Admission:
         InvalidApiKey, ScopeMissing, RateLimited, StoreUnavailable.
         """
         held = self._api_keys.held(secret)
-        for _ in range(_TRIES):
+        for attempt in range(TRIES):
+            pause_before(attempt)
             if held is None:
                 raise InvalidApiKey("unknown")
             outcome = self._kv.transact(limit_of(held.value.key), Expect(held.stamps))

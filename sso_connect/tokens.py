@@ -62,7 +62,7 @@ from idp.login.proofs import Proof, Proofs
 from idp.login.sessions import MOST_ABSOLUTE, Opening, Session, Sessions, TokenFacts, TokenKind, sessions_list
 from idp.opaque import digest, new_secret, same
 from idp.transaction import Begin
-from idp.versions import Cached, biller_stamp, key_stamp
+from idp.versions import TRIES, Cached, biller_stamp, key_stamp, pause_before
 from sso_connect.admission import Admission, Noted, limit_of
 from sso_connect.token_states import Looked, State, refusal_of, told_of
 
@@ -81,7 +81,6 @@ DOUBLE_CLICK = timedelta(seconds=10)
 _TOMBSTONE = timedelta(hours=8)
 _LINGER = timedelta(hours=1)
 """So long a token past its time is still told as expired, with whose it was; links that are older were never in a live page."""
-_TRIES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +181,8 @@ class Tokens:
         held = self._api_keys.held(secret)
         audited: UUID | None = None
         proving: _Proving | None = None
-        for attempt in range(_TRIES):
+        for attempt in range(TRIES):
+            pause_before(attempt)
             fresh = attempt > 0
             if held is None:
                 raise InvalidApiKey("unknown")

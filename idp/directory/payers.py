@@ -21,10 +21,7 @@ from idp.directory.users import User
 from idp.errors import AmbiguousUser, FieldError, InvalidFields, StoreUnavailable, UserNotFound
 from idp.kv import KeyValue, Stamps
 from idp.transaction import Begin
-from idp.versions import Cached, VersionedCache, directory_stamp, user_stamp
-
-_TRIES = 16
-"""A user that others change at the very moment comes to rest within a few; each try costs one read."""
+from idp.versions import TRIES, Cached, VersionedCache, directory_stamp, pause_before, user_stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +156,8 @@ class Payers:
 
     def get_named(self, key: ApiKey, names: UserNames) -> PayerRecord:
         """As named, and checked: for calls that make no key-value transaction of their own. Errors as named's, StoreUnavailable."""
-        for _ in range(_TRIES):
+        for attempt in range(TRIES):
+            pause_before(attempt)
             entry = self.named(key, names)
             if self._by_id.is_current(entry):
                 return entry.value

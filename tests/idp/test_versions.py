@@ -13,11 +13,13 @@ import pytest
 from hub.storage.kv_sqlite import SqliteKeyValue
 from idp.kv import Expect, KeyValue, Look, Renew, Seen, Stale, Stamps
 from idp.versions import (
+    TRIES,
     VersionedCache,
     biller_stamp,
     directory_stamp,
     key_stamp,
     name_stamp,
+    pause_before,
     user_stamp,
 )
 
@@ -162,3 +164,12 @@ def test_stamps_of_different_rows_have_different_names(kv: KeyValue) -> None:
     seen = kv.transact(Look(tuple(names))).results[0]
     assert isinstance(seen, Seen)
     assert len(set(seen.stamps.values())) == 12
+
+
+def test_a_pause_is_none_at_first_and_then_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("idp.versions.time.sleep", slept.append)
+    for attempt in range(TRIES):
+        pause_before(attempt)
+    assert slept == [2**turn / 1000 for turn in range(TRIES - 2)]
+    assert slept[0] == 0.001
