@@ -17,7 +17,7 @@ def test_every_page_in_the_frame_is_whole(window: Window, stage: Stage, width: s
     window.page.set_viewport_size(WIDTHS[width])
     answer = stage.authenticate()
     for number, destination in DESTINATIONS.items():
-        window.page.goto(stage.frame_page(("hub", answer), RedirectID=str(number)))
+        window.page.goto(stage.frame_page(("hub", answer), width="100%", RedirectID=str(number)))
         frame = window.frame()
         assert window.heard("navigated")["redirectId"] == number
         assert frame.evaluate(_TOO_WIDE) <= 0, destination.slug
