@@ -75,7 +75,7 @@ CATALOGUE: Mapping[WarningCode, Meaning] = MappingProxyType(
         ),
         WarningCode.UNKNOWN_PARAMETER: Meaning(
             "A query parameter that the operation does not have was ignored, because the key is a compat key.",
-            "the parameter, as it was sent",
+            "the parameter, in lower case",
             "only parameters of the operation",
             "Leave the parameter out, or correct its name: a strict key is refused (422 InvalidFields).",
         ),

@@ -24,7 +24,14 @@ from sso_connect.api.wire import Wire
 
 PREFIX = "/api/v1"
 
-_ALWAYS: tuple[type[HubError], ...] = (InvalidApiKey, RateLimited, StoreUnavailable, UnexpectedError)
+_ALWAYS: tuple[type[HubError], ...] = (
+    InvalidApiKey,
+    RateLimited,
+    StoreUnavailable,
+    UnexpectedError,
+    MalformedRequest,
+    InvalidFields,
+)
 _WITH_BODY: tuple[type[HubError], ...] = (MalformedRequest, UnsupportedMediaType, BodyTooLarge, InvalidFields)
 _WITH_KEY: tuple[type[HubError], ...] = (InvalidFields, IdempotencyKeyReused, IdempotencyInProgress)
 
@@ -75,8 +82,7 @@ class Operation:
     def all_refusals(self) -> tuple[type[HubError], ...]:
         """Every reason that it may refuse for, those that all operations share included."""
         of_scope: tuple[type[HubError], ...] = () if self.scope is None else (ScopeMissing,)
-        of_query: tuple[type[HubError], ...] = () if self.query is None else (MalformedRequest, InvalidFields)
         of_body = () if self.request is None else _WITH_BODY
         of_file: tuple[type[HubError], ...] = () if self.file is None else (MalformedRequest, UnsupportedMediaType, BodyTooLarge)
         of_key = _WITH_KEY if self.takes_key else ()
-        return tuple(dict.fromkeys((*_ALWAYS, *of_scope, *of_query, *of_body, *of_file, *of_key, *self.refusals)))
+        return tuple(dict.fromkeys((*_ALWAYS, *of_scope, *of_body, *of_file, *of_key, *self.refusals)))

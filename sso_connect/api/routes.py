@@ -53,7 +53,7 @@ from sso_connect.api.names import AskUser, NameUser
 from sso_connect.api.operations import OPERATIONS, PREFIX, Operation
 from sso_connect.api.refusals import Refusals
 from sso_connect.api.request import ApiRequest, tell_rate, tell_warnings
-from sso_connect.api.wire import read, read_parameters
+from sso_connect.api.wire import NoParameters, read, read_parameters
 from sso_connect.diagnostics import Diagnostics
 from sso_connect.explain import Explain
 from sso_connect.imports.uploads import InvoiceFiles
@@ -201,10 +201,9 @@ def _view(operation: Operation, call: Call, admission: Admission, receipts: Rece
         current.caller = caller
         if current.old_name:
             caller.warn(WarningCode.OLD_NAME, current.old_name)
-        if operation.query is not None:
-            asked = read_parameters(operation.query, current.folded_query, parts, compat=caller.is_compat)
-            caller.where = asked.value
-            caller.warn(WarningCode.UNKNOWN_PARAMETER, *asked.ignored)
+        asked = read_parameters(operation.query or NoParameters, current.folded_query, parts, compat=caller.is_compat)
+        caller.where = asked.value if operation.query is not None else None
+        caller.warn(WarningCode.UNKNOWN_PARAMETER, *asked.ignored)
         sent: dict[str, Any] = {}
         body: Any = None
         if operation.request is not None:

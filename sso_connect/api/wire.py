@@ -60,6 +60,10 @@ class Wire(BaseModel):
         return {names.get(name.lower(), name) if isinstance(name, str) else name: each for name, each in value.items()}
 
 
+class NoParameters(Wire):
+    """The query of an operation that takes none: whatever stands there is unknown."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[M]):
     """What was sent, as a model, and the unknown names in it that were ignored (wire paths, as they were sent)."""

@@ -19,7 +19,7 @@ from sso_connect.api.calls.users import accounts_of
 from sso_connect.api.models.tokens import RemoteAuthentication
 from sso_connect.api.names import NameUser, names_in
 from sso_connect.api.request import ApiRequest
-from sso_connect.api.wire import read
+from sso_connect.api.wire import NoParameters, read, read_parameters
 from sso_connect.tokens import Assertion, Issued, Tokens
 from sso_connect.warnings import WarningCode
 
@@ -37,7 +37,7 @@ class Authenticate:
         self._clock = clock
 
     def answer(self, request: ApiRequest) -> dict[str, Any]:
-        """A fresh token. Errors as Tokens.issue's and HubRequest.read_json's."""
+        """A fresh token. Errors as Tokens.issue's, HubRequest.read_json's and read_parameters'."""
         secret = request.key_secret()
         held = self._admission.peek(secret)
         if held is not None:
@@ -45,6 +45,8 @@ class Authenticate:
             if request.old_name:
                 request.caller.warn(WarningCode.OLD_NAME, request.old_name)
         try:
+            if request.query_string:
+                self._read_parameters(request)
             body = self._read(request.read_json(), request.caller)
         except HubError:
             self._admission.admit(secret, Scope.SSO, request.note)
@@ -62,6 +64,12 @@ class Authenticate:
             body.password,
         )
         return _answer(self._tokens.issue(secret, assertion, request.request_id, request.note))
+
+    def _read_parameters(self, request: ApiRequest) -> None:
+        caller = request.caller
+        asked = read_parameters(NoParameters, request.folded_query, {}, compat=caller is not None and caller.is_compat)
+        if caller is not None:
+            caller.warn(WarningCode.UNKNOWN_PARAMETER, *asked.ignored)
 
     def _read(self, sent: Mapping[str, Any], caller: Caller | None) -> RemoteAuthentication:
         reading = read(RemoteAuthentication, sent, compat=caller is not None and caller.is_compat)

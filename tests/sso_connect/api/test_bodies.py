@@ -125,6 +125,23 @@ def test_an_unknown_field_is_422_by_name(world: World, operation: Operation) -> 
     }
 
 
+@pytest.mark.parametrize("operation", OPERATIONS, ids=_named)
+def test_an_unknown_query_parameter_is_422_by_name_for_a_strict_key_and_told_to_a_compat_one(
+    world: World, operation: Operation
+) -> None:
+    world.add_key("old", world.riverbend, "one", replace(ALL, strictness="compat"))
+    path = at(world, operation)
+    path += ("&" if "?" in path else "?") + "Colour=red"
+    raw = None if operation.request is None and operation.file is None else json.dumps(GOOD.get(operation.name)).encode()
+    kind = {"Content_Type": "text/plain"} if operation.file is not None else {}
+    refused = world.send(operation.method, path, raw, "all", **kind)
+    assert fields_of(refused) == {"colour": "is not a field of this operation"}
+    assert int(refused.headers["RateLimit-Remaining"]) < int(refused.headers["RateLimit-Limit"]), "a refused call counts too"
+    told = world.send(operation.method, path, raw, "old", **kind)
+    assert "UnknownParameter colour" in told.headers["X-Warning"]
+    assert told.status_code == operation.status or code_of(told)[1] != "InvalidFields"
+
+
 @pytest.mark.parametrize("operation", WITH_BODY, ids=_named)
 @pytest.mark.parametrize("spell", [str.lower, str.upper, str.swapcase])
 def test_names_match_without_regard_to_case(world: World, operation: Operation, spell: Any) -> None:
