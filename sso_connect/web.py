@@ -30,7 +30,7 @@ from idp.web.request import Folded, HubRequest
 from sso_connect.arrivals import TOKEN, Arrival
 from sso_connect.framing import is_frame
 from sso_connect.handoff import Handoff, Landing, Refused
-from sso_connect.portal.answers import redirect
+from sso_connect.portal.answers import biller_at, redirect
 from sso_connect.portal.chrome import Chrome
 from sso_connect.portal.entrance import Asked, Entrance, is_somebody_else
 from sso_connect.portal.jar import Jar
@@ -72,7 +72,7 @@ class Doors:
 
     def partner_script(self, request: HubRequest, slug: str, script: bytes) -> Response:
         """The script for partners' pages: the same for every biller, under an address that stays, so it is kept for a day only."""
-        self._biller(request, slug)
+        biller_at(self._billers, request, slug)
         response = Response(script, content_type="text/javascript; charset=utf-8")
         response.headers["Cache-Control"] = "public, max-age=86400"
         # Partners' pages may ask for CORP of everything that they load (Cross-Origin-Embedder-Policy: require-corp).
@@ -85,7 +85,7 @@ class Doors:
         """Take a redirect."""
         if is_prefetch(request):
             return _not_yet()
-        biller = self._biller(request, slug)
+        biller = biller_at(self._billers, request, slug)
         return self._answer(request, self._handoff.connect(self._arrival(request, slug, _params(request)), biller))
 
     def pass_on(self, request: HubRequest) -> Response:
@@ -108,13 +108,13 @@ class Doors:
 
     def land(self, request: HubRequest, slug: str) -> Response:
         """Where an SSO link leads: a static page for everybody. Who may frame it is not known yet, so anybody may."""
-        biller = self._biller(request, slug)
+        biller = biller_at(self._billers, request, slug)
         response = self._pages.show(FollowLink(page=_plain(request, biller), back_url=biller.sso_login_url or None))
         return response if request.fetch_dest == "document" else frame_policy(response, ANYBODY)
 
     def follow(self, request: HubRequest, slug: str) -> Response:
         """Take the secret that the landing page posts. Nobody else may: a secret that came otherwise was seen by somebody."""
-        biller = self._biller(request, slug)
+        biller = biller_at(self._billers, request, slug)
         check_origin(request, biller.origin)
         arrival = self._arrival(request, slug, Folded({}, frozenset()))
         sent = _params(request)
@@ -123,7 +123,7 @@ class Doors:
 
     def go_on(self, request: HubRequest, slug: str) -> Response:
         """What the payer answers to "Continue as Ann?"."""
-        biller = self._biller(request, slug)
+        biller = biller_at(self._billers, request, slug)
         check_origin(request, biller.origin)
         visit, secret, is_yes = self._entrance.take_answer(request, slug)
         path = request.folded.values["path"]
@@ -217,12 +217,6 @@ class Doors:
             sender=None if sender == "null" else sender,
             nonce=self._jar.once(request, slug),
         )
-
-    def _biller(self, request: HubRequest, slug: str) -> Biller:
-        entry = self._billers.cached_on_host(request.bare_host, slug)
-        if entry is None:
-            raise PageNotFound("host and path name no biller, or two")
-        return entry.value
 
 
 def blueprint(doors: Doors, current: Callable[[], HubRequest]) -> Blueprint:

@@ -6,6 +6,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from flask import Response
 
+from idp.directory.billers import Biller, Billers
+from idp.errors import PageNotFound
+from idp.web.request import HubRequest
+
 
 def redirect(location: str) -> Response:
     """303: whatever the method was, the next request is a GET (RFC 9110 15.4.4)."""
@@ -22,3 +26,11 @@ def with_destination(url: str, redirect_id: int) -> str:
     parts = urlsplit(url)
     query = f"{parts.query}&" if parts.query else ""
     return urlunsplit(parts._replace(query=f"{query}RedirectID={redirect_id}"))
+
+
+def biller_at(billers: Billers, request: HubRequest, slug: str) -> Biller:
+    """The biller that the host and the path of a page name. PageNotFound for none, and for two."""
+    entry = billers.cached_on_host(request.bare_host, slug)
+    if entry is None:
+        raise PageNotFound("host and path name no biller, or two")
+    return entry.value

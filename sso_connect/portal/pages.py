@@ -29,6 +29,7 @@ from idp.web.templating import View
 from sso_connect.account_handles import NO_ACCOUNT, AccountHandles
 from sso_connect.carrier_counts import CarrierCounts
 from sso_connect.portal import views
+from sso_connect.portal.answers import biller_at
 from sso_connect.portal.chrome import Chrome
 from sso_connect.portal.entrance import Asked, Entrance
 from sso_connect.portal.jar import Jar
@@ -249,10 +250,10 @@ def blueprint(
     @pages.get("/b/<slug>/theme/<digest>/<name>")
     def theme(slug: str, digest: str, name: str) -> Response:
         """The same for ever under its digest; which digest a page names is looked up with the page."""
-        biller = billers.cached_on_host(current().bare_host, slug)
-        if biller is None or name not in {"all.css", "colours.css"}:
+        biller = biller_at(billers, current(), slug)
+        if name not in {"all.css", "colours.css"}:
             raise PageNotFound("no stylesheet")
-        css = themes.css(biller.value.bid, digest, restrained=name == "colours.css")
+        css = themes.css(biller.bid, digest, restrained=name == "colours.css")
         if css is None:
             raise PageNotFound("no approved theme")
         response = Response(css, content_type="text/css; charset=utf-8")

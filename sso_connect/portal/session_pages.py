@@ -25,7 +25,7 @@ from idp.web.pages import Pages, locale_of, remember_locale
 from idp.web.plain import PlainPage, PostOn, SessionOver, SignedOut
 from idp.web.request import HubRequest
 from sso_connect.framing import is_frame
-from sso_connect.portal.answers import leads_into, with_destination
+from sso_connect.portal.answers import biller_at, leads_into, with_destination
 from sso_connect.portal.answers import redirect as to
 from sso_connect.portal.chrome import Chrome
 from sso_connect.portal.entrance import Entrance
@@ -61,7 +61,7 @@ class SessionPages:
 
     def sign_out(self, request: HubRequest, slug: str) -> Response:
         """End the session family, and lead on."""
-        biller = self._biller(request, slug)
+        biller = biller_at(self._billers, request, slug)
         check_origin(request, biller.origin)
         visit = self._entrance.present(request, slug)
         if visit is None:
@@ -116,7 +116,7 @@ class SessionPages:
 
     def frame_token(self, request: HubRequest, slug: str) -> Response:
         """The next frame token, for the header of a script. SessionRequired."""
-        biller = self._biller(request, slug)
+        biller = biller_at(self._billers, request, slug)
         check_origin(request, biller.origin)
         presented = self._jar.presented(request, slug, navigation=False)
         carried = self._frame_tokens.refresh(presented.frame_token) if presented is not None else None
@@ -130,7 +130,7 @@ class SessionPages:
         A ticket that opens nothing any more leads there too, with nothing in hand: whoever pressed twice is signed in there
         already, and to anybody else the page says what it says without a session.
         """
-        biller = self._biller(request, slug)
+        biller = biller_at(self._billers, request, slug)
         check_origin(request, biller.origin)
         values = request.folded.values
         path, ticket = values.get("path", ""), values.get("ticket", "")
@@ -152,10 +152,11 @@ class SessionPages:
         A host and a path that name no biller, or two, have no pages: that comes before the question who is signed in. Where it is
         still known whose session it was, the page tells its partner that a new hand-off is needed, and leads there.
         """
-        entry = self._billers.cached_on_host(request.bare_host, slug)
-        if entry is None:
-            return self._pages.problem(request, PageNotFound("host and path name no biller, or two"))
-        biller, framed = entry.value, self._is_framed(request, slug)
+        try:
+            biller = biller_at(self._billers, request, slug)
+        except PageNotFound as unknown:
+            return self._pages.problem(request, unknown)
+        framed = self._is_framed(request, slug)
         ended = self._visits.ended(self._jar.presented(request, slug))
         if ended is not None and (ended.key.bid != biller.bid or ended.facts.framed != framed):
             ended = None
@@ -198,12 +199,6 @@ class SessionPages:
             mode="frame" if framed else "full",
             parent_origins=parents if framed else (),
         )
-
-    def _biller(self, request: HubRequest, slug: str) -> Biller:
-        entry = self._billers.cached_on_host(request.bare_host, slug)
-        if entry is None:
-            raise PageNotFound("host and path name no biller, or two")
-        return entry.value
 
 
 def blueprint(session_pages: SessionPages, current: Callable[[], HubRequest]) -> Blueprint:
