@@ -56,6 +56,8 @@ _LIMITS: Mapping[str, int] = {
     "accountnumber": 50,
     "resume": 200,
 }
+_MAY_BE_TOO_LONG = ("cssurl", "returnurl", "customreturnsitename")
+"""Never refused here for their length: an unknown theme shows the default one, a ReturnUrl off the list is dropped, a name cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class ConnectParams:
     css_url: str
     resume: str
     unknown: tuple[str, ...]
+    too_long: frozenset[str] = frozenset()
+    """Of CSSUrl and ReturnUrl, by lower-case name, those over MOST_URL: "" here, and judged like an address off the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,22 +135,24 @@ def read(values: Mapping[str, str], twice: frozenset[str]) -> Reading:
     destination = _REDIRECT_IDS.get(values.get("redirectid", ""))
     if destination is None:
         faults.append(FieldError("RedirectID", "1 to 11"))
+    too_long = frozenset(name for name in _MAY_BE_TOO_LONG if len(values.get(name, "")) > MOST_URL)
     for name, most in _LIMITS.items():
         text = values.get(name, "")
-        if len(text) > most or any(ord(character) < 32 for character in text):
+        if (len(text) > most and name not in too_long) or any(ord(character) < 32 for character in text):
             faults.append(FieldError(name, f"at most {most} characters, no control characters"))
     name = values.get("customreturnsitename", "").strip()
     params = ConnectParams(
         token=token,
         view_mode=0 if view_mode is None else view_mode,
         destination=destination or DESTINATIONS[1],
-        return_url=values.get("returnurl", ""),
+        return_url="" if "returnurl" in too_long else values.get("returnurl", ""),
         return_name=name[:MOST_RETURN_NAME].strip(),
         name_cut=len(name) > MOST_RETURN_NAME,
-        css_url=values.get("cssurl", "").strip(),
+        css_url="" if "cssurl" in too_long else values.get("cssurl", "").strip(),
         resume=values.get("resume", ""),
         account_number=values.get("accountnumber", "").strip(),
         unknown=tuple(sorted(set(values) - KNOWN)),
+        too_long=too_long,
     )
     return Reading(params, tuple(faults))
 
@@ -219,6 +225,11 @@ def _keeps_its_account(attempt: Attempt) -> bool:
 def _account_fits(attempt: Attempt) -> bool:
     number, payer = attempt.params.account_number, attempt.payer
     return not number or (payer is not None and payer.account_numbered(attempt.biller, number) is not None)
+
+
+def _returns_where_it_may(attempt: Attempt) -> bool:
+    url = attempt.params.return_url
+    return "returnurl" not in attempt.params.too_long and (not url or attempt.key.may_return_to(url))
 
 
 def senders_of(key: ApiKey, biller: Biller) -> frozenset[str]:
@@ -307,10 +318,10 @@ AFTER_REDEEM: tuple[Rule, ...] = (
     Rule(
         "ReturnUrl",
         ("returnurl",),
-        lambda a: not a.params.return_url or a.key.may_return_to(a.params.return_url),
+        _returns_where_it_may,
         ReturnUrlRefused,
         lambda a: f"none, or below one of: {', '.join(p.text() for p in a.key.return_places) or '(nothing registered)'}",
-        lambda a: a.params.return_url[:200],
+        lambda a: f"more than {MOST_URL} characters" if "returnurl" in a.params.too_long else a.params.return_url[:200],
         lenient=WarningCode.RETURN_URL_DROPPED,
     ),
     Rule(

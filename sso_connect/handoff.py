@@ -176,7 +176,8 @@ class Handoff:
         heard = [*warned, *(Warned(WarningCode.UNKNOWN_PARAMETER, name[:80]) for name in params.unknown[:_MOST_UNKNOWN_TOLD])]
         if arrival.method == "GET" and arrival.step == "connect":
             heard.append(Warned(WarningCode.REDIRECT_BY_GET, "GET"))
-        if params.css_url and self._themes.shown(visit.biller.bid, params.css_url, visit.session.stamps) is None:
+        shown = not params.css_url or self._themes.shown(visit.biller.bid, params.css_url, visit.session.stamps) is not None
+        if not shown or "cssurl" in params.too_long:
             heard.append(Warned(WarningCode.THEME_UNKNOWN, "CSSUrl"))
         if heard:
             self._warnings.hear(visit.key, arrival.place, arrival.request_id, heard)

@@ -137,14 +137,6 @@ class Rejected:
     facts: TokenFacts | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Proving:
-    """A call that shows a password: its key was limited before, so that a hash is never made for a key over its rate."""
-
-    proof: Proof
-    allowance: Allowance
-
-
 class TokenStores(WithChangeLog, Protocol):
     """The slice of stores that this service works with."""
 
@@ -172,15 +164,22 @@ class Tokens:
         self._admission = admission
         self._clock = clock
 
-    def issue(self, secret: str, assertion: Assertion, request_id: str, noted: Noted | None = None) -> Issued:
-        """A token for the one user that the names fit.
+    def issue(
+        self,
+        secret: str,
+        assertion: Assertion,
+        request_id: str,
+        noted: Noted | None = None,
+        counted: Allowance | None = None,
+    ) -> Issued:
+        """A token for the one user that the names fit. `counted`: what is left of the key's rate when this call was counted before.
 
         InvalidApiKey, ScopeMissing, RateLimited, CredentialsRefused, InvalidFields, UserNotFound, AmbiguousUser, UserDisabled,
         CustomerNotFound (an account that is not the user's, whether it exists or not), TooManyAttempts, Busy, StoreUnavailable.
         """
         held = self._api_keys.held(secret)
         audited: UUID | None = None
-        proving: _Proving | None = None
+        proof: Proof | None = None
         for attempt in range(TRIES):
             pause_before(attempt)
             fresh = attempt > 0
@@ -190,8 +189,13 @@ class Tokens:
                 key = self._admission.check(held.value, Scope.SSO)
                 entry = self._trusted(key, assertion, fresh=fresh)
                 if entry is None:
-                    proving = proving or self._prove(secret, key, assertion, request_id, noted)
-                    entry = proving.proof.entry(fresh=fresh)
+                    if proof is None:
+                        password = _shown_password(assertion)
+                        if counted is None:
+                            # Before the hash: one is never made for a key over its rate.
+                            counted = self._admission.admit(secret, Scope.SSO, noted).allowance
+                        proof = self._proofs.open(key, assertion.names, password, request_id)
+                    entry = proof.entry(fresh=fresh)
                 if entry is None:
                     raise _unproved(key)
                 if entry.value.user.disabled:
@@ -199,7 +203,7 @@ class Tokens:
                 account = _asked_account(held.value.biller, entry.value, assertion)
             except HubError as refusal:
                 if fresh or isinstance(refusal, StoreUnavailable | TooManyAttempts | Busy):
-                    if proving is None:
+                    if counted is None:
                         self._admission.count(held.value.key, noted)
                     raise
                 held = self._api_keys.reload_held(secret)
@@ -209,7 +213,7 @@ class Tokens:
                 self._audit(Action.TOKEN_ISSUE, key, user_id, request_id)
                 audited = user_id
             token = new_secret(_PREFIXES[key.policies.token])
-            limit = () if proving else (limit_of(key),)
+            limit = () if counted else (limit_of(key),)
             outcome = self._kv.transact(
                 *limit,
                 Expect({**held.stamps, **entry.stamps}),
@@ -221,7 +225,7 @@ class Tokens:
             )
             match outcome.stop:
                 case None:
-                    issued = _issued(token, held.value, entry.value, outcome, proving)
+                    issued = _issued(token, held.value, entry.value, outcome, counted)
                     if noted is not None:
                         noted(key, issued.allowance)
                     return issued
@@ -342,12 +346,6 @@ class Tokens:
             return None
         return entry
 
-    def _prove(self, secret: str, key: ApiKey, assertion: Assertion, request_id: str, noted: Noted | None) -> _Proving:
-        if assertion.password is None:
-            raise CredentialsRefused("the key must present the payer's password")
-        admitted = self._admission.admit(secret, Scope.SSO, noted)
-        return _Proving(self._proofs.open(key, assertion.names, assertion.password, request_id), admitted.allowance)
-
     def _gone(self, gone: Gone) -> Rejected:
         told = told_of(gone)
         if told.state is State.SPENT and told.facts is not None:
@@ -419,8 +417,14 @@ def _unproved(key: ApiKey) -> HubError:
     return CredentialsRefused("wrong, or no such user, or one without password, or disabled")
 
 
-def _issued(token: str, held: HeldKey, payer: PayerRecord, outcome: Outcome, proving: _Proving | None) -> Issued:
-    allowance, _, written, _ = (proving.allowance, *outcome.results) if proving else outcome.results
+def _shown_password(assertion: Assertion) -> str:
+    if assertion.password is None:
+        raise CredentialsRefused("the key must present the payer's password")
+    return assertion.password
+
+
+def _issued(token: str, held: HeldKey, payer: PayerRecord, outcome: Outcome, counted: Allowance | None) -> Issued:
+    allowance, _, written, _ = (counted, *outcome.results) if counted else outcome.results
     if not isinstance(allowance, Allowance) or not isinstance(written, Written):
         raise StoreUnavailable("the key-value store answered out of turn")
     return Issued(token, written.expires_at, held.key, held.biller, payer, allowance)

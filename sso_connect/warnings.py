@@ -45,6 +45,7 @@ class WarningCode(StrEnum):
     UNKNOWN_FIELD = "UnknownField"
     UNKNOWN_PARAMETER = "UnknownParameter"
     OLD_NAME = "OldName"
+    TRAILING_SLASH = "TrailingSlash"
     PROOF_IGNORED = "ProofIgnored"
     RETURN_URL_DROPPED = "ReturnUrlDropped"
     SITE_NAME_CUT = "SiteNameCut"
@@ -84,6 +85,12 @@ CATALOGUE: Mapping[WarningCode, Meaning] = MappingProxyType(
             "the old name",
             "the path of today",
             "Call the path that the Link header names (rel=successor-version).",
+        ),
+        WarningCode.TRAILING_SLASH: Meaning(
+            "The path ended with a slash. It was answered as if it did not, because the key is a compat key.",
+            "always `path`",
+            "a path without a slash at its end",
+            "Remove the slash: a strict key is refused (404 TrailingSlash).",
         ),
         WarningCode.PROOF_IGNORED: Meaning(
             "A kind of AccountProof that the key may not state was ignored, because the key is a compat key.",

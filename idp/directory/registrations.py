@@ -118,7 +118,7 @@ def _without_code(policies: Policies, asked: LoginType, others: Others, *, prove
         return Grant(asked)
     if proved:
         if asked is LoginType.OWNER:
-            return Grant(LoginType.CO_OWNER, note="OwnerSeatTaken")
+            return Grant(LoginType.CO_OWNER, note="OwnerSeatTaken" if others.owner else "AccountHasUsers")
         return Grant(asked)
     if asked is LoginType.GUEST:
         return Grant(LoginType.GUEST)

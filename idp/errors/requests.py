@@ -51,6 +51,14 @@ class PageNotFound(NotFound):
     fix = "Check the address; the biller's pages live on the biller's own host."
 
 
+class TrailingSlash(NotFound):
+    """An address of the partner API with a slash too many at its end, asked for by a strict key."""
+
+    code = "TrailingSlash"
+    public = "Page not found."
+    fix = "Remove the slash at the end of the path."
+
+
 class MethodNotAllowed(NotFound):
     """The route exists, for another HTTP method."""
 

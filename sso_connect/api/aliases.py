@@ -56,10 +56,11 @@ def old_rules(old_name: str, operation: Operation) -> tuple[str, str]:
     return f'/<any_case("{old_name}"):old_name>', f'/<any_case({written}):group>/<any_case("{old_name}"):old_name>'
 
 
-def rules_of(operation: Operation) -> tuple[str, ...]:
-    """Every route of an operation: its own, and those of its old names."""
-    old = (rule for name, meant in OLD_NAMES.items() if meant == operation.name for rule in old_rules(name, operation))
-    return operation.rule, *(PREFIX + rule for rule in old)
+def routes_under(operation: Operation) -> tuple[tuple[str, str], ...]:
+    """Method and rule of every route of an operation: its own, and those of its old names, which take POST as well."""
+    old = [rule for name, meant in OLD_NAMES.items() if meant == operation.name for rule in old_rules(name, operation)]
+    methods = dict.fromkeys((operation.method, "POST"))
+    return (operation.method, operation.rule), *((method, PREFIX + rule) for rule in old for method in methods)
 
 
 def headers_of(old_name: str, operation: Operation) -> list[tuple[str, str]]:

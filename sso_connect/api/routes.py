@@ -14,7 +14,7 @@ Remote Authentication alone does the first three in one go (`calls.authenticate`
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from flask import Blueprint, Flask, Response, request
@@ -35,6 +35,7 @@ from idp.errors import HubError, Unauthenticated
 from idp.receipts import Answer, Receipts
 from idp.web import headers, problems
 from sso_connect.admission import Admission
+from sso_connect.api.addresses import check_slash, is_posted, posted
 from sso_connect.api.aliases import OLD_NAMES, AnyCase, NoOldName, headers_of, old_rules
 from sso_connect.api.calls import connect as connect_calls
 from sso_connect.api.calls import credentials as credential_calls
@@ -128,7 +129,7 @@ def blueprint(
             view = _view(operation, by_name[operation.name], admission, receipts)
         views[operation.name] = view
         rule = operation.rule.removeprefix(PREFIX)
-        api.add_url_rule(rule, operation.name, view, methods=[operation.method], provide_automatic_options=False)
+        _add_rule(api, rule, operation.name, view, [operation.method])
     _add_old_names(api, views)
     add_pages(api, _current, api_origin)
     return api
@@ -142,7 +143,12 @@ def _add_old_names(api: Blueprint, views: Mapping[str, View]) -> None:
         operation = operations[name]
         view = _old_name_view(old_name, operation, views[name])
         for rule, place in zip(old_rules(old_name, operation), ("alone", "in_group"), strict=True):
-            api.add_url_rule(rule, f"{old_name}_{place}", view, methods=[operation.method], provide_automatic_options=False)
+            _add_rule(api, rule, f"{old_name}_{place}", view, list({operation.method, "POST"}))
+
+
+def _add_rule(api: Blueprint, rule: str, endpoint: str, view: View, methods: Sequence[str]) -> None:
+    # A slash too many at the end leads to the same view, which knows whose it may be (`addresses`).
+    api.add_url_rule(rule, endpoint, view, methods=methods, provide_automatic_options=False, strict_slashes=False)
 
 
 def _old_name_view(old_name: str, operation: Operation, view: View) -> View:
@@ -201,18 +207,23 @@ def _view(operation: Operation, call: Call, admission: Admission, receipts: Rece
         current.caller = caller
         if current.old_name:
             caller.warn(WarningCode.OLD_NAME, current.old_name)
-        asked = read_parameters(operation.query or NoParameters, current.folded_query, parts, compat=caller.is_compat)
+        check_slash(current, caller)
+        by_post = is_posted(current, operation, caller)
+        parameters, rest = posted(current, operation) if by_post else (current.folded_query, None)
+        asked = read_parameters(operation.query or NoParameters, parameters, parts, compat=caller.is_compat)
         caller.where = asked.value if operation.query is not None else None
         caller.warn(WarningCode.UNKNOWN_PARAMETER, *asked.ignored)
         sent: dict[str, Any] = {}
         body: Any = None
         if operation.request is not None:
-            sent = current.read_json()
+            sent = current.read_json() if rest is None else rest
             reading = read(operation.request, sent, compat=caller.is_compat or operation.ignores_unknown)
             body = reading.value
             caller.ignored = reading.ignored
             if not operation.ignores_unknown:
                 caller.warn(WarningCode.UNKNOWN_FIELD, *reading.ignored)
+        elif rest is not None:
+            caller.warn(WarningCode.UNKNOWN_FIELD, *rest)
         elif operation.file is not None:
             caller.stream = current.read_stream(operation.file)
         key = current.idempotency_key() if operation.takes_key and operation.request is not None else None

@@ -4,23 +4,35 @@ names     match without regard to case, nested ones too; answers use the one spe
 types     are strict: a number is no text, "1" is no number, 1 is no flag. GUIDs come as text
 texts     are bounded, are not blank, and hold no control characters; "" is allowed only where it can mean "nothing known"
 unknown   fields are refused by name; for a compat key they are ignored and told, and numbers and flags may come as text
+empty     a field that cannot be "" or null counts as left out when a compat key sends it so
 faults    one FieldError each, under the wire path (`Accounts.0.AccountNumber`), in plain words, never with what was sent
 """
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from types import MappingProxyType
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, cast
 from uuid import UUID
 
 from babel.numbers import get_currency_precision
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic import model_validator as _model_validator
 from pydantic_core import ErrorDetails
 
@@ -33,7 +45,10 @@ MOST_FAULTS = 50
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _WHOLE_WORDS = MappingProxyType({"id": "ID", "guid": "GUID", "bid": "BID", "cc": "CC", "ach": "ACH"})
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+_SECONDS = re.compile(r"[0-9]{1,12}")
 _MOST_NAME = 60
+_COMPAT = "compat"
+"""Under this name validators find out whether a compat key is being read."""
 
 M = TypeVar("M", bound="Wire")
 
@@ -56,7 +71,7 @@ class Wire(BaseModel):
         """Wire names in any case become wire names. `LogInTypeID` is LoginTypeID by this, too."""
         if not isinstance(value, dict):
             return value
-        names = _folded_names(cls)
+        names = folded_names(cls)
         return {names.get(name.lower(), name) if isinstance(name, str) else name: each for name, each in value.items()}
 
 
@@ -79,7 +94,7 @@ def read(model: type[M], sent: Mapping[str, Any], *, compat: bool = False) -> Re
 
 def read_parameters(model: type[M], sent: Folded, more: Mapping[str, str], *, compat: bool = False) -> Reading[M]:
     """Query parameters, and those of the path (`more`), as a model. InvalidFields, also for a known one that came twice."""
-    names = _folded_names(model)
+    names = folded_names(model)
     twice = [FieldError(names[name], "given twice") for name in sorted(sent.twice) if name in names]
     if twice:
         raise InvalidFields(fields=twice)
@@ -88,20 +103,64 @@ def read_parameters(model: type[M], sent: Folded, more: Mapping[str, str], *, co
 
 def _read(model: type[M], sent: Mapping[str, Any], *, compat: bool, strict: bool | None) -> Reading[M]:
     # None: as the model says, strict but for GUIDs. True would make those strict, too.
+    context = {_COMPAT: compat}
     try:
-        return Reading(model.model_validate(sent, extra="forbid", strict=strict))
+        return Reading(model.model_validate(sent, extra="forbid", strict=strict, context=context))
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
+    if compat and (fewer := _without_empty(sent, faults)) is not None:
+        return _read(model, fewer, compat=compat, strict=strict)
     unknown = [fault for fault in faults if fault["type"] == "extra_forbidden"]
     if not compat or len(unknown) < len(faults):
         told = [fault for fault in faults if not compat or fault["type"] != "extra_forbidden"]
         raise InvalidFields(fields=[_told(fault) for fault in told[:MOST_FAULTS]])
     ignored = tuple(_path(fault) for fault in unknown[:MOST_FAULTS])
-    return Reading(model.model_validate(sent, extra="ignore", strict=strict), ignored)
+    return Reading(model.model_validate(sent, extra="ignore", strict=strict, context=context), ignored)
+
+
+def _without_empty(sent: Mapping[str, Any], faults: Sequence[ErrorDetails]) -> Mapping[str, Any] | None:
+    """What was sent, without the fields that are at fault because they are "" or null; None when there are none.
+
+    An unknown field is not among them: it is reported, empty or not. Each round removes at least one field, so `_read` ends.
+    """
+    fewer: Any = None
+    for fault in faults:
+        *parents, last = fault["loc"]
+        if fault["type"] == "extra_forbidden" or not isinstance(last, str):
+            continue
+        holder: Any = _at(sent if fewer is None else fewer, parents)
+        name = _spelling(holder, last)
+        if name is None or holder[name] not in ("", None):
+            continue
+        if fewer is None:
+            fewer = copy.deepcopy(dict(sent))
+            holder = _at(fewer, parents)
+        del holder[name]
+    return cast("Mapping[str, Any] | None", fewer)
+
+
+def _at(value: Any, path: Sequence[str | int]) -> Any:
+    """What stands at a path of names (in any case) and positions; None when nothing does."""
+    for part in path:
+        if isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        elif (name := _spelling(value, str(part))) is not None:
+            value = value[name]
+        else:
+            return None
+    return value
+
+
+def _spelling(value: Any, name: str) -> str | None:
+    """The name as an object spells it; None when it has none."""
+    if not isinstance(value, dict):
+        return None
+    return next((each for each in value if isinstance(each, str) and each.lower() == name.lower()), None)
 
 
 @cache
-def _folded_names(model: type[BaseModel]) -> Mapping[str, str]:
+def folded_names(model: type[BaseModel]) -> Mapping[str, str]:
+    """The wire names of a model, by their lower-case form."""
     names = (each.alias or name for name, each in model.model_fields.items())
     return MappingProxyType({name.lower(): name for name in names})
 
@@ -117,8 +176,10 @@ def _not_blank(text: str) -> str:
     return text
 
 
-def _number_or_moment(value: Any) -> datetime:
-    """Seconds since 1970, or RFC 3339."""
+def _number_or_moment(value: Any, info: ValidationInfo) -> datetime:
+    """Seconds since 1970, or RFC 3339. A compat key may send the seconds as text."""
+    if isinstance(value, str) and (info.context or {}).get(_COMPAT) and _SECONDS.fullmatch(value):
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         if not 0 <= value < 2**33:
             raise ValueError("seconds since 1970, or RFC 3339, is expected")

@@ -15,7 +15,7 @@ from flask import Flask
 from werkzeug.test import Client
 
 from hub.wsgi import api_site, health_site, portal_site
-from sso_connect.api.aliases import rules_of
+from sso_connect.api.aliases import routes_under
 from sso_connect.api.docs import PUBLIC_PATHS
 from sso_connect.api.operations import OPERATIONS, PREFIX
 from tests.flows.world import HARBORLIGHT, Prepared, World, open_world, prepare
@@ -162,7 +162,7 @@ def test_every_post_of_a_browser_but_the_listed_ones_refuses_another_origin_even
 
 
 def test_every_route_is_about_one_biller_by_its_path_or_its_key(routes: list[Route]) -> None:
-    operations = {("api", rule, operation.method) for operation in OPERATIONS for rule in rules_of(operation)}
+    operations = {("api", rule, method) for operation in OPERATIONS for method, rule in routes_under(operation)}
     for route in routes:
         if route.name in OF_NO_BILLER:
             continue
@@ -172,7 +172,7 @@ def test_every_route_is_about_one_biller_by_its_path_or_its_key(routes: list[Rou
 
 
 def test_every_operation_of_the_api_is_a_route_and_every_route_an_operation_or_a_public_page(routes: list[Route]) -> None:
-    operations = {("api", rule, operation.method) for operation in OPERATIONS for rule in rules_of(operation)}
+    operations = {("api", rule, method) for operation in OPERATIONS for method, rule in routes_under(operation)}
     assert {route.name for route in routes if route.site == "api"} - PUBLIC == operations
 
 

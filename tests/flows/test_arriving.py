@@ -12,7 +12,7 @@ from idp.opaque import new_id
 from sso_connect.arrivals import senders_of
 from sso_connect.warnings import WarningCode
 from tests.flows.visitor import FRAME, FULL, Answer, Visitor
-from tests.flows.world import ACTOR, AMOUNTS, HARBORLIGHT, PRAIRIE, RIVERBEND, World
+from tests.flows.world import ACTOR, AMOUNTS, BACK, HARBORLIGHT, PRAIRIE, RIVERBEND, World
 
 FULL_COOKIE, ARRIVING_COOKIE = "__Host-hub", "__Host-hub_n"
 STRANGER = "https://elsewhere.example"
@@ -316,6 +316,29 @@ def test_a_compat_keys_return_url_off_the_list_is_dropped_and_setting_3_used(wor
     assert 'data-next-url="https://pay.harborlight.example/sign-in"' in out.text
     assert "elsewhere.example" not in out.text
     assert {WarningCode.RETURN_URL_DROPPED, WarningCode.SITE_NAME_CUT} <= warned_of(world)
+
+
+TOO_LONG = f"{BACK}/{'a' * 2000}"
+
+
+def test_an_over_long_return_url_is_one_off_the_list_though_its_beginning_is_on_it(world: World) -> None:
+    refused = world.connect(world.visitor(), world.token(), ReturnUrl=TOO_LONG)
+    assert (refused.status, world.refusal(refused).code) == (403, "ReturnUrlRefused")
+    assert world.refusal(refused).checks[-1].came == "more than 2000 characters"
+    make_compat(world)
+    visitor, url = world.full_page(ReturnUrl=TOO_LONG, CustomReturnSiteName="n" * 5000)
+    out = world.sign_out(visitor, visitor.get(url))
+    assert 'data-next-url="https://pay.harborlight.example/sign-in"' in out.text
+    assert {WarningCode.RETURN_URL_DROPPED, WarningCode.SITE_NAME_CUT} <= warned_of(world)
+
+
+@pytest.mark.parametrize("compat", [False, True])
+def test_an_over_long_css_url_is_an_unknown_theme(world: World, *, compat: bool) -> None:
+    if compat:
+        make_compat(world)
+    _, page = world.frame(CSSUrl=f"https://pay.harborlight.example/{'a' * 2000}.css")
+    assert page.status == 200
+    assert WarningCode.THEME_UNKNOWN in warned_of(world)
 
 
 def test_a_strict_keys_site_name_of_more_than_eighty_characters_is_refused(world: World) -> None:

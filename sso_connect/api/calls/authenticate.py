@@ -14,6 +14,7 @@ from idp.clock import Clock
 from idp.directory.api_keys import Scope
 from idp.errors import FieldError, HubError, InvalidFields
 from sso_connect.admission import Admission
+from sso_connect.api.addresses import check_slash
 from sso_connect.api.calls.caller import CONNECT_PATH, Caller
 from sso_connect.api.calls.users import accounts_of
 from sso_connect.api.models.tokens import RemoteAuthentication
@@ -45,16 +46,17 @@ class Authenticate:
             if request.old_name:
                 request.caller.warn(WarningCode.OLD_NAME, request.old_name)
         try:
+            check_slash(request, request.caller)
             if request.query_string:
                 self._read_parameters(request)
             body = self._read(request.read_json(), request.caller)
         except HubError:
             self._admission.admit(secret, Scope.SSO, request.note)
             raise
-        names = names_in(body)
+        names, counted = names_in(body), None
         if body.remote_authentication_token is not None:
             admitted = self._admission.admit(secret, Scope.SSO, request.note)
-            names = self._name_user.settle(admitted.key, body)
+            names, counted = self._name_user.settle(admitted.key, body), admitted.allowance
         assertion = Assertion(
             names,
             body.account_number,
@@ -63,7 +65,7 @@ class Authenticate:
             tuple(body.auth_methods or ()),
             body.password,
         )
-        return _answer(self._tokens.issue(secret, assertion, request.request_id, request.note))
+        return _answer(self._tokens.issue(secret, assertion, request.request_id, request.note, counted))
 
     def _read_parameters(self, request: ApiRequest) -> None:
         caller = request.caller

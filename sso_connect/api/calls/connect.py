@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from idp.clock import Clock
+from idp.directory.api_keys import ApiKey
 from idp.directory.payers import UserNames
 from sso_connect.api.calls.authenticate import check_auth_time, instant
 from sso_connect.api.calls.caller import Call, Caller
 from sso_connect.api.calls.diagnostics import check_told
 from sso_connect.api.models import connect as models
 from sso_connect.api.names import NameUser
-from sso_connect.arrivals import TOKEN, Arrival
+from sso_connect.arrivals import MOST_URL, TOKEN, Arrival
 from sso_connect.explain import Explain
 from sso_connect.links import Links, check_may_assert
 from sso_connect.tokens import Assertion
@@ -55,6 +56,10 @@ def explain(service: Explain) -> Call:
     return call
 
 
+def _may_return_to(key: ApiKey, url: str) -> bool:
+    return len(url) <= MOST_URL and key.may_return_to(url)
+
+
 def create_link(name_user: NameUser, links: Links, clock: Clock) -> Call:
     """SSO link."""
 
@@ -63,7 +68,10 @@ def create_link(name_user: NameUser, links: Links, clock: Clock) -> Call:
         check_auth_time(body.auth_time, clock.now())
         payer = name_user.get(caller.key, body)
         redirect = body.redirect()
-        if caller.is_compat and "returnurl" in redirect and not caller.key.may_return_to(redirect["returnurl"]):
+        if len(redirect.get("cssurl", "")) > MOST_URL:
+            caller.warn(WarningCode.THEME_UNKNOWN, "CSSUrl")
+            del redirect["cssurl"]
+        if caller.is_compat and "returnurl" in redirect and not _may_return_to(caller.key, redirect["returnurl"]):
             caller.warn(WarningCode.RETURN_URL_DROPPED, "ReturnUrl")
             del redirect["returnurl"]
         assertion = Assertion(

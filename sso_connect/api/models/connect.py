@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 from sso_connect.api.models.diagnostics import CheckTold
 from sso_connect.api.models.named import TOKEN_EXAMPLE, NamedUser, example
 from sso_connect.api.models.tokens import AuthMethod
-from sso_connect.api.wire import AccountNumber, Moment, Text50, Text80, Text200, Text2000, Text4000, Wire
+from sso_connect.api.wire import AccountNumber, Moment, Text50, Text80, Text200, Text4000, Wire
 
 
 def _as_in_a_redirect(value: Any) -> Any:
@@ -76,8 +76,10 @@ class CreateLink(NamedUser):
 
     redirect_id: int = Field(ge=1, le=11, description="1 to 11, and allowed to the key.")
     view_mode: int = Field(ge=0, le=2, description="0 full page, 1 iFrame, 2 new tab or pop-up.")
-    css_url: Text2000 | None = Field(None, alias="CSSUrl")
-    return_url: Text2000 | None = Field(None, description="On the key's list; off it a compat key's is dropped and told.")
+    css_url: Text4000 | None = Field(None, alias="CSSUrl", description="Over 2,000 characters it is an unknown theme.")
+    return_url: Text4000 | None = Field(
+        None, description="At most 2,000 characters, on the key's list; off it a compat key's is dropped, with a warning."
+    )
     custom_return_site_name: Text80 | None = None
     account_number: AccountNumber | None = Field(None, description="One of the user's accounts; by default its default account.")
     session_reference: Text200 | None = Field(None, description="The partner's own session id, for diagnostics and sign-out.")

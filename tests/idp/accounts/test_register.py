@@ -90,7 +90,7 @@ def test_without_proof_a_later_one_is_a_guest(house: House, asked: LoginType, ke
 def test_somebody_registered_makes_the_next_a_later_one_though_there_is_no_owner(house: House) -> None:
     house.made("pat", "1001-01", login_type=GUEST)
     assert given(only(house.call("kim", "1001-01"))) == ("Registered", GUEST, True, "GuestUntilApproved")
-    assert given(only(house.call("lee", "1001-01", key="proof"))) == ("Registered", CO_OWNER, False, "OwnerSeatTaken")
+    assert given(only(house.call("lee", "1001-01", key="proof"))) == ("Registered", CO_OWNER, False, "AccountHasUsers")
 
 
 def test_a_registration_that_ended_counts_for_nothing(house: House) -> None:

@@ -39,7 +39,7 @@ def test_where_the_first_is_a_guest_one_who_asks_for_that_waits_for_nothing() ->
 @pytest.mark.parametrize("others", [1, 2, 7])
 @pytest.mark.parametrize("asked", LoginType)
 def test_with_proof_a_later_one_gets_what_was_asked_but_not_the_seat(asked: LoginType, others: int) -> None:
-    expected = Grant(CO_OWNER, note="OwnerSeatTaken") if asked is OWNER else Grant(asked)
+    expected = Grant(CO_OWNER, note="AccountHasUsers") if asked is OWNER else Grant(asked)
     assert granted(asked, others, proved=True) == expected
     assert granted(asked, others, proved=True, first_registrant="guest") == expected
 

@@ -198,7 +198,7 @@ def test_login_type_id_has_two_spellings_and_one_type(world: World) -> None:
 
 def test_unknown_paths_and_methods_are_problems_too(world: World) -> None:
     assert code_of(world.get("/nothing")) == (404, "PageNotFound")
-    assert code_of(world.get("/ping/")) == (404, "PageNotFound")
+    assert code_of(world.get("/ping/")) == (404, "TrailingSlash")
     assert code_of(world.send("POST", "/../../../etc/passwd", b"{}", "all")) == (404, "PageNotFound")
     refused = world.send("DELETE", "/customers", None, "all")
     assert code_of(refused) == (405, "MethodNotAllowed")
