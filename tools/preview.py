@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from idp.accounts.confirmations import Asked, Closed, Kind
 from idp.web.confirming import ClosedView, ConfirmedView, ConfirmView
-from idp.web.plain import AskUser, FollowLink, Mode, PlainPage, PostOn, Problem, Refused, SessionOver, SignedOut
+from idp.web.plain import AskUser, FollowLink, Mode, PlainPage, PostOn, Problem, Refused, SessionOver, SignedOut, Welcome
 from idp.web.templating import StaticFiles, Templates, View
 from sso_connect.portal import views
 from sso_connect.portal.views import AccountChoice, AccountUser, Bill, BillLine, Due, NavItem, Page, SignOut
@@ -354,8 +354,17 @@ def _plain_samples(mode: Mode, locale: str) -> Iterator[tuple[str, View]]:
         ),
     )
     yield "session-over-again", SessionOver(page=page, open_url="/b/riverbend/sign-in", again=True)
-    for status, code in ((404, "PageNotFound"), (503, "StoreUnavailable"), (500, "UnexpectedError")):
-        yield f"problem-{status}", Problem(page=page, status=status, code=code, reference=reference)
+    yield "welcome", Welcome(page=page)
+    for status, code in (
+        (403, "CsrfRefused"),
+        (404, "PageNotFound"),
+        (405, "MethodNotAllowed"),
+        (413, "BodyTooLarge"),
+        (500, "UnexpectedError"),
+        (503, "StoreUnavailable"),
+    ):
+        yield f"problem-{status}", Problem(page=page, status=status, code=code, reference=reference, home_url="/b/riverbend/")
+    yield "problem-bare", Problem(page=replace(page, biller_name=None), status=404, code="PageNotFound", reference=reference)
 
 
 # --- pictures ------------------------------------------------------------------------------------------------------------

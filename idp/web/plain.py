@@ -7,7 +7,8 @@ FollowLink    where an SSO link lands: its script takes the secret out of the ad
 SessionOver   a session that ran out, in a frame (asks the parent for a relaunch) or on a full page
 AskUser       a hand-off that somebody is asked about first
 PostOn        the first page of a frame that was reached by GET: posts itself on, out of an address that holds a token
-Problem       404, 405, 413, 429, 500, 503
+Welcome       a biller's own address, where no sign-in address is known
+Problem       403, 404, 405, 413, 429, 500, 503
 """
 
 from __future__ import annotations
@@ -128,8 +129,19 @@ class PostOn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Welcome:
+    """The biller's own address, for somebody who is not signed in: where to sign in instead."""
+
+    template: ClassVar[str] = "welcome.html"
+    page: PlainPage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Anything else that went wrong: HTTP `status`, the `code` of the HubError, the request's `reference`."""
+    """Anything else that went wrong: HTTP `status`, the `code` of the HubError, the request's `reference`.
+
+    `home_url`: the biller's own address, the way on.
+    """
 
     template: ClassVar[str] = "problem.html"
     page: PlainPage

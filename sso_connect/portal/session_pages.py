@@ -15,7 +15,7 @@ from collections.abc import Callable
 from flask import Blueprint, Response, jsonify
 
 from idp.directory.billers import Biller, Billers
-from idp.errors import MalformedRequest, PageNotFound, SessionRequired
+from idp.errors import MalformedRequest, SessionRequired
 from idp.login.frame_tokens import LIFETIME, FrameTokens
 from idp.login.sessions import NEW_TAB
 from idp.texts import LOCALES
@@ -149,13 +149,10 @@ class SessionPages:
     def session_over(self, request: HubRequest, slug: str) -> Response:
         """A page without a live session: what to do next. It holds no data, so a frame may show it.
 
-        A host and a path that name no biller, or two, have no pages: that comes before the question who is signed in. Where it is
-        still known whose session it was, the page tells its partner that a new hand-off is needed, and leads there.
+        PageNotFound: a host and a path that name no biller, or two, have no pages; that comes before the question who is signed in.
+        Where it is still known whose session it was, the page tells its partner that a new hand-off is needed, and leads there.
         """
-        try:
-            biller = biller_at(self._billers, request, slug)
-        except PageNotFound as unknown:
-            return self._pages.problem(request, unknown)
+        biller = biller_at(self._billers, request, slug)
         framed = self._is_framed(request, slug)
         ended = self._visits.ended(self._jar.presented(request, slug))
         if ended is not None and (ended.key.bid != biller.bid or ended.facts.framed != framed):
