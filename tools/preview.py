@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from idp.accounts.confirmations import Asked, Closed, Kind
 from idp.web.confirming import ClosedView, ConfirmedView, ConfirmView
-from idp.web.plain import AskUser, FollowLink, Mode, PlainPage, PostOn, Problem, Refused, SessionOver, SignedOut, Welcome
+from idp.web.plain import AskUser, FollowLink, Mode, PlainPage, PostOn, Problem, Refused, SessionOver, SignedOut, Welcome, WhyOver
 from idp.web.templating import StaticFiles, Templates, View
 from sso_connect.portal import views
 from sso_connect.portal.views import AccountChoice, AccountUser, Bill, BillLine, Due, NavItem, Page, SignOut
@@ -351,8 +351,21 @@ def _plain_samples(mode: Mode, locale: str) -> Iterator[tuple[str, View]]:
             open_url="/b/riverbend/sign-in?to=bills" if mode == "frame" else None,
             back_url="https://lakeside.example.com/portal" if mode == "full" else None,
             partner_name="Lakeside Usage Portal",
+            cookie_host="riverbend.example.com" if mode == "full" else "",
         ),
     )
+    whys: tuple[WhyOver, ...] = ("timed_out", "ended", "page_expired")
+    for why in whys:
+        yield (
+            f"session-over-{why}",
+            SessionOver(
+                page=page,
+                why=why,
+                open_url="/b/riverbend/sign-in" if mode == "frame" else None,
+                back_url="https://lakeside.example.com/portal" if mode == "full" else None,
+                partner_name="Lakeside Usage Portal",
+            ),
+        )
     yield "session-over-again", SessionOver(page=page, open_url="/b/riverbend/sign-in", again=True)
     yield "welcome", Welcome(page=page)
     for status, code in (
