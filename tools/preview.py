@@ -199,6 +199,19 @@ def _bill_samples(mode: Mode, locale: str) -> Iterator[tuple[str, View]]:
         "bills-clear",
         replace(full, page=one, due=Due(total=0, today=_TODAY, as_of=date(2026, 9, 18)), bills=bills[3:]),
     )
+    credit = replace(
+        bills[3],
+        amount=-1200,
+        past_due=-8903,
+        lines=(
+            BillLine(description="Water 4.2 kgal", amount=7703, quantity=Decimal(1)),
+            BillLine(description="Payment received", amount=-8903, quantity=Decimal(1)),
+        ),
+    )
+    yield (
+        "bills-credit",
+        replace(full, due=Due(total=-1200, today=_TODAY, as_of=date(2026, 11, 18)), bills=(credit, replace(bills[0], amount=0))),
+    )
     yield "bills-empty", views.BillsView(page=one, currency="USD", due=None, bills=())
     yield (
         "bills-last",

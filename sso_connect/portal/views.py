@@ -190,7 +190,7 @@ class BillLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
-    """One bill: what it asks for (`amount`, of which `past_due` is from earlier ones) and its lines."""
+    """One bill: what it asks for (`amount`, of which `past_due` is from earlier ones) and its lines. Negative: a credit."""
 
     number: str
     issued_on: date
@@ -225,7 +225,7 @@ class BillsView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayView:
-    """RedirectID 6. What is due and what to have ready; the payment itself comes later."""
+    """RedirectID 6. What is due, how to pay it, and what to have ready; the payment itself comes later."""
 
     template: ClassVar[str] = "portal/pay.html"
     page: Page
@@ -315,7 +315,7 @@ class UsersView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperlessView:
-    """RedirectID 2, before the biller has switched paperless bills on."""
+    """RedirectID 2: nothing can be chosen here."""
 
     template: ClassVar[str] = "portal/paperless.html"
     page: Page
@@ -324,7 +324,7 @@ class PaperlessView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AutopayView:
-    """RedirectID 3, before the biller has switched AutoPay on."""
+    """RedirectID 3: nothing can be set up here."""
 
     template: ClassVar[str] = "portal/autopay.html"
     page: Page
@@ -333,7 +333,7 @@ class AutopayView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodsView:
-    """RedirectID 5, without any stored method."""
+    """RedirectID 5: nothing can be stored here."""
 
     template: ClassVar[str] = "portal/methods.html"
     page: Page
@@ -342,7 +342,7 @@ class MethodsView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryView:
-    """RedirectID 7, without any payment."""
+    """RedirectID 7: no payment is known."""
 
     template: ClassVar[str] = "portal/history.html"
     page: Page
@@ -351,7 +351,7 @@ class HistoryView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledView:
-    """RedirectID 8, without any planned payment."""
+    """RedirectID 8: nothing can be scheduled here."""
 
     template: ClassVar[str] = "portal/scheduled.html"
     page: Page
@@ -360,7 +360,7 @@ class ScheduledView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextView:
-    """RedirectID 11, before the biller has switched pay by text on."""
+    """RedirectID 11: nobody can sign up here."""
 
     template: ClassVar[str] = "portal/text.html"
     page: Page

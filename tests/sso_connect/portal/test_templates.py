@@ -20,7 +20,7 @@ from jinja2 import UndefinedError
 from idp.texts import LOCALES, Texts
 from idp.web.plain import Mode, PlainPage, Refused, SessionOver
 from idp.web.templating import Templates, View
-from sso_connect.portal.views import Bill, BillsView, Due, OffView, PaperlessView, SignOut, UsersView
+from sso_connect.portal.views import Bill, BillLine, BillsView, Due, OffView, PaperlessView, SignOut, UsersView
 from sso_connect.redirects import Slug
 from tools.preview import list_samples, sample_page, sample_templates
 
@@ -250,7 +250,7 @@ def test_a_destination_bears_the_name_that_its_biller_gave_it() -> None:
 
 def test_by_cookie_every_way_inside_is_a_link() -> None:
     main = read(bills(older_url="/older")).one("main")
-    assert main.one("a", href="/pay-here").text == "Pay"
+    assert main.one("a", href="/pay-here").text == "How to pay"
     assert main.one("a", href="/older").text == "Older bills"
     assert not main.all("form")
 
@@ -259,7 +259,7 @@ def test_by_token_every_way_inside_is_a_post_button_and_the_token_is_in_no_addre
     page = replace(sample_page("bills", "frame"), carrier="token", carry=(("frame_token", "made-up"), ("n", "1")))
     main = read(bills(page=page, older_url="/older?cursor=c")).one("main")
     assert not main.all("a")
-    for action, label in (("/pay-here", "Pay"), ("/older?cursor=c", "Older bills")):
+    for action, label in (("/pay-here", "How to pay"), ("/older?cursor=c", "Older bills")):
         form = main.one("form", action=action)
         assert form.attributes["method"] == "post"
         assert [(each.attributes["name"], each.attributes["value"]) for each in form.all("input", type="hidden")] == [
@@ -335,11 +335,73 @@ def test_past_due_is_marked_in_the_state_and_at_the_bill() -> None:
     assert "$48.20 past due" in page.one("ul", **{"class": "bill-list"}).text
 
 
-@pytest.mark.parametrize(("total", "words"), [(0, "Nothing due"), (-1250, "You have a credit of $12.50")])
+@pytest.mark.parametrize(("total", "words"), [(0, "Nothing due"), (-1200, "Credit $12.00, nothing to pay")])
 def test_without_anything_due_there_is_nothing_to_pay(total: int, words: str) -> None:
     page = read(bills(due=Due(total=total, today=date(2026, 11, 21))))
     assert words in page.text
     assert not page.all("a", href="/pay-here")
+
+
+def test_a_credit_is_said_in_words_and_nothing_beside_it_says_due() -> None:
+    bill = replace(bills().bills[0], amount=-1200, past_due=-1200, lines=(BillLine(description="Payment received", amount=-9617),))
+    due = Due(total=-1200, past_due=-1200, today=date(2027, 1, 21), due_on=date(2026, 12, 10), as_of=date(2026, 11, 18))
+    page = read(bills(due=due, bills=(bill,)))
+    state = page.one("section", aria_labelledby="due-label")
+    assert state.attributes["class"] == "due due-clear"
+    assert "overdue" not in state.text.lower()
+    assert "past due" not in page.text
+    row = page.one("ul", **{"class": "bill-list"})
+    assert "Credit $12.00" in row.one("summary").text
+    assert "Nothing to pay" in row.one("summary").text
+    assert "Due December" not in row.text
+    foot = row.one("tfoot").text
+    assert foot == "Amount of this bill Credit $12.00 Credit from earlier bills $12.00"
+    assert "-$96.17" in row.one("tbody").text, "what was paid is a line of the bill, as the biller wrote it"
+
+
+def test_a_bill_of_nothing_is_nothing_to_pay_and_a_credit_from_earlier_bills_is_not_past_due() -> None:
+    row = read(bills(bills=(replace(bills().bills[0], amount=0, past_due=0),))).one("ul", **{"class": "bill-list"})
+    assert "Nothing to pay" in row.text
+    assert "$0.00" in row.text
+    less = read(bills(bills=(replace(bills().bills[0], amount=8417, past_due=-1200),))).one("ul", **{"class": "bill-list"})
+    assert "past due" not in less.text
+    assert "Due Dec 10, 2026" in less.text
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_until_payments_are_there_the_page_says_how_to_pay_and_nothing_on_it_pretends_to(mode: Mode) -> None:
+    (view,) = (view for name, view in list_samples(mode) if name == "pay")
+    main = read(view).one("main")
+    assert "Use a payment method listed on your Riverbend Municipal Utilities bill" in main.text
+    facts = main.one("section", aria_labelledby="how").text
+    for fact in ("1001-01", "100101261100", "$84.17"):
+        assert fact in facts
+    assert not [each for each in main.walk() if "primary" in each.attributes.get("class", "")]
+
+
+def test_what_does_not_work_yet_is_no_primary_button_and_says_where_it_leads() -> None:
+    for name, view in list_samples():
+        if name.startswith("bills"):
+            links = read(view).all("a", href="/b/riverbend/a/a1/pay")
+            buttons = [each for each in links if "button" in each.attributes.get("class", "")]
+            assert {each.text for each in buttons} <= {"How to pay"}
+            assert not [each for each in buttons if "primary" in each.attributes["class"]]
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("name", ["pay", "methods", "autopay", "paperless", "history", "scheduled", "text"])
+def test_no_page_promises_what_a_switch_of_the_biller_would_bring(name: str, locale: str) -> None:
+    (view,) = (view for each, view in list_samples("full", locale) if each == name)
+    told = read(view).one("main").text
+    assert not re.search(r"as soon as|switched|(here|page) yet|until then|en cuanto|active|todavía no|mientras tanto", told, re.IGNORECASE)
+    assert not [each for each in read(view).one("main").walk() if "primary" in each.attributes.get("class", "")]
+
+
+def test_a_payer_with_a_credit_sees_it_once_on_the_page_about_paying() -> None:
+    (view,) = (view for name, view in list_samples() if name == "pay-nothing")
+    main = read(view).one("main")
+    assert main.text.count("nothing to pay") == 1
+    assert "How to pay" not in main.text
 
 
 def test_pay_is_offered_only_where_it_leads_somewhere() -> None:
