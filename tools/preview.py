@@ -273,7 +273,12 @@ def _people_samples(mode: Mode, locale: str) -> Iterator[tuple[str, View]]:
             for n in range(10, 22)
         ),
     )
-    yield "accounts-many", views.AccountsView(page=replace(page, accounts=many), accounts=many)
+    landlord = replace(page, accounts=many)
+    yield "accounts-many", views.AccountsView(page=landlord, accounts=many)
+    yield "accounts-found", views.AccountsView(page=landlord, accounts=many[3:5], query="10")
+    yield "accounts-not-found", views.AccountsView(page=landlord, accounts=(), query="no such street")
+    by_token = replace(landlord, carrier="token", carry=(("frame_token", "made-up-token"),))
+    yield "accounts-many-token", views.AccountsView(page=by_token, accounts=many)
     users = (
         AccountUser(name="Harbor View Rentals LLC", user_name="office@harborview.example", login_type=1, is_you=False),
         AccountUser(name="Avery Brandt", user_name="avery.brandt", login_type=2, is_you=True),

@@ -45,6 +45,8 @@ _GROUPS: Mapping[Slug, Group] = MappingProxyType(
 )
 _LOGIN_TYPES = {1: "full", 2: "full", 3: "oversight", 4: "guest"}
 _SWITCHER_LENGTH = 6
+_MOST_TO_FIND = 200
+"""So many accounts are on a page for its script to search; a search of all of them is Manage Accounts."""
 
 
 def role_key(login_type: int, *, pending: bool = False) -> str:
@@ -73,6 +75,11 @@ class AccountChoice:
     def role(self) -> str:
         """Catalogue key of the role word, under `roles.`."""
         return role_key(self.login_type, pending=self.pending)
+
+    @property
+    def words(self) -> str:
+        """What a search looks at: number, name, address."""
+        return f"{self.number} {self.holder} {self.address}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,10 +156,24 @@ class Page:
         return f"destinations.{self.slug}"
 
     @property
+    def others(self) -> tuple[AccountChoice, ...]:
+        """Every account but the one in play."""
+        return tuple(choice for choice in self.accounts if not choice.current)
+
+    @property
     def switcher(self) -> tuple[AccountChoice, ...]:
-        """The accounts to change to, at most six: a landlord's forty stand under Manage Accounts."""
-        others = tuple(choice for choice in self.accounts if not choice.current)
-        return others[:_SWITCHER_LENGTH]
+        """The accounts to change to: six of them where a search finds the others, else all."""
+        return self.others[:_SWITCHER_LENGTH] if self.find_url is not None else self.others
+
+    @property
+    def find_url(self) -> str | None:
+        """Where a search for an account leads: Manage Accounts, for whoever has more than the switcher shows."""
+        return self.accounts_url if len(self.others) > _SWITCHER_LENGTH else None
+
+    @property
+    def to_find(self) -> tuple[AccountChoice, ...]:
+        """The accounts that the page's own script searches."""
+        return self.others[:_MOST_TO_FIND] if self.find_url is not None else ()
 
 
 # --- bills ---------------------------------------------------------------------------------------------------------------
@@ -273,11 +294,12 @@ class ProfileView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountsView:
-    """RedirectID 9. All accounts of the payer; here each `url` opens the bills of that account."""
+    """RedirectID 9. The accounts of the payer, all or those that `query` finds; here each `url` opens the bills of that account."""
 
     template: ClassVar[str] = "portal/accounts.html"
     page: Page
     accounts: tuple[AccountChoice, ...]
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

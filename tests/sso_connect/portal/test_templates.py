@@ -5,6 +5,7 @@ The samples are those of tools.preview: each template at least once, in frame an
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from jinja2 import UndefinedError
 from idp.texts import LOCALES, Texts
 from idp.web.plain import Mode, PlainPage, Refused, SessionOver
 from idp.web.templating import Templates, View
-from sso_connect.portal.views import Bill, BillLine, BillsView, Due, OffView, PaperlessView, SignOut, UsersView
+from sso_connect.portal.views import AccountsView, Bill, BillLine, BillsView, Due, OffView, PaperlessView, SignOut, UsersView
 from sso_connect.redirects import Slug
 from tools.preview import list_samples, sample_page, sample_templates
 
@@ -314,6 +315,64 @@ def test_a_landlord_finds_the_rest_under_manage_accounts() -> None:
     assert len(section.all("li")) == 6
 
 
+def landlord(**changes: Any) -> AccountsView:
+    page = sample_page("accounts")
+    many = (page.accounts[0], *(replace(page.accounts[1], number=f"20{n:02}-01", url=f"/a/{n}") for n in range(1, 31)))
+    return replace(AccountsView(page=replace(page, accounts=many), accounts=many), **changes)
+
+
+def test_many_accounts_come_with_a_search_that_is_an_ordinary_form() -> None:
+    section = read(landlord()).one("section", **{"class": "account"})
+    form = section.one("form", role="search")
+    assert form.attributes["method"] == "post", "what is looked for is somebody's name or address, and not for an address bar"
+    assert form.attributes["action"] == "/b/riverbend/a/a1/accounts"
+    field = form.one("input", type="search")
+    assert form.one("label", **{"for": field.attributes["id"]}).text == "Find an account"
+    assert form.one("button").text == "Find"
+    accounts = json.loads(section.one("ul").attributes["data-accounts"])
+    assert len(accounts) == 30
+    assert accounts[29] == {
+        "url": "/a/30", "holder": "Avery Brandt", "number": "Account 2030-01", "address": "14 Mill Race Rd, Riverbend",
+        "role": "Oversight", "words": "2030-01 Avery Brandt 14 Mill Race Rd, Riverbend",
+    }  # fmt: skip
+
+
+def test_without_cookies_the_search_posts_the_frame_token_and_never_puts_it_into_an_address() -> None:
+    page = replace(landlord().page, carrier="token", carry=(("csrf_token", "c"), ("frame_token", "t")))
+    for form in read(landlord(page=page)).all("form", role="search"):
+        assert form.attributes["method"] == "post"
+        assert {each.attributes["name"] for each in form.all("input")} == {"csrf_token", "frame_token", "q"}
+
+
+def test_names_of_accounts_cannot_break_out_of_what_the_script_reads() -> None:
+    evil = "\"><script>alert(1)</script>&quot;'</ul>"
+    view = landlord()
+    accounts = tuple(replace(each, holder=evil, address=evil) for each in view.page.accounts)
+    page = read(landlord(page=replace(view.page, accounts=accounts), accounts=accounts))
+    assert not [each for each in page.all("script") if each.text]
+    read_back = json.loads(page.one("section", **{"class": "account"}).one("ul").attributes["data-accounts"])
+    assert read_back[0]["holder"] == evil
+
+
+def test_a_search_says_what_it_found_and_leads_back_to_all() -> None:
+    view = landlord()
+    found = read(replace(view, accounts=view.accounts[3:5], query="20")).one("main")
+    assert "2 accounts found for “20”." in found.text
+    assert found.one("input", id="find-here").attributes["value"] == "20"
+    assert len(found.one("ul", **{"class": "rows"}).all("li")) == 2
+    nothing = read(replace(view, accounts=(), query="nowhere")).one("main")
+    assert "No account found" in nothing.text
+    assert nothing.all("a", href=view.page.url)
+
+
+def test_few_accounts_or_a_biller_without_that_page_need_no_search_and_every_account_is_in_the_switcher() -> None:
+    assert not read(bills()).all("form", role="search")
+    view = landlord()
+    off = read(bills(page=replace(view.page, accounts_url=None, slug="bills"))).one("section", **{"class": "account"})
+    assert not off.all("form", role="search")
+    assert len(off.all("li")) == 30
+
+
 # --- bills ---------------------------------------------------------------------------------------------------------------
 
 
@@ -393,7 +452,9 @@ def test_what_does_not_work_yet_is_no_primary_button_and_says_where_it_leads() -
 def test_no_page_promises_what_a_switch_of_the_biller_would_bring(name: str, locale: str) -> None:
     (view,) = (view for each, view in list_samples("full", locale) if each == name)
     told = read(view).one("main").text
-    assert not re.search(r"as soon as|switched|(here|page) yet|until then|en cuanto|active|todavía no|mientras tanto", told, re.IGNORECASE)
+    assert not re.search(
+        r"as soon as|switched|(here|page) yet|until then|en cuanto|active|todavía no|mientras tanto", told, re.IGNORECASE
+    )
     assert not [each for each in read(view).one("main").walk() if "primary" in each.attributes.get("class", "")]
 
 
