@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
 PYTHON := .venv/bin/python
-# Test processes, and more for pytest: make test JOBS=4 ARGS='tests/flows -k refused'
+# Test processes, and more for pytest or the demo: make test JOBS=4 ARGS='tests/flows -k refused'
 JOBS ?= auto
 ARGS ?=
 PYTEST := $(PYTHON) -m pytest --dist loadfile --maxprocesses 8 -n $(JOBS)
@@ -20,8 +20,8 @@ help: ## list the targets
 setup: ## make .venv from the locked dependencies, every package checked by hash
 	@tools/setup.sh
 
-demo: setup ## load two sample billers, run the hub with a partner portal on embedded storage, until Ctrl-C
-	@exec .venv/bin/idhub demo
+demo: setup ## load two sample billers, run hub and partner portal until Ctrl-C; other ports: make demo ARGS='--port 9080 --partner-port 9090'
+	@exec .venv/bin/idhub demo $(ARGS)
 
 test: setup ## every test, with real PostgreSQL, Redis, Chromium and WebKit; installs those with apt where they are missing
 	@$(PYTHON) tools/provision.py test

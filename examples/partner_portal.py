@@ -10,7 +10,7 @@
 
 It holds one token for each payer who is signed in, uses it for every page, and asks for another when that one is over or a frame
 says `relaunchNeeded`. The configuration: {"api": "...", "connections": [{"partner", "biller", "key", "entrance": "click" or
-"password", "css_url", "payers": [{"name", "user_name", "email", "account"}]}]}.
+"password", "css_url", "payers": [{"name", "user_name", "email", "account", "note"}]}]}.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import argparse
 import json
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,6 +64,8 @@ class Connection:
     entrance: str
     css_url: str
     payers: tuple[Applicant, ...]
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """User name -> why somebody might pick this payer."""
 
 
 @dataclass
@@ -112,6 +114,7 @@ def load(config: Path) -> tuple[str, list[Connection]]:
             each["entrance"],
             each["css_url"],
             tuple(Applicant(payer["user_name"], payer["email"], payer["account"], payer["name"]) for payer in each["payers"]),
+            {payer["user_name"]: payer.get("note", "") for payer in each["payers"]},
         )
         for each in raw["connections"]
     ]

@@ -34,6 +34,8 @@ from sso_connect.api.refusals import Refusals
 from sso_connect.portal import pages as portal_pages
 from sso_connect.portal.chrome import Chrome
 from sso_connect.portal.entrance import Entrance
+from sso_connect.portal.front import Front
+from sso_connect.portal.front import blueprint as front_blueprint
 from sso_connect.portal.jar import Jar
 from sso_connect.portal.session_pages import SessionPages
 from sso_connect.portal.session_pages import blueprint as session_blueprint
@@ -100,6 +102,8 @@ def portal_site(hub: Hub) -> Flask:
         hub.settings.portal_domain,
     )
     session_pages = SessionPages(hub.billers, hub.visits, entrance, hub.frame_tokens, ways_out, chrome, jar, pages, hub.csrf)
+    front = Front(hub.billers, entrance, chrome, pages)
+    app.register_blueprint(front_blueprint(front, current_request))
     app.register_blueprint(web.blueprint(doors, current_request))
     app.register_blueprint(session_blueprint(session_pages, current_request))
     app.register_blueprint(
@@ -113,9 +117,12 @@ def portal_site(hub: Hub) -> Flask:
 
     def translate(error: HubError) -> Response:
         slug = (request.view_args or {}).get("slug")
-        if isinstance(error, SessionRequired) and slug:
-            return session_pages.session_over(current_request(), slug)
-        return pages.problem(current_request(), error)
+        try:
+            if isinstance(error, SessionRequired) and slug:
+                return session_pages.session_over(current_request(), slug)
+        except HubError as second:  # the biller is not there, or no store answers: then that is what is told
+            error = second
+        return front.problem(current_request(), error)
 
     problems.install(app, translate, current_request)
     https = hub.settings.public_scheme == "https"

@@ -62,10 +62,15 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What is still known of a session that is over: whose key began it, and what it was."""
+    """What is still known of a session that opens no page: whose key began it, what it was, and why.
+
+    `page_expired`: the session itself may go on, but the frame token of this page is too old. A session that a rule ends (its user
+    was disabled, its key revoked) is `ended`.
+    """
 
     key: ApiKey
     facts: SessionFacts
+    why: Literal["timed_out", "ended", "page_expired"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +150,13 @@ class Visits:
         known = None if key is None else self._sessions.last_known(key)
         if known is None:
             return None
-        facts, token = known
-        owner = self._api_keys.find(token.bid, token.key_id)
-        return None if owner is None else Ended(owner, facts)
+        owner = self._api_keys.find(known.token.bid, known.token.key_id)
+        if owner is None:
+            return None
+        if known.state != "live":
+            return Ended(owner, known.facts, known.state)
+        stale = bool(presented.frame_token) and not self._frame_tokens.is_alive(presented.frame_token)
+        return Ended(owner, known.facts, "page_expired" if stale else "ended")
 
     def end(self, visit: Visit, request_id: str) -> None:
         """Sign out: the family ends everywhere, and with a ReturnUrl the partner's token too (else the partner owns it)."""

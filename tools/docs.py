@@ -1,4 +1,4 @@
-"""Writes the parts of docs/ that are made from code: settings, reasons, warnings, old names. `--check`: are they current?
+"""Writes the parts of docs/ that are made from code: settings, reasons, warnings, old names, limits. `--check`: are they current?
 
     python -m tools.docs [--check]
 
@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from pydantic_core import PydanticUndefined
 
+from idp.directory.names import MAX_ACCOUNT_CHARACTERS
 from idp.errors import (
     InvalidApiKey,
     InvalidFields,
@@ -35,6 +36,19 @@ from sso_connect.api.aliases import OLD_NAMES
 from sso_connect.api.openapi import example_of
 from sso_connect.api.operations import OPERATIONS
 from sso_connect.arrivals import AFTER_REDEEM
+from sso_connect.imports.bif import MAX_DETAIL_LINES
+from sso_connect.imports.bif_columns import MAX_MAP_CHARACTERS
+from sso_connect.imports.bif_lines import MAX_FILE_BYTES, MAX_ROW_BYTES
+from sso_connect.imports.bif_rows import MAX_COLUMNS
+from sso_connect.imports.bif_values import (
+    MAX_AMOUNT_DIGITS,
+    MAX_CHARACTERS,
+    MAX_COUNT_DIGITS,
+    MAX_METER_CHARACTERS,
+    MAX_METERS,
+    MAX_QUANTITY_DIGITS,
+    YEARS,
+)
 from sso_connect.warnings import CATALOGUE
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -88,6 +102,27 @@ def old_names_table() -> str:
     return "\n".join(["| old name | call instead |", "|---|---|", *rows])
 
 
+def invoice_file_limits_table() -> str:
+    """One row per limit of an invoice file, then one per text column."""
+    named = {"Custom": "`Custom1` to `Custom60`", "AccountNumber": "`AccountNumber`, as written"}
+    texts = [(named.get(name, f"`{name}`"), limit) for name, limit in MAX_CHARACTERS.items()]
+    rows = [
+        ("a file", f"{MAX_FILE_BYTES // 1024**2} MiB"),
+        ("a row, without its row end", f"{MAX_ROW_BYTES // 1024} KiB"),
+        ("columns of a row, the row type counted", f"{MAX_COLUMNS}"),
+        ("detail lines (ID) of an invoice", f"{MAX_DETAIL_LINES:,}"),
+        ("digits of an amount, cents counted", f"{MAX_AMOUNT_DIGITS}"),
+        ("digits of a quantity", f"{MAX_QUANTITY_DIGITS[0]} before the point, {MAX_QUANTITY_DIGITS[1]} after it"),
+        ("InvoiceCount", f"{MAX_COUNT_DIGITS} digits"),
+        ("years of a date", f"{YEARS[0]} to {YEARS[-1]}"),
+        ("an account number in its canonical form", f"{MAX_ACCOUNT_CHARACTERS} characters"),
+        ("meters of an account", f"{MAX_METERS}, {MAX_METER_CHARACTERS} characters each"),
+        ("a column map", f"{MAX_MAP_CHARACTERS:,} characters"),
+        *((name, f"{limit:,} characters") for name, limit in texts),
+    ]
+    return "\n".join(["| what | at most |", "|---|---|", *(f"| {what} | {limit} |" for what, limit in rows)])
+
+
 _WITH_EXAMPLE = (InvalidApiKey, InvalidFields, MalformedRequest, RateLimited, ScopeMissing, UserNotFound)
 
 PARTS: Mapping[str, Callable[[], str]] = MappingProxyType(
@@ -97,6 +132,7 @@ PARTS: Mapping[str, Callable[[], str]] = MappingProxyType(
         "problems": problem_sections,
         "warnings": warnings_table,
         "old-names": old_names_table,
+        "invoice-file-limits": invoice_file_limits_table,
     }
 )
 

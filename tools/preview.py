@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from idp.accounts.confirmations import Asked, Closed, Kind
 from idp.web.confirming import ClosedView, ConfirmedView, ConfirmView
-from idp.web.plain import AskUser, FollowLink, Mode, PlainPage, PostOn, Problem, Refused, SessionOver, SignedOut
+from idp.web.plain import AskUser, FollowLink, Mode, PlainPage, PostOn, Problem, Refused, SessionOver, SignedOut, Welcome, WhyOver
 from idp.web.templating import StaticFiles, Templates, View
 from sso_connect.portal import views
 from sso_connect.portal.views import AccountChoice, AccountUser, Bill, BillLine, Due, NavItem, Page, SignOut
@@ -199,6 +199,19 @@ def _bill_samples(mode: Mode, locale: str) -> Iterator[tuple[str, View]]:
         "bills-clear",
         replace(full, page=one, due=Due(total=0, today=_TODAY, as_of=date(2026, 9, 18)), bills=bills[3:]),
     )
+    credit = replace(
+        bills[3],
+        amount=-1200,
+        past_due=-8903,
+        lines=(
+            BillLine(description="Water 4.2 kgal", amount=7703, quantity=Decimal(1)),
+            BillLine(description="Payment received", amount=-8903, quantity=Decimal(1)),
+        ),
+    )
+    yield (
+        "bills-credit",
+        replace(full, due=Due(total=-1200, today=_TODAY, as_of=date(2026, 11, 18)), bills=(credit, replace(bills[0], amount=0))),
+    )
     yield "bills-empty", views.BillsView(page=one, currency="USD", due=None, bills=())
     yield (
         "bills-last",
@@ -260,7 +273,12 @@ def _people_samples(mode: Mode, locale: str) -> Iterator[tuple[str, View]]:
             for n in range(10, 22)
         ),
     )
-    yield "accounts-many", views.AccountsView(page=replace(page, accounts=many), accounts=many)
+    landlord = replace(page, accounts=many)
+    yield "accounts-many", views.AccountsView(page=landlord, accounts=many)
+    yield "accounts-found", views.AccountsView(page=landlord, accounts=many[3:5], query="10")
+    yield "accounts-not-found", views.AccountsView(page=landlord, accounts=(), query="no such street")
+    by_token = replace(landlord, carrier="token", carry=(("frame_token", "made-up-token"),))
+    yield "accounts-many-token", views.AccountsView(page=by_token, accounts=many)
     users = (
         AccountUser(name="Harbor View Rentals LLC", user_name="office@harborview.example", login_type=1, is_you=False),
         AccountUser(name="Avery Brandt", user_name="avery.brandt", login_type=2, is_you=True),
@@ -351,11 +369,33 @@ def _plain_samples(mode: Mode, locale: str) -> Iterator[tuple[str, View]]:
             open_url="/b/riverbend/sign-in?to=bills" if mode == "frame" else None,
             back_url="https://lakeside.example.com/portal" if mode == "full" else None,
             partner_name="Lakeside Usage Portal",
+            cookie_host="riverbend.example.com" if mode == "full" else "",
         ),
     )
+    whys: tuple[WhyOver, ...] = ("timed_out", "ended", "page_expired")
+    for why in whys:
+        yield (
+            f"session-over-{why}",
+            SessionOver(
+                page=page,
+                why=why,
+                open_url="/b/riverbend/sign-in" if mode == "frame" else None,
+                back_url="https://lakeside.example.com/portal" if mode == "full" else None,
+                partner_name="Lakeside Usage Portal",
+            ),
+        )
     yield "session-over-again", SessionOver(page=page, open_url="/b/riverbend/sign-in", again=True)
-    for status, code in ((404, "PageNotFound"), (503, "StoreUnavailable"), (500, "UnexpectedError")):
-        yield f"problem-{status}", Problem(page=page, status=status, code=code, reference=reference)
+    yield "welcome", Welcome(page=page)
+    for status, code in (
+        (403, "CsrfRefused"),
+        (404, "PageNotFound"),
+        (405, "MethodNotAllowed"),
+        (413, "BodyTooLarge"),
+        (500, "UnexpectedError"),
+        (503, "StoreUnavailable"),
+    ):
+        yield f"problem-{status}", Problem(page=page, status=status, code=code, reference=reference, home_url="/b/riverbend/")
+    yield "problem-bare", Problem(page=replace(page, biller_name=None), status=404, code="PageNotFound", reference=reference)
 
 
 # --- pictures ------------------------------------------------------------------------------------------------------------

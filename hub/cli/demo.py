@@ -19,14 +19,28 @@ from rich.table import Table
 
 from hub.cli import demo_meters
 from hub.cli.demo_check import run_checks
-from hub.cli.demo_site import PAYERS, DemoFailedError, DemoSite, Prepared
+from hub.cli.demo_people import PAYERS
+from hub.cli.demo_site import OWN_NAME, DemoFailedError, DemoSite, Prepared
+
+_PORT = click.IntRange(1, 65535)
 
 
 @click.command("demo")
 @click.option("--check", is_flag=True, help="Run the main flows against a fresh instance, print each step, and exit.")
-@click.option("--port", default=8080, show_default=True, envvar="IDHUB_DEMO_PORT", help="Port of the hub.")
+@click.option("--port", type=_PORT, default=8080, show_default=True, envvar="IDHUB_DEMO_PORT", help="Port of the hub.")
 @click.option(
-    "--partner-port", default=8090, show_default=True, envvar="IDHUB_DEMO_PARTNER_PORT", help="Port of the partner portal."
+    "--partner-port",
+    type=_PORT,
+    default=8090,
+    show_default=True,
+    envvar="IDHUB_DEMO_PARTNER_PORT",
+    help="Port of the partner portal.",
+)
+@click.option(
+    "--own-port",
+    type=_PORT,
+    envvar="IDHUB_DEMO_OWN_PORT",
+    help="Port on partner.localhost for a page of your own; nothing of the demo listens there. [default: partner port + 1]",
 )
 @click.option(
     "--dir",
@@ -36,13 +50,13 @@ from hub.cli.demo_site import PAYERS, DemoFailedError, DemoSite, Prepared
     show_default=True,
     help="Where its data goes; emptied first.",
 )
-def command(check: bool, port: int, partner_port: int, folder: Path) -> None:
+def command(check: bool, port: int, partner_port: int, own_port: int | None, folder: Path) -> None:
     """Run the hub with sample data, a worker and an example partner portal on this machine, until Ctrl-C."""
     console = Console(highlight=False, soft_wrap=True)
     try:
         if check:
             raise SystemExit(_check(console))
-        _serve(console, folder, port, partner_port)
+        _serve(console, folder, port, partner_port, own_port)
     except DemoFailedError as fault:
         raise click.ClickException(str(fault)) from None
 
@@ -54,21 +68,26 @@ def _check(console: Console) -> int:
         return 0 if run_checks(site, prepared, console.print) else 1
 
 
-def _serve(console: Console, folder: Path, port: int, partner_port: int) -> None:
+def _serve(console: Console, folder: Path, port: int, partner_port: int, own_port: int | None) -> None:
+    own_port = partner_port + 1 if own_port is None else own_port
+    if len({port, partner_port, own_port}) < 3:
+        raise click.ClickException("--port, --partner-port and --own-port must be three different ports")
     for number, option, variable in (
         (port, "--port", "IDHUB_DEMO_PORT"),
         (partner_port, "--partner-port", "IDHUB_DEMO_PARTNER_PORT"),
     ):
-        if not _is_free(number):
-            raise click.ClickException(f"port {number} is in use: choose another with {option}, or {variable} for make demo")
+        if fault := _why_not(number):
+            raise click.ClickException(f"port {number} {fault}: choose another with {option}, or {variable} for make demo")
     if folder.exists() and not (folder / "master.key").exists() and any(folder.iterdir()):
         raise click.ClickException(f"{folder} holds something else than an earlier demo: choose another with --dir")
     shutil.rmtree(folder, ignore_errors=True)
     # A shell starts what runs in the background with SIGINT ignored, and `kill` sends SIGTERM: both stop the demo.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-    with DemoSite(folder.resolve(), port, partner_port) as site:
-        console.print("Setting up: two utilities from their invoice files, two partners with their keys, seven payers ...")
+    with DemoSite(folder.resolve(), port, partner_port, own_port) as site:
+        console.print(
+            "Setting up: two utilities from their invoice files, two partners with their keys, payers with their bills ..."
+        )
         prepared = site.prepare()
         console.print("Starting: hub, worker, partner portal ...")
         site.start_all()
@@ -95,9 +114,11 @@ def _tell(console: Console, site: DemoSite, prepared: Prepared) -> None:
         f" user name {demo_meters.USER_NAME}, password {demo_meters.PASSWORD}"
     )
     console.print()
-    payers = Table("payer", "user name", "utility", "accounts", box=None, pad_edge=False, header_style="dim")
+    payers = Table("payer", "user name", "utility", "accounts", "", box=None, pad_edge=False, header_style="dim")
     for payer in PAYERS:
-        payers.add_row(payer.name, payer.user_name, prepared.billers[payer.slug].dba, ", ".join(payer.accounts))
+        few = len(payer.accounts) <= 2
+        accounts = ", ".join(payer.accounts) if few else f"{payer.accounts[0]} to {payer.accounts[-1]}"
+        payers.add_row(payer.name, payer.user_name, prepared.billers[payer.slug].dba, accounts, payer.note)
     console.print(payers)
     console.print()
     for slug, biller in prepared.billers.items():
@@ -105,8 +126,14 @@ def _tell(console: Console, site: DemoSite, prepared: Prepared) -> None:
         console.print(f"  API key of Harborlight: {prepared.secrets[slug]}", soft_wrap=True)
         if slug == "riverbend":
             console.print(f"  API key of {demo_meters.NAME} (compat, shows passwords): {prepared.meters.secret}", soft_wrap=True)
+        console.print(f"  API key of {OWN_NAME} (all payers), for a page of your own: {prepared.own[slug]}", soft_wrap=True)
+    console.print()
+    console.print(
+        f"A page of your own on {site.own_origin} may frame the bills and hand payers over (docs/partner-guide.md, section 12)."
+    )
     console.print(f"API: {site.api}/api/v1  (readable: {site.api}/api/v1/docs)")
     console.print(f"Data, logs and mails: {site.folder}")
+    console.print(f"idhub commands beside the demo: export IDHUB_SETTINGS={site.settings_file}", soft_wrap=True)
     console.print("Ctrl-C stops everything.")
 
 
@@ -117,11 +144,14 @@ def _free_port() -> int:
         return port
 
 
-def _is_free(port: int) -> bool:
+def _why_not(port: int) -> str:
+    """Why nothing can listen on a port, "" when it is free."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
+        except PermissionError:
+            return "needs root"
         except OSError:
-            return False
-        return True
+            return "is in use"
+        return ""

@@ -12,6 +12,7 @@ import time
 from examples.partner_client import PartnerClient, Visitor
 from hub.cli.demo_check_api import check_api
 from hub.cli.demo_check_doors import check_doors
+from hub.cli.demo_check_people import check_front, check_people
 from hub.cli.demo_site import ACTOR, DATA, DemoSite, Prepared
 from hub.cli.demo_steps import FRAME, FULL, Checks, Say, absolute, authenticate, links, redirect_form
 from idp.changelog import verify
@@ -34,6 +35,8 @@ def run_checks(site: DemoSite, prepared: Prepared, say: Say) -> bool:
         _refusals(checks, site, prepared, token)
         _ends(checks, clients)
         check_doors(checks, site, clients)
+        check_people(checks, site, prepared, clients)
+        check_front(checks, site, prepared)
         check_api(checks, site, prepared, clients)
         _audit(checks, site)
     finally:

@@ -15,15 +15,17 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-from uuid import UUID
+from typing import Self
 
 import urllib3
 import yaml
 
 from hub.cli import demo_meters
+from hub.cli.demo_history import history_file
+from hub.cli.demo_people import BILLERS, HOUSEHOLDS, PAYERS, DemoBiller, DemoPayer
 from hub.storage.database import migrate
 from hub.wiring import Hub, wire
 from idp.accounts.register import AccountWanted, Wanted
@@ -32,88 +34,38 @@ from idp.directory.api_keys import DEFAULT_SCOPES, ApiKey, KeyPolicies, Scope
 from idp.directory.billers import Biller
 from idp.opaque import new_id
 from idp.settings import Settings, load
+from sso_connect.imports.bif_columns import ColumnMap
 from sso_connect.imports.runs import ImportRun
 
 DATA = Path(__file__).resolve().parents[2] / "examples" / "data"
 ACTOR = System("demo")
+OWN_PARTNER, OWN_NAME = "yours", "Your portal"
 _READY_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class DemoBiller:
-    """A made-up utility and its files."""
-
-    bid: int
-    guid: UUID
-    slug: str
-    dba: str
-    time_zone: str
-    file: str
-    columns: str | None
-    policies: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class DemoPayer:
-    """A made-up payer: registered by the partner before the demo begins when `accounts` names more than one."""
-
-    slug: str
-    name: str
-    user_name: str
-    email: str
-    accounts: tuple[str, ...]
-
-
-BILLERS = (
-    DemoBiller(
-        9001,
-        UUID("D99EDA17-2AF5-5AC0-AE88-9A0D9422BC15"),
-        "riverbend",
-        "Riverbend Water & Light",
-        "America/Detroit",
-        "9001_11202026.bif",
-        None,
-        {},
-    ),
-    DemoBiller(
-        9002,
-        UUID("3F0E7D1C-5C0B-5B59-9C3B-1B5D0C5E9002"),
-        "prairie",
-        "Prairie Electric Cooperative",
-        "America/Chicago",
-        "9002_11192026.bif",
-        "9002_columns.yaml",
-        {"account_profile": "digits_only"},
-    ),
-)
-PAYERS = (
-    DemoPayer("riverbend", "Avery Brandt", "avery", "avery.brandt@example.com", ("1001-01", "1001-02")),
-    DemoPayer("riverbend", "Zoë Lindqvist", "zoe", "zoe.lindqvist@example.com", ("1002-01",)),
-    DemoPayer("riverbend", "Harbor View Rentals", "harbor", "office@harborview.example", ("1003-01", "1004-01")),
-    DemoPayer("riverbend", "Riley Okafor", "tenant1003", "tenant.1003@example.com", ("1003-01",)),
-    DemoPayer("prairie", "June Takahashi", "june", "june.t@example.com", ("20003",)),
-    DemoPayer("prairie", "Hollis Grain Elevator", "hollis", "accounts@hollisgrain.example", ("20002",)),
-)
-
-
-@dataclass(frozen=True, slots=True)
 class Prepared:
-    """What was set up: billers and, by slug, the key and its secret of the partner who is at both; the second partner."""
+    """What was set up: billers and, by slug, the key and its secret of the partner who is at both; the second partner; your own.
+
+    `runs`: the imports of the sample files; `own`: by slug, the secrets of the keys for pages of one's own.
+    """
 
     billers: Mapping[str, Biller]
     keys: Mapping[str, ApiKey]
     secrets: Mapping[str, str]
     runs: Mapping[str, ImportRun]
     meters: demo_meters.Meters
+    own: Mapping[str, str]
 
 
 class DemoSite:
     """A folder with an embedded instance, and the processes that serve it. A context manager: leaving stops them."""
 
-    def __init__(self, folder: Path, port: int, partner_port: int) -> None:
+    def __init__(self, folder: Path, port: int, partner_port: int, own_port: int | None = None) -> None:
         self.folder = folder
         self.port = port
         self.partner_port = partner_port
+        self.own_port = partner_port + 1 if own_port is None else own_port
         self._processes: list[subprocess.Popen[bytes]] = []
 
     @property
@@ -129,6 +81,16 @@ class DemoSite:
     def partner_origin(self) -> str:
         """Where the example partner's portal lives."""
         return f"http://partner.localhost:{self.partner_port}"
+
+    @property
+    def own_origin(self) -> str:
+        """Where nothing of ours listens: registered for pages that somebody wants to try against the demo."""
+        return f"http://partner.localhost:{self.own_port}"
+
+    @property
+    def settings_file(self) -> Path:
+        """The settings as a file, for `idhub` commands beside the demo."""
+        return self.folder / "hub.env"
 
     def environment(self) -> dict[str, str]:
         """The settings of every process of the demo."""
@@ -159,6 +121,7 @@ class DemoSite:
         key_file = self.folder / "master.key"
         key_file.touch(mode=0o600)
         key_file.write_text(base64.b64encode(secrets.token_bytes(32)).decode(), encoding="ascii")
+        self._write_settings()
         migrate(self.settings().database_url)
         hub = self.wire()
         try:
@@ -231,6 +194,7 @@ class DemoSite:
                 column_map=columns,
             )
             hub.advanced_settings.put(ACTOR, str(new_id()), biller.bid, 3, f"{self.partner_origin}/")
+            self._import_history(hub, biller, wanted)
             with (DATA / wanted.file).open("rb") as file:
                 runs[wanted.slug] = hub.invoice_import.run(ACTOR, str(new_id()), biller, file, wanted.file)
             issued = hub.api_keys.issue(
@@ -249,11 +213,45 @@ class DemoSite:
         river = billers["riverbend"]
         meters = demo_meters.set_up(hub, river, self.partner_origin, DATA, allow_loopback_origins=loopback)
         self._write_partner_config(billers, shown, meters)
-        return Prepared(billers, keys, shown, runs, meters)
+        return Prepared(billers, keys, shown, runs, meters, self._issue_own_keys(hub, billers))
+
+    def _import_history(self, hub: Hub, biller: Biller, wanted: DemoBiller) -> None:
+        columns = ColumnMap.default() if biller.column_map is None else ColumnMap.from_mapping(biller.column_map)
+        file = BytesIO(history_file(wanted, columns, HOUSEHOLDS[wanted.slug]))
+        run = hub.invoice_import.run(ACTOR, str(new_id()), biller, file, f"{wanted.bid}_history.bif")
+        if run.state != "done" or run.left_out:
+            raise DemoFailedError(f"the earlier bills of {wanted.dba} were not imported: {run.reason or run.left_out}")
+
+    def _issue_own_keys(self, hub: Hub, billers: Mapping[str, Biller]) -> dict[str, str]:
+        """Keys for pages of one's own: for every payer of the demo, on an origin where nothing of ours listens."""
+        hub.partners.create(ACTOR, str(new_id()), slug=OWN_PARTNER, name=OWN_NAME, url=self.own_origin)
+        policies = KeyPolicies(scopes=DEFAULT_SCOPES | {Scope.FILES}, account_proof=("cis",), users="all")
+        return {
+            slug: hub.api_keys.issue(
+                ACTOR,
+                str(new_id()),
+                bid=biller.bid,
+                partner_slug=OWN_PARTNER,
+                policies=policies,
+                frame_origins=[self.own_origin],
+                return_places=[self.own_origin],
+            ).secret
+            for slug, biller in billers.items()
+        }
+
+    def _write_settings(self) -> None:
+        lines = [
+            "# Settings of the running demo. Beside it, in another terminal:",
+            f"#   export IDHUB_SETTINGS={self.settings_file}",
+            "#   .venv/bin/idhub billers list",
+            *(f"{name}={value}" for name, value in self.environment().items()),
+        ]
+        self.settings_file.touch(mode=0o600)
+        self.settings_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def _register(self, hub: Hub, biller: Biller, key: ApiKey, payer: DemoPayer) -> None:
         first, _, last = payer.name.partition(" ")
-        accounts = tuple(AccountWanted(number) for number in payer.accounts)
+        accounts = tuple(AccountWanted(number, payer.login_type) for number in payer.accounts)
         wanted = Wanted(payer.user_name, payer.email, accounts, first_name=first, last_name=last)
         hub.register.register(ACTOR, str(new_id()), biller, wanted, key)
 
@@ -266,7 +264,13 @@ class DemoSite:
                 "entrance": "click",
                 "css_url": "",
                 "payers": [
-                    {"name": payer.name, "user_name": payer.user_name, "email": payer.email, "account": payer.accounts[0]}
+                    {
+                        "name": payer.name,
+                        "user_name": payer.user_name,
+                        "email": payer.email,
+                        "account": payer.accounts[0],
+                        "note": payer.note,
+                    }
                     for payer in PAYERS
                     if payer.slug == slug
                 ],

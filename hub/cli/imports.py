@@ -24,7 +24,7 @@ from sso_connect.imports.runs import ImportRun, RowReport
 
 _SHOWN_ROWS = 50
 _PAGE = 500
-_COLUMNS = {"line": "Line", "column": "Column", "reason": "Reason"}
+_COLUMNS = {"line": "Line", "severity": "Severity", "column": "Column", "reason": "Reason"}
 
 
 @click.group()
@@ -43,7 +43,9 @@ def group() -> None:
     help="Read the columns after this YAML file, for this time, and not after the biller's own column map.",
 )
 @click.option(
-    "--report", type=click.File("w", encoding="utf-8", lazy=False), help="Write the rows that were left out to this CSV file."
+    "--report",
+    type=click.File("w", encoding="utf-8", lazy=False),
+    help="Write the report, with rows left out and warnings, to this CSV file.",
 )
 @json_option
 @pass_operator
@@ -84,7 +86,7 @@ def bif_file(
 @json_option
 @pass_operator
 def report_of(operator: Operator, run_id: UUID, bid: int, as_json: bool) -> None:
-    """Show the run RUN_ID and the rows that were left out."""
+    """Show the run RUN_ID with its rows that were left out or warned of."""
     run = operator.hub.invoice_import.find_run(bid, run_id)
     if run is None:
         raise ImportRunNotFound(str(run_id))
@@ -133,8 +135,8 @@ def _tell(run: ImportRun, rows: list[RowReport], *, as_json: bool) -> None:
 
 def _write_csv(file: TextIO, rows: list[RowReport]) -> None:
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["line", "column", "reason"])
-    writer.writerows((row.line, row.column, row.reason) for row in rows)
+    writer.writerow(["line", "column", "reason", "severity"])
+    writer.writerows((row.line, row.column, row.reason, row.severity) for row in rows)
 
 
 def _bar() -> Progress:

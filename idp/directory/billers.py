@@ -153,6 +153,7 @@ class Billers:
         self._portal_domain = portal_domain
         self._share_origins = share_origins
         self._by_host: VersionedCache[tuple[str, str], Biller] = VersionedCache(kv, capacity=2000)
+        self._alone: VersionedCache[str, Biller] = VersionedCache(kv, capacity=2000)
 
     def create(
         self,
@@ -251,6 +252,33 @@ class Billers:
     def forget(self, host: str, slug: str) -> None:
         """Drop a cached biller that turned out stale."""
         self._by_host.forget((host, slug))
+
+    def alone_on_host(self, host: str) -> Biller | None:
+        """The only biller of a host, checked against its stamp; None for a host that has none, or several."""
+        entry = self._alone.find(host)
+        if entry is not None and not self._alone.is_current(entry):
+            self._alone.forget(host)
+            entry = None
+        if entry is not None:
+            return entry.value
+        with self._read() as stores:
+            found = stores.billers.find_biller_by(host=host)
+        if found is None or self._share_origins:  # a second biller would not change the first one's stamp
+            return found
+
+        def read() -> Biller | None:
+            with self._read() as stores:
+                return stores.billers.find_biller(found.bid)
+
+        stamps, current = self._alone.read_under((biller_stamp(found.bid),), read)
+        if current is None or current.host != host:
+            return None
+        return self._alone.keep(host, stamps, current).value
+
+    def remembered_on_host(self, host: str, slug: str = "") -> Biller | None:
+        """What is still known of `on_host`, or without a slug of `alone_on_host`, when no store answers. May be out of date."""
+        entry = self._by_host.find((host, slug)) if slug else self._alone.find(host)
+        return None if entry is None else entry.value
 
     def _load_on_host(self, host: str, slug: str) -> Cached[Biller] | None:
         with self._read() as stores:

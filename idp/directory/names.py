@@ -15,19 +15,29 @@ from email_validator import EmailNotValidError, validate_email
 AccountProfile = Literal["as_imported", "digits_only"]
 """How a biller's account numbers compare: as they are (case and blanks around them aside), or by their digits only."""
 
+MAX_ACCOUNT_CHARACTERS = 50
+"""Of an account number in its canonical form."""
+
 _NOT_DIGITS = re.compile(r"[^0-9]")
 _USER_PART = precis_i18n.get_profile("UsernameCaseMapped")
 
 
+class AccountNumberTooLong(ValueError):
+    """The canonical account number has more than MAX_ACCOUNT_CHARACTERS."""
+
+
 def account_key(profile: AccountProfile, account_number: str) -> str:
-    """The canonical account number. ValueError when nothing is left of it or it is over 50 characters."""
+    """The canonical account number. ValueError when nothing is left of it, AccountNumberTooLong when it is over 50 characters."""
     if profile == "digits_only":
         key = _NOT_DIGITS.sub("", account_number)
     else:
         upper = unicodedata.normalize("NFC", account_number).strip().upper()
         key = unicodedata.normalize("NFC", upper)  # again: upper case takes some letters apart
-    if not key or len(key) > 50 or not key.isprintable():
-        raise ValueError("an account number has 1 to 50 printable characters")
+    told = f"an account number has 1 to {MAX_ACCOUNT_CHARACTERS} printable characters"
+    if len(key) > MAX_ACCOUNT_CHARACTERS:
+        raise AccountNumberTooLong(told)
+    if not key or not key.isprintable():
+        raise ValueError(told)
     return key
 
 

@@ -47,7 +47,7 @@ class PageNotFound(NotFound):
     """No such route, or a host and a path that name different billers."""
 
     code = "PageNotFound"
-    public = "There is no such page."
+    public = "Page not found."
     fix = "Check the address; the biller's pages live on the biller's own host."
 
 
@@ -80,7 +80,7 @@ class CsrfRefused(Denied):
     """The one-time field of a form is missing or not that of this session."""
 
     code = "CsrfRefused"
-    public = "This form is no longer good."
+    public = "This form has expired."
     fix = "Reload the page and send the form again."
 
 

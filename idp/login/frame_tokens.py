@@ -75,6 +75,10 @@ class FrameTokens:
         value = found.value if isinstance(found, Record | Gone) else None
         return None if value is None else str(json.loads(value)["session"])
 
+    def is_alive(self, token: str) -> bool:
+        """Whether a token still opens pages of its session, if that goes on; changes nothing."""
+        return isinstance(self._kv.transact(Read(_record(token), optional=True)).results[0], Record)
+
     def _carried(self, token: str, *, slide: bool, rotate: bool) -> Carried | None:
         if len(token) != _LENGTH or not token.isascii() or not token.startswith(PREFIX):
             return None

@@ -133,6 +133,19 @@ class Session:
     stamps: Stamps
 
 
+SessionState = Literal["live", "timed_out", "ended"]
+"""`timed_out`: idle for too long, or over its absolute time. `ended`: signed out or revoked, here or elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastKnown:
+    """What is still known of a session, whether or not it is over."""
+
+    facts: SessionFacts
+    token: TokenFacts
+    state: SessionState
+
+
 @dataclass(frozen=True, slots=True)
 class Opening:
     """A session about to be made: the secret for the browser, and the step that makes it.
@@ -213,12 +226,15 @@ class Sessions:
             raise SessionRequired("the session of the frame is over")
         return made
 
-    def last_known(self, key: str) -> tuple[SessionFacts, TokenFacts] | None:
+    def last_known(self, key: str) -> LastKnown | None:
         """What a session that is over said of itself, for an hour after; opens nothing. Of a live one, too."""
         found = self._kv.transact(Read(session_record(key), optional=True)).results[0]
         if not isinstance(found, Record | Gone) or found.value is None or found.parent is None:
             return None
-        return SessionFacts(**json.loads(found.value)), TokenFacts.parse(found.parent)
+        state: SessionState = "live"
+        if isinstance(found, Gone):
+            state = "timed_out" if found.ended_by is None else "ended"
+        return LastKnown(SessionFacts(**json.loads(found.value)), TokenFacts.parse(found.parent), state)
 
     def list_of(self, token_ids: Iterable[str]) -> list[Session]:
         """The live sessions that were begun with these tokens (digests), oldest first; none of them slides."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from flask import Blueprint, Response, abort
 
+from idp.directory.billers import Biller
 from idp.errors import HubError
 from idp.texts import LOCALES, choose_locale
 from idp.web.plain import PlainPage, Problem
@@ -26,9 +27,13 @@ class Pages:
         """A rendered view."""
         return Response(self._templates.render(view), status=status, content_type="text/html; charset=utf-8")
 
-    def problem(self, request: HubRequest, error: HubError, home_url: str | None = None) -> Response:
-        """The plain page for a refusal; its reference is the request id."""
-        page = PlainPage(locale=locale_of(request), nonce=request.nonce)
+    def problem(self, request: HubRequest, error: HubError, home_url: str | None = None, biller: Biller | None = None) -> Response:
+        """The plain page for a refusal, in the name of the biller whose host it is. Its reference is the request id."""
+        page = PlainPage(
+            locale=locale_of(request, None if biller is None else biller.locale),
+            nonce=request.nonce,
+            biller_name=None if biller is None else biller.dba,
+        )
         view = Problem(page=page, status=error.http, code=error.code, reference=request.request_id, home_url=home_url)
         return self.show(view, error.http)
 

@@ -4,10 +4,11 @@ PlainPage     language, nonce, whose name stands on top; the layout is `layout/p
 Refused       a hand-off that was refused; may be framed by anyone, so it shows a message, a way on and a reference, no more
 SignedOut     the end of a session; leads on to the ReturnUrl when there is one
 FollowLink    where an SSO link lands: its script takes the secret out of the address and posts it
-SessionOver   a session that ran out, in a frame (asks the parent for a relaunch) or on a full page
+SessionOver   a page without a live session, in a frame (asks the parent for a relaunch) or on a full page
 AskUser       a hand-off that somebody is asked about first
 PostOn        the first page of a frame that was reached by GET: posts itself on, out of an address that holds a token
-Problem       404, 405, 413, 429, 500, 503
+Welcome       a biller's own address, where no sign-in address is known
+Problem       403, 404, 405, 413, 429, 500, 503
 """
 
 from __future__ import annotations
@@ -78,23 +79,27 @@ class FollowLink:
         check_web_address(self.back_url)
 
 
+WhyOver = Literal["none", "timed_out", "ended", "page_expired"]
+"""What is known of a page without a live session; `none`: nothing, and then nothing is claimed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOver:
-    """A session that ran out. `open_url` leads to sign-in in a new window (frame), `back_url` to the partner (full page).
+    """A page without a live session. `open_url` leads to sign-in in a new window (frame), `back_url` to the partner (full page).
 
+    `why` is told only to the browser that holds the session's own cookie or frame token: to anybody else it is `none`.
     `again`: the second failure in a row; the page then explains itself and asks the parent for nothing, so there is no loop.
-    `cookie_host` (full page): the browser brought no cookie, so perhaps it keeps none for this host; `arrived`: and it comes
-    straight from another site, so it can hardly have been away.
+    `cookie_host` (full page): the browser brought no cookie, so perhaps it keeps none for this host.
     """
 
     template: ClassVar[str] = "session_over.html"
     page: PlainPage
+    why: WhyOver = "none"
     open_url: str | None = None
     back_url: str | None = None
     partner_name: str | None = None
     again: bool = False
     cookie_host: str = ""
-    arrived: bool = False
 
     def __post_init__(self) -> None:
         check_web_address(self.open_url)
@@ -128,8 +133,19 @@ class PostOn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Welcome:
+    """The biller's own address, for somebody who is not signed in: where to sign in instead."""
+
+    template: ClassVar[str] = "welcome.html"
+    page: PlainPage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Anything else that went wrong: HTTP `status`, the `code` of the HubError, the request's `reference`."""
+    """Anything else that went wrong: HTTP `status`, the `code` of the HubError, the request's `reference`.
+
+    `home_url`: the biller's own address, the way on.
+    """
 
     template: ClassVar[str] = "problem.html"
     page: PlainPage

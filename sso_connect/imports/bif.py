@@ -7,9 +7,11 @@
 
     check(file, map, biller)   pass 1. Everything that refuses a file whole: the form of each row (bif_rows), the header's cells,
                                that it is this biller's, InvoiceCount = number of IH rows, TotalInvoiceAmount = sum of all
-                               TotalAmountDue, none of which may be unreadable, empty or negative. Writes may begin after it.
+                               TotalAmountDue with their signs (a credit is negative), none of which may be unreadable or
+                               empty. Writes may begin after it.
     groups(file, map)          pass 2. One item per invoice, in file order: a `Group`, or a `BadGroup` where a cell is bad or
-                               empty though required. A bad group is left out and reported, the rest goes in.
+                               empty though required. A bad group is left out and reported, the rest goes in. An e-mail address
+                               is optional: one that cannot be used is reported, and counts as an empty cell.
     repeated_accounts(...)     which accounts have several invoices
     peek_biller(file)          the biller's GUID, when the file is to say whose it is.
 
@@ -31,6 +33,7 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from idp.directory.customers import Meter
+from idp.directory.names import MAX_ACCOUNT_CHARACTERS, AccountNumberTooLong
 from sso_connect.imports import bif_values as values
 from sso_connect.imports.bif_columns import REQUIRED, ColumnMap, custom_number
 from sso_connect.imports.bif_records import BadGroup, BifSummary, Customer, Fault, FileHeader, Group, Invoice, Line
@@ -56,8 +59,9 @@ def check(file: BinaryFile, column_map: ColumnMap, biller_guid: UUID | None = No
     """
     header: FileHeader | None = None
     header_line = rows = invoices = total = 0
+    marks: list[int] = []
     amount_at = column_map.invoice.index("TotalAmountDue")
-    for row in read_rows(file, column_map):
+    for row in read_rows(file, column_map, marks.append):
         rows += 1
         if row.row_type == "FH":
             header, header_line = _header(row, column_map), row.line
@@ -72,12 +76,13 @@ def check(file: BinaryFile, column_map: ColumnMap, biller_guid: UUID | None = No
         raise refused(header_line, f"InvoiceCount is {header.invoice_count}, the file has {invoices} IH rows")
     if header.total != total:
         raise refused(header_line, f"TotalInvoiceAmount is {_decimal(header.total)}, the invoices come to {_decimal(total)}")
-    return BifSummary(header, rows)
+    notes = (Fault(line, "", "is a Ctrl-Z (0x1A, an old end-of-file mark); it was ignored", "warning") for line in marks)
+    return BifSummary(header, rows, tuple(notes))
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the biller adds to the rules of the format. Both raise ValueError; neither text is shown in a report."""
+    """What the biller adds to the rules of the format. Both raise ValueError."""
 
     account_key: Callable[[str], str] = str
     """The canonical form of an account number, so that `1001-01` and `100101` meet where they are one account."""
@@ -166,6 +171,17 @@ class _Cells:
             self._faults.append(Fault(self._line, name, unreadable.reason))
         return empty
 
+    def read_email(self) -> str | None:
+        """The address; "" for one that cannot be used, with a warning. None where the map lacks the column."""
+        if "EmailAddress" not in self:
+            return None
+        try:
+            text = values.trimmed(self._cells["EmailAddress"])
+            return values.email(text) if text else ""
+        except Unreadable as unreadable:
+            self._faults.append(Fault(self._line, "EmailAddress", f"{unreadable.reason}; it was ignored", "warning"))
+            return ""
+
     def say(self, name: str, reader: Callable[[str], str]) -> str | None:
         """As `read` for text; None for a column that the map lacks."""
         return self.read(name, reader, "") if name in self else None
@@ -199,11 +215,11 @@ class _Draft:
     def finish(self, seen: set[bytes]) -> Group | BadGroup:
         """The group; `seen` holds the digests of the good ones before it and takes this one's."""
         customer = self._customer
-        if customer is not None and not self._faults:
+        if customer is not None and not any(fault.severity == "error" for fault in self._faults):
             digest = self._digest()
             if digest not in seen:
                 seen.add(digest)
-                return Group(self._line, self._account_key, self._invoice, customer, tuple(self._lines))
+                return Group(self._line, self._account_key, self._invoice, customer, tuple(self._lines), tuple(self._faults))
             self._faults.append(Fault(self._line, "InvoiceNumber", "is in this file already, for the same account"))
         return BadGroup(self._line, tuple(self._faults))
 
@@ -226,8 +242,8 @@ class _Draft:
             invoice_type=cells.read("InvoiceType", values.identifier_of("InvoiceType"), "").upper(),
             date=cells.read("InvoiceDate", values.day, datetime.date.min),
             due_date=cells.read("InvoiceDueDate", values.day, datetime.date.min),
-            total_minor=cells.read("TotalAmountDue", values.amount_not_negative, 0),
-            past_due_minor=cells.read("PastDue", values.amount_not_negative, 0),
+            total_minor=cells.read("TotalAmountDue", values.amount, 0),
+            past_due_minor=cells.read("PastDue", values.amount, 0),
             customs=MappingProxyType(customs),
         )
         return invoice, self._read_meters(cells)
@@ -248,7 +264,7 @@ class _Draft:
             state=say("State"),
             zip=say("Zip"),
             phone=say("Phone"),
-            email=cells.say("EmailAddress", values.email),
+            email=cells.read_email(),
             block_cc=cells.read("BlockPaymentsCC", values.flag, None),
             display_account_number=cells.say("DisplayAccountNumber", values.identifier_of("DisplayAccountNumber")),
             meters=self._meters if meters is None else meters,
@@ -263,12 +279,16 @@ class _Draft:
         )
 
     def _read_account(self, text: str) -> str:
-        number = values.identifier_of("AccountNumber")(text)
+        # The biller's rule first: the limit that it tells is the one to keep to.
+        if not text.isprintable():
+            raise Unreadable(values.NOT_PRINTABLE)
         try:
-            self._account_key = self._rules.account_key(number)
+            self._account_key = self._rules.account_key(text)
+        except AccountNumberTooLong:
+            raise Unreadable(f"is longer than {MAX_ACCOUNT_CHARACTERS} characters") from None
         except ValueError:
             raise Unreadable("is no account number of this biller") from None
-        return number
+        return values.identifier_of("AccountNumber")(text)
 
     def _custom_reader(self, number: int) -> Callable[[str], str]:
         read_text = values.text_of("Custom")
@@ -304,7 +324,7 @@ def _header(row: Row, column_map: ColumnMap) -> FileHeader:
         biller_guid=cells.read("BillerGuid", values.guid, _NO_GUID),
         created_on=cells.read("FileCreationDate", values.day, datetime.date.min),
         invoice_count=cells.read("InvoiceCount", values.count, 0),
-        total=cells.read("TotalInvoiceAmount", values.amount_not_negative, 0),
+        total=cells.read("TotalInvoiceAmount", values.amount, 0),
     )
     if faults:
         raise refused(row.line, f"{faults[0].column} {faults[0].reason}")
@@ -313,13 +333,13 @@ def _header(row: Row, column_map: ColumnMap) -> FileHeader:
 
 def _total_amount_due(row: Row, at: int) -> int:
     try:
-        return values.amount_not_negative(values.trimmed(row.cells[at]))
+        return values.amount(values.trimmed(row.cells[at]))
     except Unreadable as unreadable:
         raise refused(row.line, f"TotalAmountDue {unreadable.reason}") from None
 
 
 def _decimal(minor: int) -> str:
-    return f"{minor // 100}.{minor % 100:02d}"
+    return f"{'-' if minor < 0 else ''}{abs(minor) // 100}.{abs(minor) % 100:02d}"
 
 
 __all__ = [

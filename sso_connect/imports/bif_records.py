@@ -1,4 +1,4 @@
-"""What a Biller Invoice File holds: frozen values, one for each row, and what is said of an invoice that is left out.
+"""What a Biller Invoice File holds: frozen values, one for each row, and what the report says of an invoice.
 
 Money is integer minor units. None in a customer or a line means that the file says nothing: its map has no such column, or the
 cell of a flag, a quantity or an amount is empty. An empty text means that the file says "empty".
@@ -10,9 +10,23 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Literal
 from uuid import UUID
 
 from idp.directory.customers import Meter
+
+Severity = Literal["error", "warning"]
+"""`error`: the invoice is left out. `warning`: it goes in, without what the row is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One row of the report: where, in which column (field name, "" for the row), why, and what comes of it. Quotes no cell."""
+
+    line: int
+    column: str
+    reason: str
+    severity: Severity = "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +41,11 @@ class FileHeader:
 
 @dataclass(frozen=True, slots=True)
 class BifSummary:
-    """A file that passed `check`: its header and its number of rows, the header counted."""
+    """A file that passed `check`: its header, its number of rows, the header counted, and what is to be noted about the file."""
 
     header: FileHeader
     rows: int
+    notes: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +113,12 @@ class Group:
     invoice: Invoice
     customer: Customer
     lines: tuple[Line, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One row of the report: where, in which column (field name), and why. Quotes no cell."""
-
-    line: int
-    column: str
-    reason: str
+    warnings: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class BadGroup:
-    """One invoice that is left out. `line` is that of its IH row; `faults` has one fault at least, 50 at most, in row order."""
+    """One invoice that is left out. `line` is that of its IH row; `faults`: 1 to 50, in row order, one `error` at least."""
 
     line: int
     faults: tuple[Fault, ...]

@@ -1,8 +1,8 @@
-"""From bytes to the rows of a Biller Invoice File. What is wrong here refuses the file whole.
+"""From the lines of a Biller Invoice File to its rows. What is wrong here refuses the file whole.
 
 In the order in which a row is checked:
 
-    size        64 MiB a file, 64 KiB a row without its line end
+    size        64 MiB a file, 64 KiB a row without its row end
     NUL         anywhere
     encoding    UTF-8, strictly; a byte order mark at the very start and nowhere else
     columns     200 in a row at most, the row type counted
@@ -10,28 +10,24 @@ In the order in which a row is checked:
     row order   FH, then IH, its CR and its ID rows (one at least) for each invoice; a file may end after FH or ID
     width       as many columns as the map has for the row type, no more and no fewer
 
-Rows end with LF or CRLF, the last one may end with the file, and one empty row behind it is passed over. `\\|` is a literal pipe
-and `\\\\` a literal backslash; a backslash before anything else is kept as it is. Reading is bounded: never more than one row is
-in memory, and a row without end is given up after 64 KiB.
+How rows end, and what may stand at the end of a file: `bif_lines`. `\\|` is a literal pipe and `\\\\` a literal backslash; a
+backslash before anything else is kept as it is.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final
 
-from idp.errors import InvalidFile
 from sso_connect.imports.bif_columns import ColumnMap
+from sso_connect.imports.bif_lines import MAX_FILE_BYTES, MAX_ROW_BYTES, BinaryFile, read_lines, refused
 
-MAX_FILE_BYTES: Final = 64 * 1024 * 1024
-MAX_ROW_BYTES: Final = 64 * 1024
+__all__ = ["MAX_COLUMNS", "MAX_FILE_BYTES", "MAX_ROW_BYTES", "BinaryFile", "Row", "read_rows", "refused", "split_cells"]
+
 MAX_COLUMNS: Final = 200
-
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-_READ_AT_ONCE: Final = MAX_ROW_BYTES + len(_BYTE_ORDER_MARK) + len(b"\r\n")
 
 _FOLLOWS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {"": ("FH",), "FH": ("IH",), "IH": ("CR",), "CR": ("ID",), "ID": ("ID", "IH")}
@@ -43,18 +39,6 @@ _MAY_END: Final = ("FH", "ID")
 _MARKS: Final = re.compile(r"\\[\\|]|\|")
 
 
-class BinaryFile(Protocol):
-    """A binary file that can be read again from its start: an opened file, a spooled upload, `io.BytesIO`."""
-
-    def readline(self, limit: int = -1, /) -> bytes:
-        """Bytes up to and with the next LF, at most `limit` of them; nothing at the end."""
-        ...
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Move to a place."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row: its line in the file (from 1), its type, and its cells without the row type, unescaped and untrimmed."""
@@ -64,16 +48,14 @@ class Row:
     cells: tuple[str, ...]
 
 
-def refused(line: int, reason: str) -> InvalidFile:
-    """The refusal of a whole file. Reasons never quote text cells: a custom field may hold a role code."""
-    return InvalidFile(f"line {line}: {reason}")
+def read_rows(file: BinaryFile, column_map: ColumnMap, on_ctrl_z: Callable[[int], None] = lambda _line: None) -> Iterator[Row]:
+    """The rows of the file from its start. Raises `InvalidFile` at the first row that is wrong in form, order or width.
 
-
-def read_rows(file: BinaryFile, column_map: ColumnMap) -> Iterator[Row]:
-    """The rows of the file from its start. Raises `InvalidFile` at the first row that is wrong in form, order or width."""
+    `on_ctrl_z` is told the line of a Ctrl-Z that was passed over at the end.
+    """
     widths = {row_type: len(column_map.of(row_type)) + 1 for row_type in ("FH", "IH", "CR", "ID")}
     before, line = "", 0
-    for line, text in _read_lines(file):
+    for line, text in read_lines(file, on_ctrl_z):
         cells = split_cells(text)
         row_type = cells[0]
         if len(cells) > MAX_COLUMNS:
@@ -108,34 +90,6 @@ def split_cells(text: str) -> list[str]:
     pieces.append(text[start:])
     cells.append("".join(pieces))
     return cells
-
-
-def _read_lines(file: BinaryFile) -> Iterator[tuple[int, str]]:
-    """Line numbers from 1 and decoded rows without line end and byte order mark."""
-    file.seek(0)
-    line = size = empty = 0
-    while raw := file.readline(_READ_AT_ONCE):
-        line += 1
-        size += len(raw)
-        if size > MAX_FILE_BYTES:
-            raise refused(line, f"the file is larger than {MAX_FILE_BYTES // 1024 // 1024} MiB")
-        if line == 1:
-            raw = raw.removeprefix(_BYTE_ORDER_MARK)
-        row = raw[: -2 if raw.endswith(b"\r\n") else -1] if raw.endswith(b"\n") else raw
-        if len(row) > MAX_ROW_BYTES:
-            raise refused(line, f"the row is longer than {MAX_ROW_BYTES // 1024} KiB")
-        if empty:
-            raise refused(empty, "empty row")
-        if not row:
-            empty = line
-            continue
-        if b"\0" in row:
-            raise refused(line, "NUL character")
-        try:
-            text = row.decode("utf-8")
-        except UnicodeDecodeError as undecodable:
-            raise refused(line, f"not UTF-8 at byte {undecodable.start + 1} of the row") from None
-        yield line, text
 
 
 def _due(before: str) -> str:

@@ -1,8 +1,8 @@
 """One cell of a Biller Invoice File to one value, or the reason why not.
 
 Readers take the text of a cell without the blanks around it, never empty, and raise `Unreadable`. They are strict on purpose:
-a value that might be meant in two ways is not guessed. Digits are 0-9; amounts are `84.17` or `-84.17`, without sign of
-currency, thousands separator or exponent; dates are MM/DD/YYYY and exist; flags are Y or N. Reasons never quote the cell.
+a value that might be meant in two ways is not guessed. Digits are 0-9; amounts are `84.17` or, a credit, `-84.17`, without sign
+of currency, thousands separator or exponent; dates are MM/DD/YYYY and exist; flags are Y or N. Reasons never quote the cell.
 """
 
 from __future__ import annotations
@@ -40,17 +40,22 @@ MAX_CHARACTERS: Final[Mapping[str, int]] = MappingProxyType(
 )
 """How long a text may be; `Custom` stands for every custom field."""
 
+NOT_PRINTABLE: Final = "has a character in it that cannot be printed"
 MAX_AMOUNT_DIGITS: Final = 12
+MAX_QUANTITY_DIGITS: Final = (12, 6)
+"""Before and behind the point."""
+MAX_COUNT_DIGITS: Final = 9
 MAX_METERS: Final = 100
+MAX_METER_CHARACTERS: Final = 64
 COMMODITIES: Final[Mapping[str, Commodity]] = MappingProxyType({name: name for name in get_args(Commodity)})
 
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\ufeff]")
 _AMOUNT: Final = re.compile(rf"(-?)([0-9]{{1,{MAX_AMOUNT_DIGITS - 2}}})\.([0-9]{{2}})")
-_QUANTITY: Final = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,6})?")
-_COUNT: Final = re.compile(r"[0-9]{1,9}")
+_QUANTITY: Final = re.compile(r"-?[0-9]{1,%d}(?:\.[0-9]{1,%d})?" % MAX_QUANTITY_DIGITS)  # noqa: UP031 - braces are its own
+_COUNT: Final = re.compile(rf"[0-9]{{1,{MAX_COUNT_DIGITS}}}")
 _DATE: Final = re.compile(r"([0-9]{2})/([0-9]{2})/([0-9]{4})")
 _GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_YEARS: Final = range(1900, 2200)
+YEARS: Final = range(1900, 2200)
 
 
 class Unreadable(ValueError):
@@ -72,7 +77,7 @@ def trimmed(cell: str) -> str:
 
 
 def amount(text: str) -> int:
-    """Minor units, of either sign; at most 12 digits in all."""
+    """Minor units, of either sign; at most MAX_AMOUNT_DIGITS in all."""
     found = _AMOUNT.fullmatch(text)
     if found is None:
         raise Unreadable(f"is no amount with two decimals and at most {MAX_AMOUNT_DIGITS} digits, such as 84.17")
@@ -80,16 +85,8 @@ def amount(text: str) -> int:
     return -minor if found[1] else minor
 
 
-def amount_not_negative(text: str) -> int:
-    """Minor units, zero or more."""
-    minor = amount(text)
-    if minor < 0:
-        raise Unreadable("is negative")
-    return minor
-
-
 def quantity(text: str) -> Decimal:
-    """A number with at most 12 digits before and 6 behind the point."""
+    """A number with at most MAX_QUANTITY_DIGITS before and behind the point."""
     if _QUANTITY.fullmatch(text) is None:
         raise Unreadable("is no quantity, such as 612 or 4.2")
     return Decimal(text)
@@ -108,7 +105,7 @@ def day(text: str) -> date:
     if found is None:
         raise Unreadable("is no date of the form MM/DD/YYYY")
     month, day_of_month, year = (int(part) for part in found.groups())
-    if year not in _YEARS:
+    if year not in YEARS:
         raise Unreadable("is a date outside of 1900 to 2199")
     try:
         return date(year, month, day_of_month)
@@ -131,11 +128,14 @@ def flag(text: str) -> bool:
 
 
 def email(text: str) -> str:
-    """One address, in the form in which the directory keeps it. Whether it takes mail is not known here."""
+    """One address, in the form in which the directory keeps it. Whether it takes mail is not known here.
+
+    Neither placeholders for "none" nor names that never take mail (`.invalid`, RFC 6761) are addresses.
+    """
     try:
         return normal_email(text_of("EmailAddress")(text))
     except ValueError:
-        raise Unreadable("is no e-mail address") from None
+        raise Unreadable("is not an e-mail address") from None
 
 
 def text_of(field: str) -> Callable[[str], str]:
@@ -156,7 +156,7 @@ def identifier_of(field: str) -> Callable[[str], str]:
 
     def read(text: str) -> str:
         if not text.isprintable():
-            raise Unreadable("has a character in it that cannot be printed")
+            raise Unreadable(NOT_PRINTABLE)
         return read_text(text)
 
     return read
@@ -177,7 +177,7 @@ def parse_meters(text: str) -> tuple[Meter, ...]:
     for item in text.removesuffix(";").split(";"):
         meter_id, _, named = (part.strip() for part in item.rpartition(":"))
         commodity = COMMODITIES.get(named.lower())
-        if not meter_id or len(meter_id) > 64 or not meter_id.isprintable():
+        if not meter_id or len(meter_id) > MAX_METER_CHARACTERS or not meter_id.isprintable():
             raise Unreadable("has a meter that is not of the form id:commodity")
         if commodity is None:
             raise Unreadable(f"has a commodity that is none of {', '.join(COMMODITIES)}")

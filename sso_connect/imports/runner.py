@@ -56,7 +56,7 @@ LEASE: Final = timedelta(minutes=5)
 _BLOCK: Final = 1 << 20
 _IN_MEMORY: Final = 8 << 20
 _MAX_TRIES: Final = 3
-_COUNTS: Final = ("read", "created", "changed", "unchanged", "left_out")
+_COUNTS: Final = ("read", "created", "changed", "unchanged", "left_out", "warnings")
 
 Progress = Callable[[int, int], None]
 """Told (invoices done, invoices in all) before the first batch and after each one is committed."""
@@ -176,12 +176,14 @@ class InvoiceFileImport:
     def _carry_out(self, order: _Order, run: ImportRun) -> ImportRun:
         try:
             occasion = order.occasion
-            total = bif.check(order.file, occasion.columns, occasion.biller.guid).header.invoice_count
+            summary = bif.check(order.file, occasion.columns, occasion.biller.guid)
+            total = summary.header.invoice_count
             silent = order.silent()
             order.progress(0, total)
             for batch in _batches(order.groups(), self._batch):
                 run = self._take_over(occasion, run, batch, silent)
                 order.progress(run.read, total)
+            run = self._noted(run, summary.notes)
         except InvalidFile as refusal:
             return self._finish(order.occasion, replace(run, state="refused", reason=refusal.detail))
         except BaseException as fault:
@@ -197,12 +199,7 @@ class InvoiceFileImport:
         """One batch, and the run after it."""
         good = [group for group in batch if isinstance(group, bif.Group)]
         entries = [Entry(group, speaks=group.line not in silent) for group in good]
-        rows = [
-            RowReport(fault.line, fault.column, fault.reason)
-            for group in batch
-            if isinstance(group, bif.BadGroup)
-            for fault in group.faults
-        ]
+        rows = [_row(fault) for group in batch for fault in (group.warnings if isinstance(group, bif.Group) else group.faults)]
         tries = 0
         while True:
             tries += 1
@@ -220,6 +217,7 @@ class InvoiceFileImport:
                         changed=run.changed + writes.changed,
                         unchanged=run.unchanged + writes.unchanged,
                         left_out=run.left_out + len(batch) - len(good),
+                        warnings=run.warnings + sum(row.severity == "warning" for row in rows),
                     )
                     stores.import_runs.add_rows(run.bid, run.id, rows)
                     stores.import_runs.put_run(after)
@@ -242,6 +240,17 @@ class InvoiceFileImport:
         if not stores.jobs.take_lease(import_lease(run.bid), str(run.id), now, now + LEASE):
             raise ImportRunning(f"an import of BID {run.bid} is running")
 
+    def _noted(self, run: ImportRun, notes: Sequence[bif.Fault]) -> ImportRun:
+        """The run with what is to be said about the file itself."""
+        if not notes:
+            return run
+        after = replace(run, warnings=run.warnings + len(notes))
+        with self._begin() as stores:
+            self._hold(stores, run)
+            stores.import_runs.add_rows(run.bid, run.id, [_row(note) for note in notes])
+            stores.import_runs.put_run(after)
+        return after
+
     def _finish(self, occasion: Occasion, run: ImportRun) -> ImportRun:
         ended = replace(run, finished_at=self._clock.now())
         with self._begin() as stores:
@@ -250,6 +259,10 @@ class InvoiceFileImport:
                 stores.changelog.append(_run_change(occasion, ended))
                 stores.jobs.drop_lease(import_lease(ended.bid), str(ended.id))
         return ended
+
+
+def _row(fault: bif.Fault) -> RowReport:
+    return RowReport(fault.line, fault.column, fault.reason, fault.severity)
 
 
 def _columns(biller: Biller) -> bif.ColumnMap:

@@ -8,21 +8,27 @@ from datetime import datetime
 from typing import Literal, Protocol
 from uuid import UUID
 
+from sso_connect.imports.bif_records import Severity
+
 RunState = Literal["running", "done", "refused", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class RowReport:
-    """One row that was left out: line number (from 1), column name ("" for the whole row), reason. Never a role code."""
+    """One row of the report: line number (from 1), column name ("" for the whole row), reason. Never a role code.
+
+    `error`: its invoice was left out. `warning`: the invoice went in, without what the row is about.
+    """
 
     line: int
     column: str
     reason: str
+    severity: Severity = "error"
 
 
 @dataclass(frozen=True, slots=True)
 class ImportRun:
-    """One run. Counts are of invoice groups; `reason` says why a file was refused whole."""
+    """One run. Counts are of invoice groups, `warnings` of rows of the report; `reason` says why a file was refused whole."""
 
     id: UUID
     bid: int
@@ -40,6 +46,7 @@ class ImportRun:
     unchanged: int = 0
     left_out: int = 0
     reason: str = ""
+    warnings: int = 0
 
 
 class ImportRunStore(Protocol):

@@ -32,6 +32,7 @@ from sso_connect.portal import views
 from sso_connect.portal.answers import biller_at
 from sso_connect.portal.chrome import Chrome
 from sso_connect.portal.entrance import Asked, Entrance
+from sso_connect.portal.finding import MOST_QUERY, finds
 from sso_connect.portal.jar import Jar
 from sso_connect.redirects import BY_SLUG, DESTINATIONS, Destination
 from sso_connect.themes import Themes
@@ -93,9 +94,7 @@ class Portal:
             case "profile":
                 return self._profile(visit, account, page)
             case "accounts":
-                bills = DESTINATIONS[1]
-                choices = (self._chrome.choice(visit, each, bills, current=each is account) for each in visit.payer.accounts)
-                return views.AccountsView(page=page, accounts=tuple(choices))
+                return self._accounts(request, visit, account, page)
             case "users":
                 return self._users(visit, account, page)
             case slug:
@@ -125,6 +124,12 @@ class Portal:
             bill_number=None if ordinary is None else ordinary.number,
             bills_url=self._url_if_open(visit, account, 1),
         )
+
+    def _accounts(self, request: HubRequest, visit: Visit, account: Account, page: views.Page) -> View:
+        query = " ".join(request.folded.values.get("q", "").split())[:MOST_QUERY]
+        bills = DESTINATIONS[1]
+        choices = (self._chrome.choice(visit, each, bills, current=each is account) for each in visit.payer.accounts)
+        return views.AccountsView(page=page, accounts=tuple(each for each in choices if finds(query, each.words)), query=query)
 
     def _profile(self, visit: Visit, account: Account, page: views.Page) -> View:
         user = visit.payer.user

@@ -5,7 +5,7 @@ POST /sessions/end     the payer ends one of its other sessions, or all of them
 POST /language         a language for this browser
 POST /frame/token      the next frame token, for the script of a page that stays open; the session is not prolonged
 POST /out              from a frame into a page of its own: a child session of the same family, by a ticket that is good once
-(any page)             a session that is over: whom to turn to
+(any page)             a page without a live session: what is known to have happened, and whom to turn to
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from flask import Blueprint, Response, jsonify
 
 from idp.directory.billers import Biller, Billers
-from idp.errors import MalformedRequest, PageNotFound, SessionRequired
+from idp.errors import MalformedRequest, SessionRequired
 from idp.login.frame_tokens import LIFETIME, FrameTokens
 from idp.login.sessions import NEW_TAB
 from idp.texts import LOCALES
@@ -149,15 +149,13 @@ class SessionPages:
     def session_over(self, request: HubRequest, slug: str) -> Response:
         """A page without a live session: what to do next. It holds no data, so a frame may show it.
 
-        A host and a path that name no biller, or two, have no pages: that comes before the question who is signed in. Where it is
-        still known whose session it was, the page tells its partner that a new hand-off is needed, and leads there.
+        PageNotFound: a host and a path that name no biller, or two, have no pages; that comes before the question who is signed in.
+        Where it is still known whose session it was, the page tells its partner that a new hand-off is needed, and leads there.
         """
-        try:
-            biller = biller_at(self._billers, request, slug)
-        except PageNotFound as unknown:
-            return self._pages.problem(request, unknown)
+        biller = biller_at(self._billers, request, slug)
         framed = self._is_framed(request, slug)
-        ended = self._visits.ended(self._jar.presented(request, slug))
+        presented = self._jar.presented(request, slug)
+        ended = self._visits.ended(presented)
         if ended is not None and (ended.key.bid != biller.bid or ended.facts.framed != framed):
             ended = None
         partner = None if ended is None else ended.key.partner
@@ -165,14 +163,14 @@ class SessionPages:
         if way_on and ended is not None:
             way_on = with_destination(way_on, ended.facts.redirect_id)
         parents = () if ended is None else ended.key.frame_origins
-        keeps_none = not framed and self._jar.presented(request, slug) is None
+        keeps_none = not framed and presented is None
         view = SessionOver(
             page=self._page(request, biller, framed=framed, parents=parents),
+            why="none" if ended is None else ended.why,
             open_url=(way_on or None) if framed else None,
             back_url=None if framed else (way_on or None),
             partner_name=None if partner is None else partner.name,
-            cookie_host=request.bare_host if keeps_none else "",
-            arrived=keeps_none and request.headers.get("Sec-Fetch-Site") == "cross-site",
+            cookie_host=request.bare_host if keeps_none and _may_lack_cookies(request) else "",
         )
         response = self._pages.show(view, SessionRequired.http)
         return frame_policy(response, ANYBODY) if framed else response
@@ -199,6 +197,11 @@ class SessionPages:
             mode="frame" if framed else "full",
             parent_origins=parents if framed else (),
         )
+
+
+def _may_lack_cookies(request: HubRequest) -> bool:
+    """Whether a page without cookies may be the first one after a hand-off: not when one of our own pages led here."""
+    return request.headers.get("Sec-Fetch-Site", "cross-site").lower() not in {"same-origin", "none"}
 
 
 def blueprint(session_pages: SessionPages, current: Callable[[], HubRequest]) -> Blueprint:

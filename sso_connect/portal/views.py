@@ -45,6 +45,8 @@ _GROUPS: Mapping[Slug, Group] = MappingProxyType(
 )
 _LOGIN_TYPES = {1: "full", 2: "full", 3: "oversight", 4: "guest"}
 _SWITCHER_LENGTH = 6
+_MOST_TO_FIND = 200
+"""So many accounts are on a page for its script to search; a search of all of them is Manage Accounts."""
 
 
 def role_key(login_type: int, *, pending: bool = False) -> str:
@@ -73,6 +75,11 @@ class AccountChoice:
     def role(self) -> str:
         """Catalogue key of the role word, under `roles.`."""
         return role_key(self.login_type, pending=self.pending)
+
+    @property
+    def words(self) -> str:
+        """What a search looks at: number, name, address."""
+        return f"{self.number} {self.holder} {self.address}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,10 +156,24 @@ class Page:
         return f"destinations.{self.slug}"
 
     @property
+    def others(self) -> tuple[AccountChoice, ...]:
+        """Every account but the one in play."""
+        return tuple(choice for choice in self.accounts if not choice.current)
+
+    @property
     def switcher(self) -> tuple[AccountChoice, ...]:
-        """The accounts to change to, at most six: a landlord's forty stand under Manage Accounts."""
-        others = tuple(choice for choice in self.accounts if not choice.current)
-        return others[:_SWITCHER_LENGTH]
+        """The accounts to change to: six of them where a search finds the others, else all."""
+        return self.others[:_SWITCHER_LENGTH] if self.find_url is not None else self.others
+
+    @property
+    def find_url(self) -> str | None:
+        """Where a search for an account leads: Manage Accounts, for whoever has more than the switcher shows."""
+        return self.accounts_url if len(self.others) > _SWITCHER_LENGTH else None
+
+    @property
+    def to_find(self) -> tuple[AccountChoice, ...]:
+        """The accounts that the page's own script searches."""
+        return self.others[:_MOST_TO_FIND] if self.find_url is not None else ()
 
 
 # --- bills ---------------------------------------------------------------------------------------------------------------
@@ -190,7 +211,7 @@ class BillLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
-    """One bill: what it asks for (`amount`, of which `past_due` is from earlier ones) and its lines."""
+    """One bill: what it asks for (`amount`, of which `past_due` is from earlier ones) and its lines. Negative: a credit."""
 
     number: str
     issued_on: date
@@ -225,7 +246,7 @@ class BillsView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayView:
-    """RedirectID 6. What is due and what to have ready; the payment itself comes later."""
+    """RedirectID 6. What is due, how to pay it, and what to have ready; the payment itself comes later."""
 
     template: ClassVar[str] = "portal/pay.html"
     page: Page
@@ -273,11 +294,12 @@ class ProfileView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountsView:
-    """RedirectID 9. All accounts of the payer; here each `url` opens the bills of that account."""
+    """RedirectID 9. The accounts of the payer, all or those that `query` finds; here each `url` opens the bills of that account."""
 
     template: ClassVar[str] = "portal/accounts.html"
     page: Page
     accounts: tuple[AccountChoice, ...]
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,7 +337,7 @@ class UsersView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperlessView:
-    """RedirectID 2, before the biller has switched paperless bills on."""
+    """RedirectID 2: nothing can be chosen here."""
 
     template: ClassVar[str] = "portal/paperless.html"
     page: Page
@@ -324,7 +346,7 @@ class PaperlessView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AutopayView:
-    """RedirectID 3, before the biller has switched AutoPay on."""
+    """RedirectID 3: nothing can be set up here."""
 
     template: ClassVar[str] = "portal/autopay.html"
     page: Page
@@ -333,7 +355,7 @@ class AutopayView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodsView:
-    """RedirectID 5, without any stored method."""
+    """RedirectID 5: nothing can be stored here."""
 
     template: ClassVar[str] = "portal/methods.html"
     page: Page
@@ -342,7 +364,7 @@ class MethodsView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryView:
-    """RedirectID 7, without any payment."""
+    """RedirectID 7: no payment is known."""
 
     template: ClassVar[str] = "portal/history.html"
     page: Page
@@ -351,7 +373,7 @@ class HistoryView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledView:
-    """RedirectID 8, without any planned payment."""
+    """RedirectID 8: nothing can be scheduled here."""
 
     template: ClassVar[str] = "portal/scheduled.html"
     page: Page
@@ -360,7 +382,7 @@ class ScheduledView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextView:
-    """RedirectID 11, before the biller has switched pay by text on."""
+    """RedirectID 11: nobody can sign up here."""
 
     template: ClassVar[str] = "portal/text.html"
     page: Page

@@ -21,6 +21,9 @@ from sso_connect.api.operations import OPERATIONS, PREFIX
 from tests.flows.world import HARBORLIGHT, Prepared, World, open_world, prepare
 
 PUBLIC = {
+    ("portal", "/", "GET"),  # a biller's own address: leads to its sign-in, or whoever is signed in to their bills
+    ("portal", "/b/<slug>", "GET"),
+    ("portal", "/b/<slug>/", "GET"),
     ("portal", "/b/<slug>/sso/connect", "GET"),
     ("portal", "/b/<slug>/sso/connect", "POST"),
     ("portal", "/sso/connect", "GET"),  # sends on to the host of the biller that the token names
@@ -43,6 +46,9 @@ WITHOUT_A_SESSION = {("portal", "/b/<slug>/sign-out", "POST")}
 
 CROSS_SITE_POST = {("portal", "/b/<slug>/sso/connect", "POST"), ("portal", "/sso/connect", "POST")}
 """Made for posts from other sites; every other POST of a browser must come from our own origin."""
+
+BY_HOST = {("portal", "/", "GET")}
+"""Routes about the one biller of the host; a host without one, or with several, has none of them."""
 
 OF_NO_BILLER = {
     ("portal", "/static/<digest>/<name>", "GET"),
@@ -166,9 +172,9 @@ def test_every_route_is_about_one_biller_by_its_path_or_its_key(routes: list[Rou
     for route in routes:
         if route.name in OF_NO_BILLER:
             continue
-        by_path = route.site == "portal" and route.rule.startswith("/b/<slug>/")
+        by_path = route.site == "portal" and f"{route.rule}/".startswith("/b/<slug>/")
         by_key = route.name in operations
-        assert by_path or by_key, route
+        assert by_path or by_key or route.name in BY_HOST, route
 
 
 def test_every_operation_of_the_api_is_a_route_and_every_route_an_operation_or_a_public_page(routes: list[Route]) -> None:

@@ -163,7 +163,7 @@ def test_a_session_that_ends_shows_a_readable_page_in_the_frame_without_a_sign_i
     frame = either.frame()
     stage.revoke(answer)
     frame.click(PAY)
-    frame.wait_for_selector("text=You were away for a while")
+    frame.wait_for_selector("text=Your session has ended")
     assert RIVERBEND not in frame.inner_text("body")
     assert "Avery" not in frame.inner_text("body")
     assert frame.query_selector("input") is None
@@ -184,4 +184,4 @@ def test_sign_out_in_the_frame_tells_the_partners_page_and_goes_to_the_return_ur
     frame.wait_for_url(back)
     # By the partner's page: the frame moves to a process of its own meanwhile, which a command to the frame itself may not survive.
     every.page.evaluate("url => { document.querySelector('iframe').src = url }", stage.origin() + "/b/riverbend/a/none/bills")
-    every.page.frame_locator("iframe").locator("main:has-text('You were away')").wait_for()
+    every.page.frame_locator("iframe").locator("main:has-text('not signed in')").wait_for()

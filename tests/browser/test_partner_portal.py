@@ -110,7 +110,7 @@ def test_a_session_that_ended_in_the_frame_begins_anew_with_a_reload_of_the_part
     frame = window.frame(selector=".due")
     revoke(stage, "avery")
     frame.click(PAY)
-    frame.wait_for_selector("text=You were away for a while")
+    frame.wait_for_selector("text=Your session has ended")
     window.page.reload()
     assert "$84.17" in window.frame(selector=".due").inner_text("main")
 
@@ -126,7 +126,7 @@ def test_continue_in_a_frame_whose_session_ended_asks_the_partner_for_a_new_hand
     either.page.wait_for_selector("[aria-current=page]:has-text('Make a payment')")  # the partner's tabs follow
     revoke(stage, "zoe")
     frame.click("main :is(a, button)")
-    frame.wait_for_selector("text=You were away for a while")
+    frame.wait_for_selector("text=Your session has ended")
     frame.click("[data-relaunch]")
     either.page.wait_for_url(f"{portal}/dashboard/6")
     assert "$132.60" in either.frame(selector=".due").inner_text("main")
@@ -248,4 +248,4 @@ def test_a_link_opens_the_page_in_a_new_tab_and_sign_out_at_the_partner_ends_wha
     second.goto(portal)
     second.click("button:has-text('Sign out')")
     frame.click(PAY)
-    frame.wait_for_selector("text=You were away for a while")
+    frame.wait_for_selector("text=Your session has ended")

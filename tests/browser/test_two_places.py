@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Frame, Page
 from tests.browser.stage import PAY, Stage, Window
 
 RIVERBEND = "$84.17"
-_OVER = "text=You were away for a while"
+_OVER = "text=Your session has ended"
 
 
 def open_frame(window: Window, stage: Stage, user: str = "avery", **params: str) -> Frame:
@@ -70,7 +70,7 @@ def test_signing_out_in_the_frame_ends_the_page_of_its_own(either: Window, stage
     frame.click(".sign-out button")
     either.heard("signedOut")
     page.reload()
-    assert "You were away for a while" in page.inner_text("main")
+    assert page.inner_text("h1") == "Your session has ended"
     assert RIVERBEND not in page.inner_text("body")
 
 
@@ -86,7 +86,7 @@ def test_a_ticket_opens_one_session_and_a_second_press_leads_to_the_page_that_is
     # The same ticket in a browser where nobody is signed in opens nothing.
     either.page.context.clear_cookies()
     nobody = step_out(either, frame)
-    assert "You were away for a while" in nobody.inner_text("main")
+    assert nobody.inner_text("h1") == "You're not signed in"
     assert RIVERBEND not in nobody.inner_text("body")
 
 

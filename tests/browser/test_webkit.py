@@ -153,4 +153,4 @@ def test_a_frame_left_alone_for_five_minutes_shows_it_too_where_nothing_renewed_
     _text(browser, "Recent bills")
     moving.clock.advance(timedelta(minutes=5, seconds=1))
     _click(browser, PAY)
-    _text(browser, "You were away for a while")
+    _text(browser, "This page has expired")

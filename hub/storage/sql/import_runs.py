@@ -36,7 +36,7 @@ _after = (
     .cte("page")
 )
 _LIST_ROWS = (
-    select(import_rows.c.line, import_rows.c.column_name, import_rows.c.reason)
+    select(import_rows.c.line, import_rows.c.column_name, import_rows.c.reason, import_rows.c.severity)
     .where(
         import_rows.c.bid == bindparam("of_bid"),
         import_rows.c.run_id == bindparam("of_run"),
@@ -64,7 +64,17 @@ class SqlImportRunStore:
 
     def add_rows(self, bid: int, run_id: UUID, rows: Iterable[RowReport]) -> None:
         """Add to the report."""
-        added = [{"bid": bid, "run_id": run_id, "line": row.line, "column_name": row.column, "reason": row.reason} for row in rows]
+        added = [
+            {
+                "bid": bid,
+                "run_id": run_id,
+                "line": row.line,
+                "column_name": row.column,
+                "reason": row.reason,
+                "severity": row.severity,
+            }
+            for row in rows
+        ]
         if added:
             self._work.connection.execute(_ADD_ROWS, added)
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    text,
 )
 
 from hub.storage.tables.columns import BigId, Json, KeyText, UtcTime, metadata
@@ -101,6 +102,7 @@ import_runs = Table(
     Column("unchanged", Integer, nullable=False),
     Column("left_out", Integer, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("warnings", Integer, nullable=False, server_default=text("0")),
 )
 
 import_rows = Table(
@@ -112,5 +114,6 @@ import_rows = Table(
     Column("line", Integer, nullable=False),
     Column("column_name", String, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("severity", String, nullable=False, server_default=text("'error'")),
 )
 Index("ix_import_rows_run_id_line_n", import_rows.c.run_id, import_rows.c.line, import_rows.c.n)

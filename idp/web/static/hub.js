@@ -258,6 +258,102 @@
     if (document.querySelector("[data-theme-choice]")) show(remembered());
   }
 
+  // --- a search among many accounts: the switcher shows what is found while the payer types ---------------------------------
+  //
+  // The form leads to Manage Accounts, which finds the same (finding.py); that is what happens without script, and on Enter while
+  // more than one account is found.
+
+  function fold(text) {
+    return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+  }
+
+  function accountsFound(accounts, query) {
+    var words = fold(query).split(/\s+/).filter(Boolean);
+    return accounts.filter(function (account) {
+      var folded = fold(account.words);
+      var bare = folded.replace(/[^\p{L}\p{N}]/gu, "");
+      return words.every(function (word) { return folded.indexOf(word) >= 0 || bare.indexOf(word) >= 0; });
+    });
+  }
+
+  function part(name, className, text) {
+    var element = document.createElement(name);
+    element.className = className;
+    if (text !== undefined) element.textContent = text;
+    return element;
+  }
+
+  // An entry like the first one, link or button, for another account.
+  function entryOf(model, account) {
+    var entry = model.cloneNode(true);
+    var way = entry.querySelector(".account-choice");
+    if (way.href) way.href = account.url;
+    else way.form.action = account.url;
+    var text = part("span", "account-text");
+    var facts = part("span", "account-facts", account.number);
+    if (account.address) facts.appendChild(part("span", "account-address", account.address));
+    text.appendChild(part("span", "account-holder", account.holder));
+    text.appendChild(facts);
+    way.replaceChildren(text, part("span", "tag", account.role));
+    return entry;
+  }
+
+  // On Manage Accounts every account has its row; those that are not found are hidden.
+  function filterRows(form) {
+    var field = form.querySelector("input[type=search]");
+    var rows = Array.prototype.slice.call(document.querySelectorAll("[data-words]"));
+    var told = document.querySelector("[data-found-here]");
+    if (!field || !told || field.value) return; // what the server found is not all that there is
+    function filter() {
+      var found = accountsFound(rows.map(function (row) { return { row: row, words: row.dataset.words }; }), field.value);
+      rows.forEach(function (row) { row.hidden = true; });
+      found.forEach(function (each) { each.row.hidden = false; });
+      told.textContent = field.value.trim() ? wordsFor(told, found.length) : "";
+    }
+    field.addEventListener("input", filter);
+    form.addEventListener("submit", function (event) {
+      event.preventDefault();
+      event.stopPropagation();
+    });
+  }
+
+  function wordsFor(told, count) {
+    return count === 0 ? told.dataset.none : count === 1 ? told.dataset.one : told.dataset.many.replace("{count}", count);
+  }
+
+  function findAccounts(list) {
+    var form = list.parentNode.querySelector("form.find");
+    var field = form && form.querySelector("input[type=search]");
+    var told = list.parentNode.querySelector("[data-found]");
+    if (!field || !told) return;
+    var accounts = JSON.parse(list.dataset.accounts);
+    var first = Array.prototype.slice.call(list.children);
+    // What was out of the page meanwhile missed the renewal of the frame token.
+    function put(entries) {
+      list.replaceChildren.apply(list, entries);
+      var token = form.querySelector('input[name="frame_token"]');
+      if (!token) return;
+      Array.prototype.forEach.call(list.querySelectorAll('input[name="frame_token"]'), function (each) { each.value = token.value; });
+    }
+    field.addEventListener("input", function () {
+      if (!field.value.trim()) {
+        put(first);
+        told.textContent = "";
+        return;
+      }
+      var found = accountsFound(accounts, field.value);
+      put(found.map(function (account) { return entryOf(first[0], account); }));
+      told.textContent = wordsFor(told, found.length);
+    });
+    form.addEventListener("submit", function (event) {
+      var ways = list.querySelectorAll(".account-choice");
+      if (!field.value.trim() || ways.length !== 1) return;
+      event.preventDefault();
+      event.stopPropagation();
+      ways[0].click();
+    });
+  }
+
   // --- small comforts -----------------------------------------------------------------------------------------------
 
   function offerReload() {
@@ -288,6 +384,8 @@
     passOn();
     leadOn();
     offerReload();
+    all("[data-accounts]", findAccounts);
+    all("main > form.find", filterRows);
     if (framed && !carrying()) nameThisPage();
   }
 

@@ -51,7 +51,10 @@ class FileCalls:
         after = _START if where.cursor is None else _read_cursor(where.cursor, caller.biller.bid, where.invoice_file_id)
         told = self._files.show(caller.biller.bid, caller.key.partner.id, where.invoice_file_id, after, where.limit)
         return _status(told.upload, told.run) | {
-            "Rows": [{"Line": row.line, "Column": row.column, "Reason": row.reason} for row in told.rows],
+            "Rows": [
+                {"Line": row.line, "Column": row.column, "Reason": row.reason, "Severity": row.severity.capitalize()}
+                for row in told.rows
+            ],
             "Cursor": _next_cursor(told, after),
         }
 
@@ -71,6 +74,7 @@ def _status(upload: Upload, run: ImportRun | None) -> dict[str, Any]:
         "Changed": 0 if run is None else run.changed,
         "Unchanged": 0 if run is None else run.unchanged,
         "LeftOut": 0 if run is None else run.left_out,
+        "Warnings": 0 if run is None else run.warnings,
     }
 
 

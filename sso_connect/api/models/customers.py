@@ -209,14 +209,14 @@ class InvoiceLineRecord(Wire):
 
 
 class InvoiceRecord(Wire):
-    """An invoice. Amounts are decimal text."""
+    """An invoice. Amounts are decimal text; a negative amount is a credit."""
 
     invoice_number: str
     invoice_type: str | None = Field(description="DONATION, PREPAID, the biller's own word, or null for an ordinary one.")
     invoice_date: str = Field(description="YYYY-MM-DD, in the biller's time zone.")
     invoice_due_date: str = Field(description="YYYY-MM-DD.")
-    total_amount_due: str
-    past_due: str
+    total_amount_due: str = Field(description="Negative: a credit, and nothing to pay.")
+    past_due: str = Field(description="How much of it is from earlier bills. Negative: a credit from earlier bills.")
     currency: str = Field(description="ISO 4217.")
     lines: list[InvoiceLineRecord]
 

@@ -10,6 +10,7 @@ from sso_connect.api.models.named import GUID_EXAMPLE, example
 from sso_connect.api.wire import Cursor, Guid, Limit, Moment, Text200, Wire
 
 FileStatus = Literal["Waiting", "Running", "Done", "Refused", "Failed"]
+Severity = Literal["Error", "Warning"]
 
 
 class UploadInvoiceFile(Wire):
@@ -33,7 +34,7 @@ class UploadInvoiceFileAnswer(Wire):
 
 
 class RetrieveInvoiceFile(Wire):
-    """Which file, and which of the rows that were left out."""
+    """Which file, and which rows of its report."""
 
     invoice_file_id: Guid
     cursor: Cursor | None = Field(None, description="From the page of rows before; the first page has none.")
@@ -41,15 +42,16 @@ class RetrieveInvoiceFile(Wire):
 
 
 class FileRow(Wire):
-    """A row that was left out. Column "": the whole row."""
+    """A row of the report. Column "": the whole row."""
 
     line: int
     column: str
     reason: str
+    severity: Severity = Field(description="Error: the invoice was left out. Warning: it went in, without this value.")
 
 
 class RetrieveInvoiceFileAnswer(Wire):
-    """An uploaded file. Counts are of invoices and grow while it runs; Rows are those with faults, whose invoices were left out."""
+    """An uploaded file. Counts are of invoices and grow while it runs, but for Warnings: that counts rows of the report."""
 
     model_config = example(
         InvoiceFileID=GUID_EXAMPLE,
@@ -65,7 +67,16 @@ class RetrieveInvoiceFileAnswer(Wire):
         Changed=0,
         Unchanged=0,
         LeftOut=1,
-        Rows=[{"Line": 5, "Column": "InvoiceDate", "Reason": "is no date of the form MM/DD/YYYY"}],
+        Warnings=1,
+        Rows=[
+            {"Line": 5, "Column": "InvoiceDate", "Reason": "is no date of the form MM/DD/YYYY", "Severity": "Error"},
+            {
+                "Line": 9,
+                "Column": "EmailAddress",
+                "Reason": "is not an e-mail address; it was ignored",
+                "Severity": "Warning",
+            },
+        ],
         Cursor=None,
     )
 
@@ -82,5 +93,6 @@ class RetrieveInvoiceFileAnswer(Wire):
     changed: int
     unchanged: int
     left_out: int
+    warnings: int
     rows: list[FileRow]
     cursor: str | None

@@ -81,12 +81,23 @@ def test_rows_that_are_left_out_are_shown_and_written_and_the_code_is_0(billers:
     with report.open(newline="") as file:
         rows = list(csv.reader(file))
     assert rows == [
-        ["line", "column", "reason"],
-        ["5", "Custom58", "has a role code that begins with none of the biller's prefixes"],
-        ["5", "InvoiceDate", "is no date of the form MM/DD/YYYY"],
+        ["line", "column", "reason", "severity"],
+        ["5", "Custom58", "has a role code that begins with none of the biller's prefixes", "error"],
+        ["5", "InvoiceDate", "is no date of the form MM/DD/YYYY", "error"],
     ]
     assert accounts(billers, BILLER) == ["1001-01"]
     assert "NONSENSE" not in text + report.read_text()
+
+
+def test_a_warning_is_shown_as_one_and_its_invoice_is_in(billers: Idhub, tmp_path: Path) -> None:
+    file = tmp_path / "warned.bif"
+    file.write_bytes(WATER.read_bytes().replace(b"avery.brandt@example.com", b"N/A") + b"\x1a")
+    run = billers.json("import", "bif", file)
+    assert (run["created"], run["left_out"], run["warnings"]) == (12, 0, len(run["rows"]))
+    assert {(row["column"], row["severity"]) for row in run["rows"]} == {("EmailAddress", "warning"), ("", "warning")}
+    shown = billers.text("import", "report", run["id"], "--bid", BILLER)
+    assert "warning" in shown
+    assert "Ctrl-Z" in shown
 
 
 def test_a_report_is_found_again_by_the_run_and_only_at_its_biller(billers: Idhub, half_good: Path) -> None:

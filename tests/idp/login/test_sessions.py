@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from idp.errors import SessionRequired
-from idp.login.sessions import FULL_PAGE, NEW_TAB, TokenFacts
+from idp.login.sessions import FULL_PAGE, NEW_TAB, LastKnown, TokenFacts
 from idp.opaque import new_id
 from tests.contracts.sql_stores import BIRCHWOOD
 from tests.idp.login import signed_in as houses
@@ -123,7 +123,7 @@ def test_what_a_session_was_is_known_for_an_hour_after_it_is_over(signed_in: Sig
     signed_in.later(minutes=16)
     assert signed_in.sessions.find(opening.secret) is None
     known = signed_in.sessions.last_known(opening.key)
-    assert known == (opening.facts, token)
+    assert known == LastKnown(opening.facts, token, "timed_out")
     signed_in.later(hours=1)
     assert signed_in.sessions.last_known(opening.key) is None
 
@@ -133,8 +133,29 @@ def test_what_an_ended_session_was_is_known_too_and_nobody_knows_of_one_that_nev
     signed_in.sessions.end(signed_in.session(opening))
     known = signed_in.sessions.last_known(opening.key)
     assert known is not None
-    assert known[0] == opening.facts
+    assert (known.facts, known.state) == (opening.facts, "ended")
     assert signed_in.sessions.last_known("0" * 64) is None
+
+
+@pytest.mark.parametrize("how", ["live", "idle", "absolute", "signed out", "token"])
+def test_how_a_session_ended_is_known_by_whoever_has_its_key(signed_in: SignedIn, how: str) -> None:
+    token = signed_in.token()
+    opening = signed_in.open(token)
+    match how:
+        case "idle":
+            signed_in.later(minutes=15, seconds=1)
+        case "absolute":
+            for _ in range(8 * 5):
+                assert signed_in.sessions.find(opening.secret) is not None
+                signed_in.later(minutes=12)
+        case "signed out":
+            signed_in.sessions.end(signed_in.session(opening))
+        case "token":
+            signed_in.end_token(token)
+    known = signed_in.sessions.last_known(opening.key)
+    assert known is not None
+    expected = {"live": "live", "idle": "timed_out", "absolute": "timed_out", "signed out": "ended", "token": "ended"}
+    assert known.state == expected[how]
 
 
 def test_the_facts_of_a_token_are_read_as_they_were_written() -> None:

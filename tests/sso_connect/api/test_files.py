@@ -86,6 +86,35 @@ def test_rows_that_were_left_out_come_by_page(world: World) -> None:
     assert list(fields_of(world.get(f"{ROUTE}/{guid}?Limit=201"))) == ["Limit"]
 
 
+def test_a_warning_is_told_as_one_and_its_invoice_is_in(world: World) -> None:
+    file = file_of(
+        ih(),
+        cr(EmailAddress="none"),
+        detail(),
+        *(ih(InvoiceNumber="A-2", InvoiceDate="soon"), cr(), detail()),
+        count=2,
+        total="20.00",
+    )
+    told = status(world, taken(world, file.getvalue() + b"\x1a"))
+    assert (told["Status"], told["Created"], told["LeftOut"], told["Warnings"]) == ("Done", 1, 1, 2)
+    assert [(row["Line"], row["Column"], row["Severity"]) for row in told["Rows"]] == [
+        (3, "EmailAddress", "Warning"),
+        (5, "InvoiceDate", "Error"),
+        (8, "", "Warning"),
+    ]
+
+
+def test_a_credit_is_answered_with_its_sign(world: World) -> None:
+    rows = (
+        *(ih(TotalAmountDue="-12.00", PastDue="-12.00"), cr(), detail()),
+        *(ih(InvoiceNumber="A-2"), cr(AccountNumber="1001-02"), detail()),
+    )
+    assert status(world, taken(world, file_of(*rows, count=2, total="-2.00").getvalue()))["Status"] == "Done"
+    customer = body_of(world.get("/customers?AccountNumber=1001-01"))
+    (bill,) = body_of(world.get(f"/customers/{customer['CustomerGUID']}/invoices"))["Invoices"]
+    assert (bill["TotalAmountDue"], bill["PastDue"]) == ("-12.00", "-12.00")
+
+
 def test_a_refused_file_says_why(world: World) -> None:
     guid = taken(world, FILE.replace(b"3263.14", b"3263.15"))
     told = status(world, guid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import tracemalloc
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from idp.errors import InvalidFile
 from sso_connect.imports.bif import (
     MAX_DETAIL_LINES,
+    BadGroup,
     ColumnMap,
     Fault,
     check,
@@ -19,6 +21,7 @@ from sso_connect.imports.bif import (
 from sso_connect.imports.bif_rows import MAX_COLUMNS, MAX_FILE_BYTES, MAX_ROW_BYTES
 from tests.sso_connect.imports.bif_files import (
     DEFAULT,
+    FH,
     RIVERBEND,
     cr,
     detail,
@@ -31,12 +34,44 @@ from tests.sso_connect.imports.bif_files import (
 
 
 class TestBytes:
-    @pytest.mark.parametrize("end", ["\n", "\r\n"])
-    def test_rows_end_with_either_line_end_and_the_last_one_with_the_file(self, end: str) -> None:
+    @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+    def test_rows_end_with_any_line_end_and_the_last_one_with_the_file(self, end: str) -> None:
         file = file_of(ih(), cr(), detail(), end=end)
         expected = only_group(file)
         assert only_group(io.BytesIO(file.getvalue().removesuffix(end.encode()))) == expected
         assert only_group(file_of(ih(), cr(), detail())) == expected
+
+    def test_a_file_may_mix_all_three_line_ends_and_lines_are_counted_alike(self) -> None:
+        rows = (
+            *(ih(), cr(), detail()),
+            *(ih(InvoiceNumber="A-2"), cr(City="\x01"), detail()),
+            *(ih(InvoiceNumber="A-3"), cr(), detail()),
+        )
+        ends = itertools.cycle(("\r", "\n", "\r\n", "\r"))
+        text = "".join(row + next(ends) for row in (FH.format(count=3, total="30.00"), *rows))
+        file = io.BytesIO(text.encode())
+        assert check(file, DEFAULT).rows == 10
+        first, second, third = groups(file, DEFAULT)
+        assert [each.line for each in (first, second, third)] == [2, 5, 8]
+        assert isinstance(second, BadGroup)
+        assert second.faults == (Fault(6, "City", "has a control character in it"),)
+
+    def test_a_carriage_return_ends_a_row_wherever_the_file_is_cut_for_reading(self) -> None:
+        # Reads are bounded: somewhere one ends on the carriage return, and somewhere between the letters of the next row type.
+        for length in range(16):
+            pieces = [detail(Description="x" * (170 + length % 4)) for _ in range(MAX_DETAIL_LINES)]
+            file = file_of(ih(), cr(CustomerName="x" * (20 + length)), *pieces, end="\r")
+            assert len(only_group(file).lines) == MAX_DETAIL_LINES
+
+    def test_a_row_without_end_in_a_file_of_carriage_returns_is_refused_with_its_line(self) -> None:
+        start = file_of(ih(), cr(), end="\r").getvalue()
+        assert refusal(io.BytesIO(start + b"ID" + b"|" * 10_000_000)) == "line 4: the row is longer than 64 KiB"
+
+    @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+    def test_an_empty_row_is_refused_but_for_one_at_the_end_whatever_ends_the_rows(self, end: str) -> None:
+        check(file_of(ih(), cr(), detail(), "", end=end), DEFAULT)
+        assert refusal(file_of(ih(), cr(), detail(), "", "", end=end)) == "line 5: empty row"
+        assert refusal(file_of(ih(), "", cr(), detail(), end=end)) == "line 3: empty row"
 
     def test_a_byte_order_mark_is_accepted_at_the_start(self) -> None:
         file = io.BytesIO(b"\xef\xbb\xbf" + file_of(ih(), cr(), detail()).getvalue())
@@ -76,6 +111,62 @@ class TestBytes:
         group = only_group(file_of(ih(), cr(Address1="\t12  Mill\tRace Rd  ", AccountNumber=" 1001-01 "), detail()))
         assert group.customer.address1 == "12  Mill\tRace Rd"
         assert group.customer.account_number == "1001-01"
+
+
+CTRL_Z = b"\x1a"
+
+
+class TestCtrlZ:
+    """The end-of-file mark of DOS, which old billing systems still write."""
+
+    @pytest.mark.parametrize(
+        ("end", "tail", "line"),
+        [
+            ("\r\n", b"\x1a", 5),
+            ("\r\n", b"\x1a\r\n", 5),
+            ("\n", b"\x1a\n", 5),
+            ("\r", b"\x1a", 5),
+            ("\r", b"\x1a\r", 5),
+            ("\r\n", b"\r\n\x1a", 6),
+            ("\r\n", b"\x1a\r\n\r\n", 5),
+        ],
+    )
+    def test_one_at_the_end_is_passed_over_and_named_with_its_line(self, end: str, tail: bytes, line: int) -> None:
+        file = io.BytesIO(file_of(ih(), cr(), detail(), end=end).getvalue() + tail)
+        assert check(file, DEFAULT).notes == (
+            Fault(line, "", "is a Ctrl-Z (0x1A, an old end-of-file mark); it was ignored", "warning"),
+        )
+        assert only_group(file) == only_group(file_of(ih(), cr(), detail()))
+
+    def test_one_right_behind_the_last_cell_is_passed_over_too(self) -> None:
+        whole = file_of(ih(), cr(), detail()).getvalue().removesuffix(b"\r\n")
+        file = io.BytesIO(whole + CTRL_Z)
+        assert [note.line for note in check(file, DEFAULT).notes] == [4]
+        assert only_group(file).lines[0].amount_minor == 1000
+
+    def test_a_file_with_a_header_and_no_invoices_may_end_with_one(self) -> None:
+        file = io.BytesIO(FH.format(count=0, total="0.00").encode() + b"\r\n" + CTRL_Z)
+        assert len(check(file, DEFAULT).notes) == 1
+        assert list(groups(file, DEFAULT)) == []
+
+    def test_a_file_without_one_has_nothing_to_note(self) -> None:
+        assert check(file_of(ih(), cr(), detail()), DEFAULT).notes == ()
+
+    def test_one_before_the_end_of_the_file_refuses_it(self) -> None:
+        assert refusal(file_of(ih(), cr(), detail(), "\x1a", ih(InvoiceNumber="A-2"), cr(), detail())) == (
+            "line 5: Ctrl-Z (0x1A) before the end of the file"
+        )
+        assert refusal(file_of(ih(), cr(), detail(), "\x1a", "\x1a")) == "line 5: Ctrl-Z (0x1A) before the end of the file"
+
+    def test_one_in_the_middle_of_a_cell_or_behind_a_row_that_is_not_the_last_is_a_bad_value(self) -> None:
+        (fault,) = only_faults(file_of(ih(), cr(City="River\x1abend"), detail()))
+        assert (fault.line, fault.column) == (3, "City")
+        (fault,) = only_faults(file_of(ih(), cr(), detail() + "\x1a", detail()))
+        assert (fault.line, fault.column) == (4, "Amount")
+
+    def test_a_file_that_is_nothing_else_is_refused(self) -> None:
+        for content in (CTRL_Z, CTRL_Z + b"\r\n", b"\xef\xbb\xbf" + CTRL_Z):
+            assert refusal(io.BytesIO(content)) == "line 1: the file ends where FH was due"
 
 
 class TestEscapes:

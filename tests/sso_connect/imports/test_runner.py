@@ -10,11 +10,12 @@ from decimal import Decimal
 import pytest
 
 from idp.billing.invoices import InvoiceLine
+from idp.directory.names import MAX_ACCOUNT_CHARACTERS
 from idp.directory.rights import LoginType
 from idp.errors import InvalidFields
 from sso_connect.imports.bif import ColumnMap
 from sso_connect.imports.runs import RowReport
-from tests.sso_connect.imports.bif_files import cr, detail, ih
+from tests.sso_connect.imports.bif_files import cr, detail, file_of, ih
 from tests.sso_connect.imports.import_house import POWER, WATER, House, bills, one, sample
 
 WATER_FILE, POWER_FILE = "9001_11202026.bif", "9002_11192026.bif"
@@ -235,9 +236,54 @@ class TestLeftOut:
         assert (run.state, run.read, run.created, run.left_out) == ("done", 3, 2, 1)
         assert house.rows(run) == [
             RowReport(5, "InvoiceDate", "is a day that the calendar does not have"),
-            RowReport(6, "EmailAddress", "is no e-mail address"),
+            RowReport(6, "EmailAddress", "is not an e-mail address; it was ignored", "warning"),
         ]
         assert sorted(house.customers()) == ["1001-01", "1001-03"]
+        assert run.warnings == 1
+
+    def test_an_address_that_nobody_can_write_to_costs_the_address_and_not_the_bill(self, house: House) -> None:
+        run = house.take(
+            bills(
+                *(ih(), cr(EmailAddress="N/A"), detail()),
+                *(ih(InvoiceNumber="B-1"), cr(AccountNumber="1001-02"), detail()),
+                count=2,
+            )
+        )
+        assert (run.state, run.created, run.left_out, run.warnings) == ("done", 2, 0, 1)
+        (row,) = house.rows(run)
+        assert (row.line, row.column, row.severity) == (3, "EmailAddress", "warning")
+        assert house.customer("1001-01").email == ""
+        assert house.ghost("1001-01") is None
+        assert house.customer("1001-02").email == "avery.brandt@example.com"
+
+    def test_an_address_that_is_withdrawn_by_such_a_word_is_taken_off_as_by_an_empty_cell(self, house: House) -> None:
+        house.take(bills(*one(), count=1))
+        house.take(bills(ih(), cr(EmailAddress="none"), detail(), count=1))
+        assert house.customer().email == ""
+        ghost = house.ghost()
+        assert ghost is None or ghost.email == ""
+        before = house.contents()
+        again = house.take(bills(ih(), cr(EmailAddress="none"), detail(), count=1))
+        assert (again.unchanged, again.warnings) == (1, 1)
+        assert house.contents() == before
+
+    def test_an_account_number_over_the_limit_is_told_its_limit(self, house: House) -> None:
+        longest = "1" * MAX_ACCOUNT_CHARACTERS
+        run = house.take(bills(*one(longest), *one("1" + longest, "B-1"), *one("1" * 65, "C-1"), count=3))
+        assert [(row.line, row.column, row.reason) for row in house.rows(run)] == [
+            (6, "AccountNumber", "is longer than 50 characters"),
+            (9, "AccountNumber", "is longer than 50 characters"),
+        ]
+        assert list(house.customers()) == [longest]
+
+    def test_a_ctrl_z_at_the_end_is_named_in_the_report_also_of_a_file_without_invoices(self, house: House) -> None:
+        for file in (bills(*one(), count=1), bills(count=0)):
+            ended = io.BytesIO(file.getvalue() + b"\x1a")
+            run = house.take(ended)
+            assert (run.state, run.left_out, run.warnings) == ("done", 0, 1)
+            (row,) = house.rows(run)
+            assert (row.column, row.severity) == ("", "warning")
+            assert "Ctrl-Z" in row.reason
 
     def test_an_unreadable_role_code_leaves_the_invoice_out_and_is_not_quoted(self, house: House) -> None:
         run = house.take(bills(*one(Custom58="O100-1;HUSH-77"), *one("1001-02", "B-1"), count=2))
@@ -263,3 +309,31 @@ class TestLeftOut:
         newer_but_bad = (ih(InvoiceNumber="A-2", InvoiceDate="12/18/2026", Custom10=""), cr(Zip="9"), detail())
         house.take(bills(*one(), *newer_but_bad, count=2))
         assert house.customer().zip == "49331"
+
+
+class TestCredits:
+    def test_a_credit_is_stored_with_its_sign_and_the_same_file_changes_nothing(self, house: House) -> None:
+        def credit() -> io.BytesIO:
+            rows = (
+                *one(TotalAmountDue="-12.00", PastDue="-12.00"),
+                *one("1001-02", "B-1"),
+                *one("1001-03", "C-1", TotalAmountDue="0.00"),
+            )
+            return file_of(*rows, count=3, total="-2.00")
+
+        run = house.take(credit())
+        assert (run.state, run.created) == ("done", 3)
+        amounts = [house.invoices(number)[0].total_minor for number in ("1001-01", "1001-02", "1001-03")]
+        assert amounts == [-1200, 1000, 0]
+        assert house.invoices()[0].past_due_minor == -1200
+        assert house.take(credit()).unchanged == 3
+
+
+class TestLineEnds:
+    @pytest.mark.parametrize(("bid", "name"), [(WATER, WATER_FILE), (POWER, POWER_FILE)])
+    def test_a_sample_with_carriage_returns_alone_is_the_same_file(self, house: House, bid: int, name: str) -> None:
+        house.take(sample(name), bid)
+        before = house.contents()
+        run = house.take(io.BytesIO(sample(name).getvalue().replace(b"\r\n", b"\n").replace(b"\n", b"\r")), bid)
+        assert (run.state, run.unchanged) == ("done", run.read)
+        assert house.contents() == before
