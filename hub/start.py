@@ -12,6 +12,7 @@ Each question costs the same at three billers and at three thousand.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -86,10 +87,14 @@ def check_start(hub: Starting) -> list[str]:
 
 def listen_address(settings: Settings) -> tuple[str, int]:
     """Host and port of IDHUB_LISTEN; an IPv6 address stands in brackets. SettingsError when it is neither."""
-    host, colon, port = settings.listen.rpartition(":")
-    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+    host, _, port = settings.listen.rpartition(":")
+    try:
+        address = str(ipaddress.ip_address(host[1:-1] if host.startswith("[") else host))
+    except ValueError:
+        address = ""
+    if not address or "%" in address or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
         raise SettingsError("IDHUB_LISTEN: ADDRESS:PORT is expected, for example 127.0.0.1:8080")
-    return host.strip("[]"), int(port)
+    return address, int(port)
 
 
 def _told(what: str, check: Callable[[], None]) -> Iterator[str]:

@@ -122,7 +122,13 @@ def test_the_address_to_listen_on_is_read(tmp_path: Path, listen: str, address: 
     assert listen_address(_settings(tmp_path, listen=listen)) == address
 
 
-@pytest.mark.parametrize("listen", ["8080", ":8080", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:http", ""])
+@pytest.mark.parametrize(
+    "listen",
+    [
+        *("8080", ":8080", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:http", "127.0.0.1:٨٠"),
+        *("localhost:8080", "[::1]", "[fe80::1%eth0]:80", "[127.0.0.1:80", ""),
+    ],
+)
 def test_what_is_no_address_to_listen_on_is_one_line(tmp_path: Path, listen: str) -> None:
     with pytest.raises(SettingsError, match="ADDRESS:PORT"):
         listen_address(_settings(tmp_path, listen=listen))
