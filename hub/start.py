@@ -1,13 +1,13 @@
 """What must hold before a process serves: asked once at the start, every fault told at once, a line each.
 
-    database          answers, and no migration is pending
+    database          answers, and no migration is pending; a SQLite file is sound
     key-value store   answers, and evicts nothing
     secrets           the database was written under our master key
     origins           each biller has one of its own, unless the operator accepts sharing
     connections       all pools together fit into what PostgreSQL allows
     invoice folder    there, and ours to move files in, where one is watched
 
-Each question costs the same at three billers and at three thousand.
+Each question costs the same at three billers and at three thousand, but for the look through a SQLite file, which reads it once.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class StartStore(Protocol):
         ...
 
     def connection_room(self) -> int | None:
-        """How many connections the server lets ordinary roles have, all together; None: no server, no limit."""
+        """How many connections the server lets ordinary roles have, all together; None: no limit that can be asked."""
         ...
 
 
@@ -50,6 +50,10 @@ class StartDatabase(Protocol):
 
     def check(self) -> None:
         """Answer with a schema that this program knows, or raise StoreUnavailable."""
+        ...
+
+    def check_sound(self) -> None:
+        """Raise StoreUnavailable when the file is damaged (SQLite; PostgreSQL sees to its files itself)."""
         ...
 
     def read(self) -> AbstractContextManager[StartStores]:
@@ -76,7 +80,7 @@ class Starting(Protocol):
 def check_start(hub: Starting) -> list[str]:
     """One plain line per fault; empty: serve. What rests on a database that does not answer is not asked."""
     faults = list(_told("key-value store", hub.kv.check))
-    database = list(_told("database", hub.database.check))
+    database = list(_told("database", hub.database.check)) or list(_told("database", hub.database.check_sound))
     if not database:
         database += _told("secrets", hub.secrets.check)
         with hub.database.read() as stores:

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from threading import Event
 from types import FrameType
@@ -54,13 +55,15 @@ def serve(operator: Operator) -> None:
     """
     from hub.port import PortUnavailable, reserve
     from hub.start import listen_address
+    from hub.storage.presence import join
 
     host, port = listen_address(operator.settings)
     try:
         reserved = reserve(host, port)
     except PortUnavailable as fault:
         raise Refusal(str(fault)) from fault
-    with reserved:
+    # Both are held as long as this process lives, so also while its only worker is being replaced.
+    with reserved, closing(join(operator.settings.database_url)):
         _serve(operator, host, port)
 
 
