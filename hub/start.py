@@ -1,17 +1,18 @@
 """What must hold before a process serves: asked once at the start, every fault told at once, a line each.
 
-    database          answers, and no migration is pending
+    database          answers, and no migration is pending; a SQLite file is sound
     key-value store   answers, and evicts nothing
     secrets           the database was written under our master key
     origins           each biller has one of its own, unless the operator accepts sharing
     connections       all pools together fit into what PostgreSQL allows
     invoice folder    there, and ours to move files in, where one is watched
 
-Each question costs the same at three billers and at three thousand.
+Each question costs the same at three billers and at three thousand, but for the look through a SQLite file, which reads it once.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -33,7 +34,7 @@ class StartStore(Protocol):
         ...
 
     def connection_room(self) -> int | None:
-        """How many connections the server lets ordinary roles have, all together; None: no server, no limit."""
+        """How many connections the server lets ordinary roles have, all together; None: no limit that can be asked."""
         ...
 
 
@@ -49,6 +50,10 @@ class StartDatabase(Protocol):
 
     def check(self) -> None:
         """Answer with a schema that this program knows, or raise StoreUnavailable."""
+        ...
+
+    def check_sound(self) -> None:
+        """Raise StoreUnavailable when the file is damaged (SQLite; PostgreSQL sees to its files itself)."""
         ...
 
     def read(self) -> AbstractContextManager[StartStores]:
@@ -75,7 +80,7 @@ class Starting(Protocol):
 def check_start(hub: Starting) -> list[str]:
     """One plain line per fault; empty: serve. What rests on a database that does not answer is not asked."""
     faults = list(_told("key-value store", hub.kv.check))
-    database = list(_told("database", hub.database.check))
+    database = list(_told("database", hub.database.check)) or list(_told("database", hub.database.check_sound))
     if not database:
         database += _told("secrets", hub.secrets.check)
         with hub.database.read() as stores:
@@ -86,10 +91,14 @@ def check_start(hub: Starting) -> list[str]:
 
 def listen_address(settings: Settings) -> tuple[str, int]:
     """Host and port of IDHUB_LISTEN; an IPv6 address stands in brackets. SettingsError when it is neither."""
-    host, colon, port = settings.listen.rpartition(":")
-    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+    host, _, port = settings.listen.rpartition(":")
+    try:
+        address = str(ipaddress.ip_address(host[1:-1] if host.startswith("[") else host))
+    except ValueError:
+        address = ""
+    if not address or "%" in address or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
         raise SettingsError("IDHUB_LISTEN: ADDRESS:PORT is expected, for example 127.0.0.1:8080")
-    return host.strip("[]"), int(port)
+    return address, int(port)
 
 
 def _told(what: str, check: Callable[[], None]) -> Iterator[str]:

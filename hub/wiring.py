@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from hub.storage.database import Database
 from hub.storage.kv_redis import RedisKeyValue
 from hub.storage.kv_sqlite import SqliteKeyValue
+from hub.storage.presence import Presence, join
 from idp.accounts.code_guesses import CodeGuesses
 from idp.accounts.confirmations import Confirmations
 from idp.accounts.departures import Departures
@@ -83,6 +84,7 @@ class Hub:
 
     settings: Settings
     clock: Clock
+    present: Presence
     kv: KeyValue
     database: Database
     secrets: Secrets
@@ -163,12 +165,18 @@ class Hub:
         self.warnings.flush()
         self.database.close()
         self.kv.close()
+        self.present.close()
 
 
 def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     """Put a hub together. SettingsError when the settings cannot be used; connects to nothing yet."""
     time = clock or SystemClock()
-    kv = _key_value(settings, time)
+    present = join(settings.database_url)
+    try:
+        kv = _key_value(settings, time)
+    except BaseException:
+        present.close()
+        raise
     database = Database(settings.database_url, kv, time, pool=settings.database_pool)
     begin, read = database.begin, database.read
     secrets = Secrets(settings.master_keys(), database.data_keys)
@@ -209,6 +217,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     return Hub(
         settings=settings,
         clock=time,
+        present=present,
         kv=kv,
         database=database,
         secrets=secrets,

@@ -49,7 +49,9 @@ def create() -> WSGIApplication:
     """What a worker process of granian loads."""
     settings = load()
     configure(settings)
-    return application(wire(settings))
+    hub = wire(settings)
+    hub.database.announce()
+    return application(hub)
 
 
 def application(hub: Hub) -> WSGIApplication:

@@ -17,6 +17,7 @@ import hashlib
 import hmac
 import os
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 from uuid import UUID
@@ -34,6 +35,10 @@ INSTALLATION = 0
 
 Label = Literal["role-code", "csrf", "link", "name", "frame", "code", "pairwise", "idempotency"]
 """What a derived key is for. One purpose, one key."""
+
+_OTHER_MASTER_KEY = (
+    "the database was written under another master key: start with that one, or name it in IDHUB_PREVIOUS_MASTER_KEYS"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +160,28 @@ class Secrets:
         for wrapper in self._wrappers:
             if (raw := _try_unwrap(wrapper, key)) is not None:
                 return raw
-        raise DamagedCiphertext(
-            "the database was written under another master key: start with that one, or name it in IDHUB_PREVIOUS_MASTER_KEYS"
-        )
+        raise DamagedCiphertext(_OTHER_MASTER_KEY)
 
     def _opens_with_present(self, key: DataKey) -> bool:
         return _try_unwrap(self._wrappers[0], key) is not None
+
+
+def check_data_keys(master_keys: tuple[bytes, ...], keys: Iterable[DataKey]) -> None:
+    """Open every data key, writing nothing. DamagedCiphertext when one was wrapped under another master key."""
+    wrappers = tuple(AESGCM(_derive(master, "wrap")) for master in master_keys)
+    for key in keys:
+        if all(_try_unwrap(wrapper, key) is None for wrapper in wrappers):
+            raise DamagedCiphertext(_OTHER_MASTER_KEY)
+
+
+def master_key_id(master_key: bytes) -> str:
+    """A name for a master key that says nothing about it: 16 hex digits."""
+    return _derive(master_key, "id").hex()[:16]
+
+
+def derive_for_backups(master_key: bytes) -> bytes:
+    """The key that seals a backup's manifest."""
+    return _derive(master_key, "backup")
 
 
 def _try_unwrap(wrapper: AESGCM, key: DataKey) -> bytes | None:

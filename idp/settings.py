@@ -39,6 +39,15 @@ class Settings(BaseSettings):
         description="SQLAlchemy URL: sqlite:///PATH or postgresql+psycopg://...",
         repr=False,
     )
+    direct_database_url: str | None = Field(
+        None,
+        description="URL of PostgreSQL itself, for backup and restore, where database_url leads to PgBouncer",
+        repr=False,
+    )
+    postgres_bin: Path | None = Field(
+        None,
+        description="Folder with pg_dump, pg_restore and psql; none: the PATH, then /usr/lib/postgresql/*/bin",
+    )
     keyvalue_url: str = Field(
         "sqlite:///var/keyvalue.sqlite3",
         description="sqlite:///PATH, redis://..., rediss://... or unix://PATH",

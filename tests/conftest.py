@@ -8,6 +8,7 @@
     fresh_postgres                  call it: a migrated database each time
     empty_postgres                  call it: a database with nothing in it each time
     postgres_cluster                the cluster behind these, one a run
+    pgbouncer                       PgBouncer in transaction mode before the cluster, one a module
     redis_server                    this worker's Redis; may be stopped and started
     redis_url                       its URL, with whatever is in it
     fresh_redis                     its URL, empty
@@ -32,13 +33,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.processes import Process, Run, close_run, open_run
-from tests.servers import TEMPLATE, PostgresCluster, RedisServer, open_postgres, require
+from tests.servers import TEMPLATE, PgBouncer, PostgresCluster, RedisServer, open_postgres, require, start_pgbouncer
 from tools import provision
 
 _RUN = pytest.StashKey[Run]()
 _REAPER = pytest.StashKey[subprocess.Popen[bytes]]()
 
-_SERVER_FIXTURES = frozenset({"postgres_cluster", "redis_server"})
+_SERVER_FIXTURES = frozenset({"postgres_cluster", "redis_server", "pgbouncer"})
 _SERVER_CASES = frozenset({"postgres", "postgresql", "redis"})
 
 
@@ -220,6 +221,15 @@ def module_postgres_url(postgres_cluster: PostgresCluster, postgres_template: st
     """The SQLAlchemy URL of a migrated database for this module."""
     for make in _databases(postgres_cluster, postgres_template):
         yield make()
+
+
+@pytest.fixture(scope="module")
+def pgbouncer(run: Run, postgres_cluster: PostgresCluster) -> Iterator[PgBouncer]:
+    """PgBouncer before the run's PostgreSQL, for this module."""
+    made, process = start_pgbouncer(run, require("pgbouncer"), postgres_cluster)
+    yield made
+    process.stop()
+    run.processes.remove(process)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import os
 import pwd
 import secrets
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ import psycopg
 import pytest
 import redis
 from psycopg import sql
+from sqlalchemy import make_url
 
 from tests.processes import Process, Run, free_port
 from tools import provision
@@ -170,6 +172,49 @@ def _postgres_user() -> str | None:
         return None
     known = {account.pw_name for account in pwd.getpwall()}
     return "postgres" if "postgres" in known else "nobody"
+
+
+# --- PgBouncer ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PgBouncer:
+    """PgBouncer in transaction mode before the run's PostgreSQL, with few connections to the server, so that clients meet."""
+
+    port: int
+
+    def url(self, direct: str) -> str:
+        """The URL of the same database by way of PgBouncer."""
+        database = make_url(direct).database
+        return f"postgresql+psycopg://{_OWNER}@127.0.0.1:{self.port}/{database}"
+
+    def check(self) -> None:
+        """Answer on its own console, or raise psycopg.OperationalError."""
+        with psycopg.connect(
+            host="127.0.0.1", port=self.port, user=_OWNER, dbname="pgbouncer", autocommit=True, prepare_threshold=None
+        ) as console:
+            console.pgconn.exec_(b"SHOW VERSION")
+
+
+def start_pgbouncer(run: Run, program: Path, cluster: PostgresCluster, server_connections: int = 2) -> tuple[PgBouncer, Process]:
+    """Start one. It refuses to run as root, as PostgreSQL does."""
+    home = Path(tempfile.mkdtemp(prefix="pgbouncer-", dir=run.folder))
+    made = PgBouncer(free_port())
+    users, settings = home / "users.txt", home / "pgbouncer.ini"
+    users.write_text(f'"{_OWNER}" ""\n', encoding="utf-8")
+    settings.write_text(
+        f"[databases]\n* = host={cluster.socket_folder}\n"
+        "[pgbouncer]\n"
+        f"listen_addr = 127.0.0.1\nlisten_port = {made.port}\nunix_socket_dir =\n"
+        f"auth_type = trust\nauth_file = {users}\nadmin_users = {_OWNER}\n"
+        f"pool_mode = transaction\ndefault_pool_size = {server_connections}\nmax_client_conn = 200\n",
+        encoding="utf-8",
+    )
+    for path, mode in ((home, 0o755), (users, 0o644), (settings, 0o644)):
+        path.chmod(mode)
+    process = run.start("pgbouncer", [program, settings], working_folder=Path("/"), user=_postgres_user(), shown=False)
+    _wait(process, made.check, psycopg.OperationalError)
+    return made, process
 
 
 # --- Redis -------------------------------------------------------------------------------------------------------------------

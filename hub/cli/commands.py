@@ -23,6 +23,8 @@ _SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "Run": {
         "serve": "hub.cli.service:serve",
         "worker": "hub.cli.service:worker",
+        "backup": "hub.cli.backup:backup",
+        "restore": "hub.cli.backup:restore",
         "openapi": "hub.cli.service:openapi",
     },
     "Billers and partners": {

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from threading import Event
 from types import FrameType
@@ -52,9 +53,21 @@ def serve(operator: Operator) -> None:
     Checks first: settings, database and its migrations, key-value store, master key, an origin for each biller, room for
     connections. A fault stops the start, a line each. At the end requests in flight are finished, for up to 30 seconds.
     """
+    from hub.port import PortUnavailable, reserve
     from hub.start import listen_address
+    from hub.storage.presence import join
 
     host, port = listen_address(operator.settings)
+    try:
+        reserved = reserve(host, port)
+    except PortUnavailable as fault:
+        raise Refusal(str(fault)) from fault
+    # Both are held as long as this process lives, so also while its only worker is being replaced.
+    with reserved, closing(join(operator.settings.database_url)):
+        _serve(operator, host, port)
+
+
+def _serve(operator: Operator, host: str, port: int) -> None:
     _check(operator)
     # Workers are forked and wire a hub of their own: nothing that is open here may go with them.
     operator.close()

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from types import TracebackType
 
@@ -107,6 +107,24 @@ class Database:
                 revision = None
         if is_behind(revision):
             raise StoreUnavailable(f"the database is at revision {revision or 'none'}: run `idhub migrate`")
+
+    def check_sound(self) -> None:
+        """Read a SQLite file once and raise StoreUnavailable when a page of it is damaged. PostgreSQL sees to that itself.
+
+        A file that was copied over, or that a disk lost a piece of, would go on answering until somebody meets the piece.
+        """
+        with translated(), self._engines.reading.connect() as connection:
+            if connection.dialect.name != "sqlite":
+                return
+            found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+        if found != "ok":
+            what = " ".join(found.split())
+            raise StoreUnavailable(f"the database file is damaged ({what}): stop the hub and restore a backup (`idhub restore`)")
+
+    def announce(self) -> None:
+        """Keep a connection open from now on, so that a restore of PostgreSQL sees that this process uses the database."""
+        with suppress(SQLAlchemyError):
+            self._engines.reading.connect().close()
 
     def close(self) -> None:
         """Give connections back."""

@@ -148,6 +148,17 @@ class RedisKeyValue:
         """Nothing to do: Redis removes what is over by itself."""
         return 0
 
+    def begin_epoch(self) -> None:
+        """Make everything void that was written so far, for a database that was restored. Raises StoreUnavailable."""
+        lane = self._lease()
+        try:
+            lane.forget_epoch()
+        except (RedisError, OSError) as error:
+            raise _unavailable(error) from error
+        finally:
+            lane.close()
+            self._give_back(lane)
+
     def close(self) -> None:
         """Close the connections; those in use, when they come back."""
         self._closed = True
@@ -224,6 +235,11 @@ class _Lane:
         """A section of INFO."""
         self._connect()
         return self._section(section)
+
+    def forget_epoch(self) -> None:
+        """Remove the marker: whoever connects next, or transacts next, finds none and begins an epoch."""
+        self._connect()
+        self._ask("DEL", self._marker_key)
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""

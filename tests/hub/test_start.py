@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,6 +63,24 @@ def test_pending_migrations_are_one_line_and_hide_no_other_fault(tmp_path: Path)
         "database: the database is at revision none: run `idhub migrate`",
         "key-value store: evicts keys: set noeviction",
     ]
+
+
+def test_a_damaged_sqlite_file_is_one_line_that_names_the_way_out(hub: Hub, tmp_path: Path) -> None:
+    assert check_start(hub) == []
+    file = tmp_path / "hub.sqlite3"
+    hub.database.close()
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'customers'").fetchone()
+    for damaged_page in (root, 2, 1):
+        raw = bytearray(file.read_bytes())
+        raw[(damaged_page - 1) * 4096 : damaged_page * 4096] = b"\x5a" * 4096
+        file.write_bytes(raw)
+        (fault,) = check_start(hub)
+        assert fault.startswith("database: ")
+        assert "stop the hub and restore a backup (`idhub restore`)" in fault
+        assert "\n" not in fault
+        hub.database.close()
 
 
 def test_an_invoice_folder_that_cannot_be_used_is_told(hub: Hub, tmp_path: Path) -> None:
@@ -122,7 +142,13 @@ def test_the_address_to_listen_on_is_read(tmp_path: Path, listen: str, address: 
     assert listen_address(_settings(tmp_path, listen=listen)) == address
 
 
-@pytest.mark.parametrize("listen", ["8080", ":8080", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:http", ""])
+@pytest.mark.parametrize(
+    "listen",
+    [
+        *("8080", ":8080", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:http", "127.0.0.1:٨٠"),
+        *("localhost:8080", "[::1]", "[fe80::1%eth0]:80", "[127.0.0.1:80", ""),
+    ],
+)
 def test_what_is_no_address_to_listen_on_is_one_line(tmp_path: Path, listen: str) -> None:
     with pytest.raises(SettingsError, match="ADDRESS:PORT"):
         listen_address(_settings(tmp_path, listen=listen))

@@ -15,10 +15,11 @@ from pathlib import Path
 from sqlalchemy import inspect, text
 
 from hub.storage.engines import open_engines, translated
+from hub.storage.presence import join
 
 _HERE = Path(__file__).parent
-_LOCK = 7_314_065_222
-"""Any number, the same for all: the advisory lock of a migration."""
+LOCK = 7_314_065_222
+"""Any number, the same for all: the advisory lock of a migration, and of a restore."""
 
 
 def migrate(url: str) -> None:
@@ -29,6 +30,7 @@ def migrate(url: str) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(_HERE).replace("%", "%%"))
+    present = join(url)
     engines = open_engines(url, pool=1)
     try:
         with translated(), engines.writing.begin() as connection:
@@ -37,11 +39,12 @@ def migrate(url: str) -> None:
                 connection.execute(text("SET LOCAL statement_timeout = 0"))
                 connection.execute(text("SET LOCAL lock_timeout = 0"))
                 connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     finally:
         engines.dispose()
+        present.close()
 
 
 def migrations_pending(url: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import func, select, text
 
+from hub.storage.engines import pooled
 from hub.storage.tables.directory import billers
 from hub.storage.work import Work
 
@@ -22,7 +23,8 @@ class SqlStartStore:
         return list(self._work.connection.execute(_SHARED.limit(limit)).scalars())
 
     def connection_room(self) -> int | None:
-        """How many connections the server lets ordinary roles have, all together; None: no server, no limit."""
-        if not self._work.is_postgres:
+        """How many connections the server lets ordinary roles have, all together. None: no server, or a pooler before it whose
+        limit cannot be asked."""
+        if not self._work.is_postgres or pooled(self._work.connection):
             return None
         return self._work.connection.execute(_ROOM).scalar_one()  # type: ignore[no-any-return]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import sqlite3
 import sys
@@ -95,3 +97,51 @@ def test_the_openapi_document_is_printed_without_any_settings(idhub: Idhub, tmp_
     file = tmp_path / "openapi.json"
     idhub.text("openapi", "--out", file)
     assert json.loads(file.read_text(encoding="utf-8")) == document
+
+
+def test_a_second_hub_on_the_port_ends_with_one_line_and_the_first_goes_on(idhub: Idhub, start_process: StartProcess) -> None:
+    port = free_port()
+    first = start_process(
+        "first",
+        [_IDHUB, "serve"],
+        environment=_settings(idhub, listen=f"127.0.0.1:{port}", workers=2),
+        ready_url=f"http://127.0.0.1:{port}/readyz",
+    )
+    for listen in (f"127.0.0.1:{port}", f"0.0.0.0:{port}", f"[::]:{port}"):
+        second = start_process("second", [_IDHUB, "serve"], environment=_settings(idhub, listen=listen))
+        assert second.wait(_PATIENCE) == 1
+        said = f"{listen} is in use by another hub or program: stop it, or set IDHUB_LISTEN to another port"
+        assert second.output().splitlines() == [said]
+    first.wait_ready(f"http://127.0.0.1:{port}/readyz")
+    assert first.stop(within=_PATIENCE) == 0
+
+
+def test_the_port_stays_reserved_while_the_only_worker_is_replaced(idhub: Idhub, start_process: StartProcess) -> None:
+    port = free_port()
+    environment = _settings(idhub, listen=f"127.0.0.1:{port}")
+    ready = f"http://127.0.0.1:{port}/readyz"
+    first = start_process("first", [_IDHUB, "serve"], environment=environment, ready_url=ready)
+    worker = int(re.findall(r"Spawning worker-1 with PID: (\d+)", first.output())[-1])
+    os.kill(worker, signal.SIGKILL)
+    second = start_process("second", [_IDHUB, "serve"], environment=environment)
+    assert second.wait(_PATIENCE) == 1
+    assert f"127.0.0.1:{port} is in use" in second.output()
+    first.wait_ready(ready, within=_PATIENCE)
+    assert first.stop(within=_PATIENCE) == 0
+
+
+def test_of_hubs_that_start_together_one_serves_and_the_port_is_free_after_it(idhub: Idhub, start_process: StartProcess) -> None:
+    port = free_port()
+    environment = _settings(idhub, listen=f"127.0.0.1:{port}")
+    ready = f"http://127.0.0.1:{port}/readyz"
+    together = [start_process(f"hub-{number}", [_IDHUB, "serve"], environment=environment) for number in range(3)]
+    give_up = time.monotonic() + _PATIENCE
+    while sum(each.returncode is None for each in together) > 1:
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+    (first,) = (each for each in together if each.returncode is None)
+    assert [each.returncode for each in together if each is not first] == [1, 1]
+    first.wait_ready(ready, within=_PATIENCE)
+    assert first.stop(within=_PATIENCE) == 0
+    after = start_process("after", [_IDHUB, "serve"], environment=environment, ready_url=ready)
+    assert after.stop(within=_PATIENCE) == 0
