@@ -23,7 +23,7 @@ setup: ## make .venv from the locked dependencies, every package checked by hash
 demo: setup ## load two sample billers, run the hub with a partner portal on embedded storage, until Ctrl-C
 	@exec .venv/bin/idhub demo
 
-test: setup ## every test, with real PostgreSQL, Redis, Chromium and WebKit; installs those with apt where they are missing
+test: setup ## every test, with real PostgreSQL, PgBouncer, Redis, Chromium and WebKit; installs those with apt where they are missing
 	@$(PYTHON) tools/provision.py test
 	@exec $(PYTEST) $(ARGS)
 
