@@ -37,12 +37,18 @@ _THROUGH_OURS: Mapping[str, Any] = {
 @click.command()
 @pass_operator
 def migrate(operator: Operator) -> None:
-    """Bring the database to the newest version. Processes of the version before go on working meanwhile."""
+    """Bring the database to the newest version. Processes of the version before go on working meanwhile.
+
+    Where a master key is set, makes the installation's own keys as well, so that every backup has them.
+    """
     from hub.storage.migrations import head
     from hub.storage.migrations import migrate as run
 
-    run(operator.settings.database_url)
+    settings = operator.settings
+    run(settings.database_url)
     note(f"the database is at revision {head()}")
+    if settings.master_key is not None or settings.master_key_file is not None:
+        operator.hub.signing_keys.prepare("checkpoint")
 
 
 @click.command()
@@ -50,8 +56,9 @@ def migrate(operator: Operator) -> None:
 def serve(operator: Operator) -> None:
     """Serve the customer portals and the partner API until SIGTERM or Ctrl-C.
 
-    Checks first: settings, database and its migrations, key-value store, master key, an origin for each biller, room for
-    connections. A fault stops the start, a line each. At the end requests in flight are finished, for up to 30 seconds.
+    Checks first: settings, that no other hub has the port, database and its migrations, key-value store, master key, an origin for
+    each biller, room for connections. A fault stops the start, a line each. At the end requests in flight are finished, for up to
+    30 seconds.
     """
     from hub.port import PortUnavailable, reserve
     from hub.start import listen_address
