@@ -48,6 +48,8 @@ class Invoice:
     customs: Mapping[int, str]
     lines: tuple[InvoiceLine, ...]
     created_at: datetime
+    written_by: str = ""
+    """Who wrote it first (idp.directory.provenance, Writer.text)."""
 
 
 @dataclass(frozen=True, slots=True)

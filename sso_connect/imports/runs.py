@@ -40,6 +40,8 @@ class ImportRun:
     unchanged: int = 0
     left_out: int = 0
     reason: str = ""
+    role_codes_left_out: bool = False
+    """Role codes of the file were passed over, because the key that sent it may not set any."""
 
 
 class ImportRunStore(Protocol):

@@ -24,6 +24,8 @@ invoices = Table(
     Column("customs", Json, nullable=False),
     Column("lines", Json, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    # Who wrote it (idp.directory.provenance); "" where nobody knows any more.
+    Column("written_by", String, nullable=False, server_default=""),
     UniqueConstraint("bid", "customer_id", "number"),
 )
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    false,
 )
 
 from hub.storage.tables.columns import BigId, Json, KeyText, UtcTime, metadata
@@ -101,6 +102,8 @@ import_runs = Table(
     Column("unchanged", Integer, nullable=False),
     Column("left_out", Integer, nullable=False),
     Column("reason", Text, nullable=False),
+    # Role codes of the file were passed over, because the key that sent it may not set any.
+    Column("role_codes_left_out", Boolean, nullable=False, server_default=false()),
 )
 
 import_rows = Table(

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from idp.directory.billers import Policies
-from idp.directory.registrations import Grant, Others, Refused, grant
+from idp.directory.registrations import Grant, Others, Refused, RegistrationState, grant
 from idp.directory.rights import LoginType
 
 OWNER, CO_OWNER, OVERSIGHT, GUEST = LoginType
-PENDING_FIRST = Grant(GUEST, pending=True, note="GuestUntilRoleCode")
-PENDING_LATER = Grant(GUEST, pending=True, note="GuestUntilApproved")
+PENDING_FIRST = Grant(GUEST, RegistrationState.UNTIL_CODE, "GuestUntilRoleCode")
+WAITING = Grant(GUEST, RegistrationState.WAITING, "GuestUntilApproved")
 
 
 def granted(asked: LoginType, others: int, *, proved: bool = False, by_staff: bool = False, **policies: Any) -> Grant | Refused:
@@ -45,10 +45,9 @@ def test_with_proof_a_later_one_gets_what_was_asked_but_not_the_seat(asked: Logi
 
 
 @pytest.mark.parametrize("asked", LoginType)
-def test_without_proof_a_later_one_is_a_guest_and_more_waits_for_approval(asked: LoginType) -> None:
-    expected = Grant(GUEST) if asked is GUEST else PENDING_LATER
-    assert granted(asked, 1) == expected
-    assert granted(asked, 1, first_registrant="guest") == expected
+def test_without_proof_a_later_one_waits_whatever_was_asked(asked: LoginType) -> None:
+    assert granted(asked, 1) == WAITING
+    assert granted(asked, 1, first_registrant="guest") == WAITING
 
 
 @pytest.mark.parametrize(("asked", "others", "proved"), [*product(LoginType, (0, 1), (True, False))])
@@ -86,4 +85,4 @@ def test_nobody_gets_more_than_was_asked_nor_a_seat_that_may_be_taken(
         assert given.login_type >= asked
         assert not (others and given.login_type is OWNER)
         assert given.pending <= (given.login_type is GUEST)
-        assert bool(given.note) == (given.login_type is not asked)
+        assert bool(given.note) == (given.login_type is not asked or given.pending)

@@ -17,6 +17,7 @@ import pytest
 
 from hub.storage.database import Database, migrate
 from hub.storage.kv_sqlite import SqliteKeyValue
+from idp.alarms import Alarms
 from idp.clock import FixedClock
 from idp.directory.billers import Billers
 from idp.errors import StoreUnavailable
@@ -94,7 +95,7 @@ def yard(template: Path, tmp_path: Path) -> Iterator[Yard]:
     billers = Billers(
         database.begin, database.read, kv, clock, secrets, scheme="https", portal_domain="hub.example.com", share_origins=False
     )
-    importer = InvoiceFileImport(database.begin, clock, secrets)
+    importer = InvoiceFileImport(database.begin, clock, secrets, Alarms(database.begin, kv, clock))
     path = tmp_path / "in"
     path.mkdir()
     yield Yard(path, database, billers, importer, clock, InvoiceFolder(path, billers, importer, clock))
