@@ -71,13 +71,17 @@ def ask_contact(
     stores: AskingStores, links: OneTimeLinks, notices: Notices, biller: Biller, key: ApiKey, customer: Customer, user: User,
     tie: Registration,
 ) -> bool:  # fmt: skip
-    """Mail the contact on record, in the transaction of the registration. False where there is none."""
+    """Mail the contact on record, in the transaction of the registration. False where nobody but the user itself is asked.
+
+    An address that is also the user's is mailed all the same: who registers writes down the user's address, and could keep the contact
+    from being asked by writing down theirs.
+    """
     address = customer.contact(key.partner.id)
     if not address:
         return False
     link = links.make(stores, biller, LinkKind.OBJECTION, subject=_subject(tie), binding=_binding(tie))
     notices.registered_unproved(stores, biller, address, customer.account_number, user, key.partner.name, link)
-    return True
+    return address.lower() != user.email_key
 
 
 class Objections:

@@ -72,6 +72,8 @@ class Stored:
     invoices: Mapping[tuple[UUID, str], Invoice]
     newest: Mapping[UUID, date]
     """Date of the newest invoice that is no donation."""
+    newest_of_codes: Mapping[UUID, date]
+    """As newest, of the invoices that came with role codes that count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ def plan(occasion: Occasion, stored: Stored, entries: Iterable[Entry]) -> Writes
             writes.created += 1
             continue
         invoice = replace(invoice, id=known.id, created_at=known.created_at)
-        if replace(invoice, written_by=known.written_by) == known:
+        if replace(invoice, written_by=known.written_by, tells_codes=known.tells_codes) == known:
             invoice = known
         if invoice != known:
             writes.invoices.append(invoice)
@@ -163,6 +165,7 @@ class _Account:
         self._codes_before = stored.codes.get(customer_id, ())
         self._codes: Sequence[RoleCode] | None = None
         self._newest = stored.newest.get(customer_id, date.min)
+        self._newest_of_codes = stored.newest_of_codes.get(customer_id, date.min)
         self._said: set[str] = set()
 
     def hear(self, entry: Entry) -> bool:
@@ -175,9 +178,11 @@ class _Account:
         former = self.customer
         self.customer = _with_customer_row(former, group.customer)
         self._said |= {"name", *(name for name in _SAID if getattr(group.customer, name) is not None)}
-        if entry.speaks and not group.invoice.is_donation and group.invoice.date >= self._newest:
-            self.customer = _with_invoice_row(self.customer, group.invoice, self._occasion)
-            self._hear_codes(group.invoice)
+        if entry.speaks and not group.invoice.is_donation:
+            if group.invoice.date >= self._newest:
+                self.customer = _with_invoice_row(self.customer, group.invoice, self._occasion)
+            if group.invoice.date >= self._newest_of_codes:
+                self._hear_codes(group.invoice)
         if group.customer.email is not None and not self._registered:
             self._ghost = ghost_after(self._ghost, former, self.customer, self._occasion.now)
         return (customer_values(self.customer), self._ghost, self._codes) != before
@@ -289,6 +294,7 @@ def _invoice(occasion: Occasion, customer_id: UUID, group: bif.Group) -> Invoice
         ),
         created_at=occasion.now,
         written_by=occasion.by.text(),
+        tells_codes=occasion.may_set_codes,
     )
 
 

@@ -315,6 +315,7 @@ def _stored(stores: ImportStores, bid: int, groups: Sequence[bif.Group], *, lock
         codes=stores.role_codes.list_codes_of(bid, ids),
         invoices=stores.invoices.find_many(bid, numbers),
         newest=stores.invoices.newest_dates(bid, ids),
+        newest_of_codes=stores.invoices.newest_dates(bid, ids, tells_codes=True),
     )
 
 

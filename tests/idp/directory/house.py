@@ -74,6 +74,7 @@ class House:
     unregister: Unregister
     approvals: Approvals
     objections: Objections
+    links: OneTimeLinks
     passwords: Passwords
     alarms: Alarms
     payers: Payers
@@ -210,6 +211,7 @@ def build(sql: SqlCase) -> House:
         unregister=Unregister(begin, clock, Departures(sql.kv)),
         approvals=Approvals(begin, clock, Departures(sql.kv), notices),
         objections=Objections(begin, links, notices, alarms),
+        links=links,
         passwords=passwords,
         alarms=alarms,
         payers=Payers(read, sql.kv, clock),

@@ -32,6 +32,7 @@ def upgrade() -> None:
     op.add_column("role_codes", sa.Column("written_by", sa.Text(), nullable=False, server_default=""))
     op.add_column("customers", sa.Column("written_by", JSON, nullable=False, server_default=sa.text("'{}'")))
     op.add_column("invoices", sa.Column("written_by", sa.String(), nullable=False, server_default=""))
+    op.add_column("invoices", sa.Column("tells_codes", sa.Boolean(), nullable=False, server_default=sa.true()))
     op.add_column("api_keys", sa.Column("more_scopes", JSON, nullable=False, server_default=sa.text("'[]'")))
     op.add_column("uploads", sa.Column("sets_role_codes", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("import_runs", sa.Column("role_codes_left_out", sa.Boolean(), nullable=False, server_default=sa.false()))
