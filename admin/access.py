@@ -3,7 +3,7 @@
 | role     | of whom           | may                                                                            |
 | operator | the platform      | everything, at every biller                                                    |
 | admin    | one biller        | everything at that biller                                                      |
-| support  | one biller        | read all but settings, keys and themes; change customers, change and revoke users      |
+| support  | one biller        | read all but settings, keys and themes; change customers, change and revoke users, decide about registrations |
 | viewer   | one biller        | read what support reads, without refusals and alarms; change nothing           |
 
 A role with `bid` set ends at that biller, whatever the role is called. Payers have rights instead (idp.directory.rights),
@@ -62,6 +62,8 @@ class Permission(StrEnum):
     BILLER_USERS_CREATE = "biller:users:create"
     BILLER_USERS_CHANGE = "biller:users:change"
     BILLER_USERS_REVOKE = "biller:users:revoke"
+    BILLER_REGISTRATIONS_READ = "biller:registrations:read"
+    BILLER_REGISTRATIONS_APPROVE = "biller:registrations:approve"
     BILLER_REFUSALS_READ = "biller:refusals:read"
     BILLER_ALARMS_READ = "biller:alarms:read"
     BILLER_CHANGES_READ = "biller:changes:read"
@@ -80,6 +82,7 @@ _VIEWER = frozenset(
         Permission.BILLER_DESTINATIONS_READ,
         Permission.BILLER_CUSTOMERS_READ,
         Permission.BILLER_USERS_READ,
+        Permission.BILLER_REGISTRATIONS_READ,
         Permission.BILLER_CHANGES_READ,
         Permission.BILLER_IMPORTS_READ,
     }
@@ -95,6 +98,7 @@ ROLES: Mapping[StaffRole, frozenset[Permission]] = {
         Permission.BILLER_CUSTOMERS_CHANGE,
         Permission.BILLER_USERS_CHANGE,
         Permission.BILLER_USERS_REVOKE,
+        Permission.BILLER_REGISTRATIONS_APPROVE,
     },
     "viewer": _VIEWER,
 }

@@ -64,6 +64,35 @@ class UserStores(Protocol):
     def payers(self) -> PayerStore: ...
 
 
+class UserFinder:
+    """Finds whom somebody means by a LoginGUID or a user name."""
+
+    def __init__(self, billers: Billers, read: Begin[UserStores]) -> None:
+        self._billers = billers
+        self._read = read
+
+    def find(self, bid: int, named: str) -> UUID:
+        """The id of the user that is meant. BillerNotFound, UserNotFound.
+
+        A GUID that nobody here has may still be somebody's user name.
+        """
+        self._billers.get(bid)
+        with self._read() as stores:
+            try:
+                by_id = stores.users.find_user(bid, UUID(named))
+            except ValueError:
+                by_id = None
+            if by_id is not None:
+                return by_id.id
+            try:
+                by_name = stores.users.find_by_user_name(bid, user_name_key(named))
+            except ValueError:
+                by_name = None
+        if by_name is None:
+            raise UserNotFound(named)
+        return by_name.id
+
+
 @dataclass(frozen=True, slots=True)
 class PasswordState:
     """What staff may know of a password: who owns it (`hub` or the slug of a partner), and since when there is one."""
@@ -92,6 +121,7 @@ class UserAdmin:
         self._unregister = unregister
         self._billers = billers
         self._read = read
+        self._finder = UserFinder(billers, read)
 
     def create(self, staff: Staff, request_id: str, bid: int, wanted: Wanted) -> Registered:
         """Register a user on accounts, as staff: no proof is asked for. BillerNotFound, InvalidFields, UserDisabled."""
@@ -156,22 +186,7 @@ class UserAdmin:
         return self._users.list_page(bid, key, limit)
 
     def _find(self, bid: int, named: str) -> UUID:
-        """The id of the user that is meant. A GUID that nobody here has may still be somebody's user name."""
-        self._billers.get(bid)
-        with self._read() as stores:
-            try:
-                by_id = stores.users.find_user(bid, UUID(named))
-            except ValueError:
-                by_id = None
-            if by_id is not None:
-                return by_id.id
-            try:
-                by_name = stores.users.find_by_user_name(bid, user_name_key(named))
-            except ValueError:
-                by_name = None
-        if by_name is None:
-            raise UserNotFound(named)
-        return by_name.id
+        return self._finder.find(bid, named)
 
 
 def _canonical_number(biller: Biller, account_number: str) -> str:

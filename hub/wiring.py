@@ -17,13 +17,17 @@ from hub.storage.database import Database
 from hub.storage.kv_redis import RedisKeyValue
 from hub.storage.kv_sqlite import SqliteKeyValue
 from hub.storage.presence import Presence, join
+from idp.accounts.approvals import Approvals
 from idp.accounts.code_guesses import CodeGuesses
 from idp.accounts.confirmations import Confirmations
 from idp.accounts.departures import Departures
 from idp.accounts.look_up import LookUp
 from idp.accounts.look_up_limits import LookUpLimits
 from idp.accounts.members import Members
+from idp.accounts.objections import Objections
+from idp.accounts.one_time_links import OneTimeLinks
 from idp.accounts.register import Register
+from idp.accounts.role_code_field import RoleCodeField
 from idp.accounts.tying import Tools
 from idp.accounts.unregister import Unregister
 from idp.accounts.update_email import UpdateEmail
@@ -102,10 +106,14 @@ class Hub:
     payers: Payers
     members: Members
     alarms: Alarms
+    role_code_field: RoleCodeField
     look_up: LookUp
     look_up_limits: LookUpLimits
     register: Register
     unregister: Unregister
+    approvals: Approvals
+    objections: Objections
+    one_time_links: OneTimeLinks
     passwords: Passwords
     confirmations: Confirmations
     update_password: UpdatePassword
@@ -146,6 +154,8 @@ class Hub:
                 Recurring("purge-warnings", timedelta(minutes=10), self.warnings.purge),
                 Recurring("purge-receipts", timedelta(minutes=10), self.receipts.purge),
                 Recurring("purge-confirmations", timedelta(hours=1), self.confirmations.purge),
+                Recurring("purge-one-time-links", timedelta(hours=1), self.one_time_links.purge),
+                Recurring("expire-registrations", timedelta(minutes=10), self.approvals.expire),
                 *self._watched(),
                 Recurring("purge-uploads", timedelta(minutes=10), self.invoice_files.purge),
                 Recurring("purge-events", timedelta(minutes=10), self.relay.purge),
@@ -193,7 +203,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         share_origins=settings.shared_origin == "accepted",
     )
     api_keys = ApiKeys(begin, read, kv, time, allow_loopback_origins=settings.allow_loopback_origins)
-    payers = Payers(read, kv)
+    payers = Payers(read, kv, time)
     mails = Mails(begin, time, secrets, _sender(settings))
     notices = Notices(mails)
     throttle = Throttle(kv)
@@ -202,6 +212,8 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
 
     alarms = Alarms(begin, kv, time)
     departures = Departures(kv)
+    links = OneTimeLinks(begin, time)
+    guesses = CodeGuesses(kv, throttle, alarms)
     look_up_limits = LookUpLimits(kv, alarms)
 
     sessions = Sessions(kv)
@@ -213,7 +225,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     diagnostics = Diagnostics(begin, kv, time)
     warnings = Warnings(begin, time)
     themes = Themes(begin, read, kv, time, _stylesheets(settings), alarms)
-    invoice_import = InvoiceFileImport(begin, time, secrets)
+    invoice_import = InvoiceFileImport(begin, time, secrets, alarms)
     return Hub(
         settings=settings,
         clock=time,
@@ -230,21 +242,25 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         partners=Partners(begin, time),
         api_keys=api_keys,
         advanced_settings=AdvancedSettings(begin, kv, secrets),
-        customers=Customers(begin, time, secrets),
+        customers=Customers(begin, time, secrets, alarms),
         users=Users(begin),
         payers=payers,
-        members=Members(read),
+        members=Members(read, time),
         alarms=alarms,
-        look_up=LookUp(read, look_up_limits),
+        role_code_field=RoleCodeField(read, secrets, guesses),
+        look_up=LookUp(read, look_up_limits, time),
         look_up_limits=look_up_limits,
         register=Register(
             begin,
-            Tools(time, secrets, notices),
-            CodeGuesses(kv, throttle, alarms),
+            Tools(time, secrets, notices, links, alarms),
+            guesses,
             departures,
             passwords,
         ),
         unregister=Unregister(begin, time, departures),
+        approvals=Approvals(begin, time, departures, notices),
+        objections=Objections(begin, links, notices, alarms),
+        one_time_links=links,
         passwords=passwords,
         confirmations=confirmations,
         update_password=UpdatePassword(begin, payers, passwords, confirmations, notices, time),

@@ -25,6 +25,8 @@ from idp.web.confirming import ConfirmPages
 from idp.web.confirming import blueprint as confirm_blueprint
 from idp.web.forwarded import Forwarded
 from idp.web.headers import plain, secure
+from idp.web.objecting import ObjectionPages
+from idp.web.objecting import blueprint as objection_blueprint
 from idp.web.pages import Pages, statics_blueprint
 from idp.web.request import HubRequest
 from idp.web.templating import StaticFiles, Templates
@@ -115,6 +117,8 @@ def portal_site(hub: Hub) -> Flask:
     )
     confirming = ConfirmPages(hub.billers, hub.confirmations, pages, hub.csrf)
     app.register_blueprint(confirm_blueprint(confirming, current_request))
+    objecting = ObjectionPages(hub.billers, hub.objections, pages, hub.csrf)
+    app.register_blueprint(objection_blueprint(objecting, current_request))
     app.register_blueprint(statics_blueprint(statics, current_request))
 
     def translate(error: HubError) -> Response:
@@ -142,6 +146,7 @@ def api_site(hub: Hub) -> Flask:
         register=hub.register,
         unregister=hub.unregister,
         customers=hub.customers,
+        role_code_field=hub.role_code_field,
         users=hub.users,
         members=hub.members,
         look_up=hub.look_up,

@@ -34,6 +34,14 @@ class AlarmKind(StrEnum):
     """An approved stylesheet cannot be had or read any more; its last good copy stays."""
     LOOK_UPS_MISSED = "look_ups.missed"
     """A key asks for many accounts or users that are not there."""
+    ROLE_CODES_REPLACED = "role_codes.replaced"
+    """A key changed role codes that it did not write, or those of many accounts."""
+    REGISTRATION_UNASKED = "registration.unasked"
+    """A user was registered without proof on an account that has no contact on record who could object."""
+    REGISTRATION_OBJECTED = "registration.objected"
+    """The contact on record objected to a registration: `idhub registrations restore` or `end` decides."""
+    REGISTRATION_WAITS = "registration.waits"
+    """A registration waits for approval, and nobody on the account has full access: the biller is the only one who can approve it."""
 
 
 @dataclass(frozen=True, slots=True)

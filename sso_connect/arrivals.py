@@ -219,12 +219,13 @@ def _is_of_this_generation(attempt: Attempt) -> bool:
 
 def _keeps_its_account(attempt: Attempt) -> bool:
     token, payer = attempt.token, attempt.payer
-    return token is not None and payer is not None and (token.customer_id is None or payer.account(token.customer_id) is not None)
+    return token is not None and payer is not None and (token.customer_id is None or payer.is_tied_to(token.customer_id))
 
 
 def _account_fits(attempt: Attempt) -> bool:
     number, payer = attempt.params.account_number, attempt.payer
-    return not number or (payer is not None and payer.account_numbered(attempt.biller, number) is not None)
+    # One that waits for approval, too: its page says so, and shows nothing of it.
+    return not number or (payer is not None and payer.is_tied_to_number(attempt.biller, number))
 
 
 def _returns_where_it_may(attempt: Attempt) -> bool:

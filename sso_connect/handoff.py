@@ -22,7 +22,7 @@ from idp.changelog import Action, Change, WithChangeLog
 from idp.clock import Clock
 from idp.directory.api_keys import ApiKeys
 from idp.directory.billers import Biller
-from idp.directory.payers import Account
+from idp.directory.payers import AnyAccount
 from idp.errors import HubError, InvalidRedirect, StoreUnavailable, TokenExpired, TokenSpent, WrongBiller
 from idp.login.devices import browser_of, system_of
 from idp.login.frame_tokens import FrameTokens, first_token
@@ -50,7 +50,7 @@ _MOST_UNKNOWN_TOLD = 5
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """A hand-off that went through: the visit, where it goes, the account that opens (None: the payer has none).
+    """A hand-off that went through: the visit, where it goes, the account that opens or waits (None: the payer has none).
 
     `opening`: what the browser is to hold; None for a double click, whose browser holds it. `ask`: the payer is asked before the
     session counts, because the page that sent the redirect is nobody's that we know.
@@ -58,7 +58,7 @@ class Landing:
 
     visit: Visit
     destination: Destination
-    account: Account | None
+    account: AnyAccount | None
     opening: Opening | None
     ask: bool = False
 
@@ -285,9 +285,10 @@ def _facts_of(redeemed: Redeemed | Again | Rejected | None) -> TokenFacts | None
     return redeemed.facts if isinstance(redeemed, Redeemed | Rejected) else None
 
 
-def _account(visit: Visit, params: ConnectParams) -> Account | None:
-    asked = visit.payer.account_numbered(visit.biller, params.account_number) if params.account_number else None
-    return asked or visit.payer.default_account
+def _account(visit: Visit, params: ConnectParams) -> AnyAccount | None:
+    payer, biller, number = visit.payer, visit.biller, params.account_number
+    asked = payer.account_numbered(biller, number) or payer.waiting_numbered(biller, number) if number else None
+    return asked or payer.opens_first
 
 
 def _session(redeemed: Redeemed) -> Session:

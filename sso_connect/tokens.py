@@ -366,7 +366,8 @@ def _asked_account(biller: Biller, payer: PayerRecord, assertion: Assertion) -> 
     """The account that the token is asked for. CustomerNotFound when it is not the user's."""
     if assertion.account_number is None:
         return None
-    account = payer.account_numbered(biller, assertion.account_number)
+    number = assertion.account_number
+    account = payer.account_numbered(biller, number) or payer.waiting_numbered(biller, number)
     if account is None:
         raise CustomerNotFound("not an account of the user")
     return account.customer_id

@@ -51,13 +51,13 @@ class Visit:
     def token_keeps_its_account(self) -> bool:
         """Whether the account that the token was asked for, if it was for one, is still the user's."""
         asked = self.session.token.customer_id
-        return asked is None or self.payer.account(asked) is not None
+        return asked is None or self.payer.is_tied_to(asked)
 
     @property
     def keeps_its_account(self) -> bool:
         """As token_keeps_its_account, and the account that the session was opened for, too."""
         opened = self.session.facts.account_number
-        return self.token_keeps_its_account and (not opened or self.payer.account_numbered(self.biller, opened) is not None)
+        return self.token_keeps_its_account and (not opened or self.payer.is_tied_to_number(self.biller, opened))
 
 
 @dataclass(frozen=True, slots=True)

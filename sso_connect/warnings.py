@@ -47,6 +47,7 @@ class WarningCode(StrEnum):
     OLD_NAME = "OldName"
     TRAILING_SLASH = "TrailingSlash"
     PROOF_IGNORED = "ProofIgnored"
+    ROLE_CODES_REFUSED = "RoleCodesRefused"
     RETURN_URL_DROPPED = "ReturnUrlDropped"
     SITE_NAME_CUT = "SiteNameCut"
     VIEW_MODE_CORRECTED = "ViewModeCorrected"
@@ -97,6 +98,12 @@ CATALOGUE: Mapping[WarningCode, Meaning] = MappingProxyType(
             "the kind of proof",
             "kinds of proof that Ping shows under AccountProof",
             "Leave the kind out, or ask the biller to let the key state it: a strict key is refused (422 InvalidFields).",
+        ),
+        WarningCode.ROLE_CODES_REFUSED: Meaning(
+            "Role codes in a customer record were left as they are, because the key may not set any; its other fields were written.",
+            "the field",
+            "no value, or the role codes that the account has; else a key with the scope role_codes:write",
+            "Leave the field out, or ask the biller for the scope role_codes:write: a strict key is refused (422 InvalidFields).",
         ),
         WarningCode.RETURN_URL_DROPPED: Meaning(
             "A ReturnUrl off the key's list was dropped, because the key is a compat key; sign-out leads to setting 3 instead.",

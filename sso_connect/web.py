@@ -143,7 +143,7 @@ class Doors:
         framed = visit.session.facts.framed
         here = self._entrance.present(request, biller.slug)
         if here is not None and here.session.key != visit.session.key:
-            response = redirect(self._chrome.url(here, here.payer.default_account, DESTINATIONS[1]))
+            response = redirect(self._chrome.url(here, here.payer.opens_first, DESTINATIONS[1]))
         else:
             page = _plain(request, biller)
             response = self._pages.show(SignedOut(page=page, next_url=None if framed else biller.sso_login_url or None))

@@ -12,17 +12,19 @@ import argparse
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from idp.accounts.confirmations import Asked, Closed, Kind
+from idp.accounts.objections import Question
 from idp.web.confirming import ClosedView, ConfirmedView, ConfirmView
+from idp.web.objecting import ObjectedView, ObjectionClosedView, ObjectionLinkView, ObjectionView
 from idp.web.plain import AskUser, FollowLink, Mode, PlainPage, PostOn, Problem, Refused, SessionOver, SignedOut, Welcome, WhyOver
 from idp.web.templating import StaticFiles, Templates, View
 from sso_connect.portal import views
-from sso_connect.portal.views import AccountChoice, AccountUser, Bill, BillLine, Due, NavItem, Page, SignOut
+from sso_connect.portal.views import AccountChoice, AccountUser, AccountWaiting, Bill, BillLine, Due, NavItem, Page, SignOut
 from sso_connect.redirects import Slug
 
 if TYPE_CHECKING:
@@ -262,6 +264,9 @@ def _people_samples(mode: Mode, locale: str) -> Iterator[tuple[str, View]]:
     )
     page = sample_page("accounts", mode, locale)
     yield "accounts", views.AccountsView(page=page, accounts=page.accounts)
+    until = datetime(2026, 12, 20, 15, 5, tzinfo=UTC)
+    held = (AccountWaiting(number="1007-01", waits="waiting", until=until), AccountWaiting(number="1007-02", waits="on_hold"))
+    yield "accounts-waiting", views.AccountsView(page=page, accounts=page.accounts, waiting=held)
     many = (
         *page.accounts,
         *(
@@ -284,6 +289,8 @@ def _people_samples(mode: Mode, locale: str) -> Iterator[tuple[str, View]]:
         AccountUser(name="Avery Brandt", user_name="avery.brandt", login_type=2, is_you=True),
         AccountUser(name="Zoë Lindqvist", user_name="zoe.lindqvist", login_type=3),
         AccountUser(name="", user_name="noor", login_type=4, pending=True),
+        AccountUser(name="", user_name="tenant1003", login_type=4, pending=True, waits="waiting"),
+        AccountUser(name="Riley Okafor", user_name="riley", login_type=4, pending=True, waits="on_hold"),
     )
     yield "users", views.UsersView(page=sample_page("users", mode, locale), users=users)
     yield "users-one", views.UsersView(page=sample_page("users", mode, locale), users=(users[1],))
@@ -309,6 +316,12 @@ def _later_samples(mode: Mode, locale: str) -> Iterator[tuple[str, View]]:
     yield "off-rights", views.OffView(page=guest, reason="rights", back_url=bills)
     alone = replace(sample_page("accounts", mode, locale), account=None, accounts=(), nav=())
     yield "no-account", views.NoAccountView(page=alone)
+    waiting = AccountWaiting(number="1007-01", waits="waiting", until=datetime(2026, 12, 20, 15, 5, tzinfo=UTC))
+    on_hold = AccountWaiting(number="1007-02", waits="on_hold")
+    named = replace(alone, heading="waiting.title")
+    yield "waiting", views.WaitingView(page=named, account=waiting)
+    yield "waiting-others", views.WaitingView(page=named, account=waiting, others_url=_url("accounts"))
+    yield "waiting-on-hold", views.WaitingView(page=named, account=on_hold)
 
 
 def _plain_samples(mode: Mode, locale: str) -> Iterator[tuple[str, View]]:
@@ -354,6 +367,14 @@ def _plain_samples(mode: Mode, locale: str) -> Iterator[tuple[str, View]]:
         )
         yield f"confirm-{kind}-yes", ConfirmedView(page=page, asked=asked, allowed=True)
         yield f"confirm-{kind}-no", ConfirmedView(page=page, asked=asked, allowed=False)
+    question = Question("riley.okafor", "1003-01")
+    yield "objection-link", ObjectionLinkView(page=page)
+    yield (
+        "objection",
+        ObjectionView(page=page, question=question, secret="made-up", csrf_token=_NONCE, action="/b/riverbend/objection"),  # noqa: S106
+    )
+    yield "objected", ObjectedView(page=page, question=question)
+    yield "objection-closed", ObjectionClosedView(page=page)
     yield "confirm-gone", ClosedView(page=page, closed=Closed("gone"))
     yield "confirm-gone-partner", ClosedView(page=page, closed=Closed("gone", "Lakeside Usage Portal"))
     yield "confirm-void", ClosedView(page=page, closed=Closed("void", "Lakeside Usage Portal"))

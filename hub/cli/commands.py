@@ -40,6 +40,7 @@ _SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "import": "hub.cli.imports:group",
         "customers": "hub.cli.customers:group",
         "users": "hub.cli.users:group",
+        "registrations": "hub.cli.registrations:group",
     },
     "Look into it": {
         "refusals": "hub.cli.refusals:group",

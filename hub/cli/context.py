@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from admin.legacy import LegacySetUp
     from admin.partners import KeyAdmin, PartnerAdmin
     from admin.people import CustomerAdmin, UserAdmin
+    from admin.registrations import RegistrationAdmin
     from admin.sandbox import Sandboxes
     from admin.themes import ThemeAdmin
     from hub.wiring import Hub
@@ -117,6 +118,15 @@ class Operator:
 
         hub = self.hub
         return UserAdmin(hub.users, hub.passwords, hub.partners, hub.register, hub.unregister, hub.billers, hub.database.read)
+
+    @cached_property
+    def registrations(self) -> RegistrationAdmin:
+        """Registrations that wait for a decision."""
+        from admin.people import UserFinder
+        from admin.registrations import RegistrationAdmin
+
+        hub = self.hub
+        return RegistrationAdmin(hub.approvals, hub.billers, UserFinder(hub.billers, hub.database.read))
 
     @cached_property
     def themes(self) -> ThemeAdmin:

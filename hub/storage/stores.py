@@ -23,6 +23,7 @@ from hub.storage.sql.import_runs import SqlImportRunStore
 from hub.storage.sql.invoices import SqlInvoiceStore
 from hub.storage.sql.jobs import SqlJobStore
 from hub.storage.sql.mails import SqlMailStore
+from hub.storage.sql.one_time_links import SqlOneTimeLinkStore
 from hub.storage.sql.outbox import SqlOutboxStore
 from hub.storage.sql.partners import SqlPartnerStore
 from hub.storage.sql.passwords import SqlPasswordStore
@@ -92,6 +93,14 @@ class Stores:
     @cached_property
     def registrations(self) -> SqlRegistrationStore:
         return SqlRegistrationStore(self._work)
+
+    @cached_property
+    def waiting(self) -> SqlRegistrationStore:
+        return self.registrations
+
+    @cached_property
+    def one_time_links(self) -> SqlOneTimeLinkStore:
+        return SqlOneTimeLinkStore(self._work)
 
     @cached_property
     def payers(self) -> SqlPayerStore:

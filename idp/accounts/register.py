@@ -183,11 +183,18 @@ class Register:
                     raise
                 last = None  # judged again by the next attempt
             else:
+                if last is not None:
+                    self._sound(call, last)
                 return done
             finally:
                 if last is not None:
                     self._guesses.settle(bid, call.actor, last.forget, last.wrong)
         raise Raced
+
+    def _sound(self, call: Call, tied: Tying) -> None:
+        for kind, what in tied.alarms.items():
+            subject = "staff" if call.key is None else f"key:{call.key.id}"
+            self._tools.alarms.sound(call.biller.bid, kind, subject, what)
 
     @staticmethod
     def _locked(stores: RegisterStores, call: Call, batch: Batch) -> Mapping[str, Customer]:

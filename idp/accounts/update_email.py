@@ -25,9 +25,10 @@ from idp.changelog import Action, Change
 from idp.clock import Clock
 from idp.directory.api_keys import ApiKey, Scope
 from idp.directory.billers import Biller
-from idp.directory.customers import Customer, CustomerStore, customer_change
+from idp.directory.customers import Customer, CustomerStore, customer_change, with_writer
 from idp.directory.ghosts import Ghost, GhostStore
 from idp.directory.names import account_key, email_key, normal_email
+from idp.directory.provenance import writer_of
 from idp.directory.registrations import RegistrationStore
 from idp.directory.rights import LoginType
 from idp.directory.users import PartnerUserStore, User
@@ -178,13 +179,13 @@ class UpdateEmail:
         if call.expects_another(customer.email.lower()):
             fault = "not the address on record; without a registered user nobody can be asked"
             raise InvalidFields(fields=[FieldError("ExpectedEmailAddress", fault)])
-        after = replace(customer, email=call.email)
+        after = with_writer(customer, replace(customer, email=call.email), writer_of(call.key), ("email",))
         if after != customer:
             stores.customers.put_customer(after)
             stores.changelog.append(customer_change(Action.CUSTOMER_CHANGE, call.actor, call.request_id, customer, after))
         self._put_ghost(stores, call, after, ghost)
         if customer.email and customer.email.lower() != address:
-            self._notices.account_address_changed(stores, call.biller, customer.display_number, customer.email, call.email)
+            self._notices.account_address_changed(stores, call.biller, customer.account_number, customer.email, call.email)
         return _done(stores, call, AddressUpdate("Updated", None))
 
     def _put_ghost(self, stores: AddressUpdateStores, call: _Call, customer: Customer, before: Ghost | None) -> None:

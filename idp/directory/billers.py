@@ -231,6 +231,11 @@ class Billers:
         with self._read() as stores:
             return stores.billers.find_biller_by(guid=guid)
 
+    def find_by_slug(self, slug: str) -> Biller | None:
+        """By slug."""
+        with self._read() as stores:
+            return stores.billers.find_biller_by(slug=slug)
+
     def list_page(self, after: int = 0, limit: int = 200) -> list[Biller]:
         """By BID."""
         with self._read() as stores:

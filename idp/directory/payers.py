@@ -8,14 +8,16 @@ counts at once on every worker.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from idp.clock import Clock
 from idp.directory.api_keys import ApiKey
 from idp.directory.billers import Biller
 from idp.directory.names import account_key, email_key, user_name_key
+from idp.directory.registrations import RegistrationState
 from idp.directory.rights import LoginType
 from idp.directory.users import User
 from idp.errors import AmbiguousUser, FieldError, InvalidFields, StoreUnavailable, UserNotFound
@@ -41,13 +43,36 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingAccount:
+    """An account that its user has no access to yet: it waits for approval, or somebody objected. All there is is the number.
+
+    `until`: when a waiting one is over; None: the biller decides.
+    """
+
+    customer_id: UUID
+    account_key: str
+    account_number: str
+    state: RegistrationState
+    until: datetime | None = None
+
+
+AnyAccount = Account | WaitingAccount
+"""What a page can be about: an account, or only its number."""
+
+
+@dataclass(frozen=True, slots=True)
 class PayerRecord:
-    """A user, its active accounts (oldest registration first), and the partners that may speak for it."""
+    """A user, its accounts (oldest registration first), and the partners that may speak for it.
+
+    `waiting` has the accounts that give nothing yet, without those whose time is over. They are not among `accounts`: who asks for
+    the accounts of a payer never gets them.
+    """
 
     user: User
     accounts: tuple[Account, ...]
     partner_user_ids: Mapping[UUID, str | None]
     """Partner -> the partner's own id of the user; a partner that is a key here may speak for the user."""
+    waiting: tuple[WaitingAccount, ...] = ()
 
     @property
     def default_account(self) -> Account | None:
@@ -57,17 +82,43 @@ class PayerRecord:
                 return account
         return self.accounts[0] if self.accounts else None
 
+    @property
+    def opens_first(self) -> AnyAccount | None:
+        """The account of a page for which none was asked: the default one; where there is none, one that waits."""
+        return self.default_account or (self.waiting[0] if self.waiting else None)
+
     def account(self, customer_id: UUID) -> Account | None:
         """One of its accounts."""
         return next((account for account in self.accounts if account.customer_id == customer_id), None)
 
     def account_numbered(self, biller: Biller, account_number: str) -> Account | None:
         """One of its accounts by number, in any spelling."""
-        try:
-            key = account_key(biller.policies.account_profile, account_number)
-        except ValueError:
-            return None
+        key = _key_of(biller, account_number)
         return next((account for account in self.accounts if account.account_key == key), None)
+
+    def waiting_numbered(self, biller: Biller, account_number: str) -> WaitingAccount | None:
+        """One that waits, by number, in any spelling."""
+        key = _key_of(biller, account_number)
+        return next((account for account in self.waiting if account.account_key == key), None)
+
+    @property
+    def ties(self) -> tuple[AnyAccount, ...]:
+        """Its accounts, and those that it waits for."""
+        return (*self.accounts, *self.waiting)
+
+    def is_tied_to(self, customer_id: UUID) -> bool:
+        """Whether the user is registered on an account, with or without access to it: what was opened for it may stay open."""
+        return any(account.customer_id == customer_id for account in self.ties)
+
+    def is_tied_to_number(self, biller: Biller, account_number: str) -> bool:
+        """As is_tied_to, by number."""
+        return (self.account_numbered(biller, account_number) or self.waiting_numbered(biller, account_number)) is not None
+
+    def as_of(self, now: datetime) -> PayerRecord:
+        """Without what waited in vain until now."""
+        if all(account.until is None or account.until > now for account in self.waiting):
+            return self
+        return replace(self, waiting=tuple(each for each in self.waiting if each.until is None or each.until > now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +163,19 @@ class PayerStores(Protocol):
 
 
 class Payers:
-    """Finds payers, by id or by the names that a partner gives."""
+    """Finds payers, by id or by the names that a partner gives. A record comes without what waited in vain by the clock."""
 
-    def __init__(self, read: Begin[PayerStores], kv: KeyValue, *, capacity: int = 10_000) -> None:
+    def __init__(self, read: Begin[PayerStores], kv: KeyValue, clock: Clock, *, capacity: int = 10_000) -> None:
         self._read = read
         self._kv = kv
+        self._clock = clock
         self._by_id: VersionedCache[tuple[int, UUID], PayerRecord] = VersionedCache(kv, capacity)
         self._ids: VersionedCache[tuple[int, str, str], UUID] = VersionedCache(kv, capacity)
 
     def cached(self, bid: int, user_id: UUID) -> Cached[PayerRecord] | None:
         """By id, unchecked: the CALLER compares the stamps."""
-        return self._by_id.find((bid, user_id)) or self.reload(bid, user_id)
+        entry = self._by_id.find((bid, user_id))
+        return self.reload(bid, user_id) if entry is None else self._now(entry)
 
     def reload(self, bid: int, user_id: UUID) -> Cached[PayerRecord] | None:
         """By id, from the database."""
@@ -133,14 +186,21 @@ class Payers:
                 return stores.payers.find_payer(bid, user_id)
 
         stamps, found = self._by_id.read_under(stamps_of(bid, user_id), read)
-        return None if found is None else self._by_id.keep((bid, user_id), stamps, found)
+        return None if found is None else self._now(self._by_id.keep((bid, user_id), stamps, found))
 
     def as_of(self, bid: int, user_id: UUID, stamps: Stamps) -> PayerRecord | None:
         """By id, as of the stamps that a record brought along."""
         entry = self._by_id.find((bid, user_id))
         if entry is None or any(stamps.get(name) != version for name, version in entry.stamps.items()):
             entry = self.reload(bid, user_id)
-        return None if entry is None else entry.value
+        return None if entry is None else entry.value.as_of(self._clock.now())
+
+    def _now(self, entry: Cached[PayerRecord]) -> Cached[PayerRecord]:
+        """An entry for a caller: waiting ends by the clock, and no stamp tells of that."""
+        if not entry.value.waiting:
+            return entry
+        record = entry.value.as_of(self._clock.now())
+        return entry if record is entry.value else Cached(record, entry.stamps)
 
     def named(self, key: ApiKey, names: UserNames) -> Cached[PayerRecord]:
         """The one payer that the names fit and the key may speak for, unchecked: the CALLER compares the stamps.
@@ -266,6 +326,13 @@ def canonical_names(names: UserNames) -> UserNames:
     if faults:
         raise InvalidFields(fields=faults)
     return UserNames(names.login_guid, names.partner_user_id, user_name, email)
+
+
+def _key_of(biller: Biller, account_number: str) -> str | None:
+    try:
+        return account_key(biller.policies.account_profile, account_number)
+    except ValueError:
+        return None
 
 
 def _selects(payer: PayerRecord, key: ApiKey, names: UserNames, *, proved: bool) -> bool:

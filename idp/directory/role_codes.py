@@ -45,6 +45,8 @@ class RoleCode:
     key_version: int
     digest: str
     used_at: datetime | None = None
+    written_by: str = ""
+    """Who wrote it first (idp.directory.provenance, Writer.text)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,10 @@ class RoleCodeStore(Protocol):
         ...
 
     def set_codes(self, bid: int, customer_id: UUID, codes: list[RoleCode]) -> bool:
-        """Replace the unused codes; a used one stays used, so that next month's file does not re-arm it. Whether any changed."""
+        """Replace the unused codes; a used one stays used, so that next month's file does not re-arm it. Whether any changed.
+
+        A code that is there stays as it is, its writer too.
+        """
         ...
 
     def list_codes_of(self, bid: int, customer_ids: Iterable[UUID]) -> dict[UUID, list[RoleCode]]:
@@ -120,11 +125,23 @@ def parse_codes(policies: Policies, text: str) -> list[ParsedCode]:
     return [code for code in dict.fromkeys(codes) if code is not None]
 
 
-def stored_code(secrets: Secrets, bid: int, customer_id: UUID, code: ParsedCode) -> RoleCode:
+def stored_code(secrets: Secrets, bid: int, customer_id: UUID, code: ParsedCode, written_by: str = "") -> RoleCode:
     """What is kept of a code. The customer is part of the HMAC: equal codes of two accounts do not look equal."""
     message = f"{KEY_VERSION}:{customer_id}:{code.login_type.value}:{code.secret}"
     mac = secrets.mac(bid, "role-code", message)
-    return RoleCode(bid, customer_id, code.login_type, not code.secret, KEY_VERSION, mac)
+    return RoleCode(bid, customer_id, code.login_type, not code.secret, KEY_VERSION, mac, written_by=written_by)
+
+
+def is_unchanged(stored: Sequence[RoleCode], wanted: Sequence[RoleCode]) -> bool:
+    """Whether codes that somebody sends are those that the account has. A used code stays used, whether or not it is among them."""
+    used = {code.digest for code in stored if code.used_at is not None}
+    return {code.digest for code in wanted} - used == {code.digest for code in stored} - used
+
+
+def touched(stored: Sequence[RoleCode], wanted: Sequence[RoleCode]) -> list[RoleCode]:
+    """The unused codes that stop working when `wanted` replace them."""
+    kept = {code.digest for code in wanted}
+    return [code for code in stored if code.used_at is None and code.digest not in kept]
 
 
 def judge(

@@ -46,6 +46,43 @@ class Notices:
         self._tell(stores, biller, gained, "seat_gained", account=account_number)
         self._tell(stores, biller, lost, "seat_lost", account=account_number)
 
+    def somebody_waits(self, stores: MailStores, biller: Biller, user: User, account_number: str, who: User) -> None:
+        """Somebody registered on an account without proof and waits for approval: to a user with full access."""
+        self._tell(stores, biller, user, "somebody_waits", account=account_number, who=who.user_name)
+
+    def registration_approved(self, stores: MailStores, biller: Biller, user: User, account_number: str) -> None:
+        """The wait is over: the user has access to the account."""
+        self._tell(stores, biller, user, "registration_approved", account=account_number)
+
+    def registration_declined(self, stores: MailStores, biller: Biller, user: User, account_number: str) -> None:
+        """The wait is over: the user gets no access to the account."""
+        self._tell(stores, biller, user, "registration_declined", account=account_number)
+
+    def registration_expired(self, stores: MailStores, biller: Biller, user: User, account_number: str) -> None:
+        """The wait is over: nobody approved it in time."""
+        self._tell(stores, biller, user, "registration_expired", account=account_number)
+
+    def registered_unproved(
+        self, stores: MailStores, biller: Biller, address: str, account_number: str, who: User, partner: str, link: str
+    ) -> None:
+        """A user was registered on an account without proof: to the contact on record, who can object."""
+        self._post(
+            stores, biller, None, "registered_unproved", address, biller.locale, account=account_number, who=who.user_name,
+            partner=partner, link=link,
+        )  # fmt: skip
+
+    def somebody_objected(self, stores: MailStores, biller: Biller, user: User, account_number: str, who: User) -> None:
+        """The contact on record objected to a registration of the account: to a user with full access."""
+        self._tell(stores, biller, user, "somebody_objected", account=account_number, who=who.user_name)
+
+    def registration_restored(self, stores: MailStores, biller: Biller, user: User, account_number: str) -> None:
+        """The biller decided about an objection: the user has access again."""
+        self._tell(stores, biller, user, "registration_restored", account=account_number)
+
+    def registration_ended(self, stores: MailStores, biller: Biller, user: User, account_number: str) -> None:
+        """The biller decided about an objection: the registration is over."""
+        self._tell(stores, biller, user, "registration_ended", account=account_number)
+
     def _tell(self, stores: MailStores, biller: Biller, user: User, template: str, **values: str) -> None:
         self._post(stores, biller, user.id, template, user.email, user.locale or biller.locale, user_name=user.user_name, **values)
 

@@ -38,7 +38,7 @@ class NameUser:
         payer = self._payers.get_named(key, replace(names, login_guid=facts.user_id))
         if payer.user.generation != facts.generation:
             raise UserNotFound("the token was ended with everything of its user")
-        if facts.customer_id is not None and payer.account(facts.customer_id) is None:
+        if facts.customer_id is not None and not payer.is_tied_to(facts.customer_id):
             raise UserNotFound("the token was ended with the user's registration on its account")
         return payer
 

@@ -23,6 +23,7 @@ from idp.accounts.look_up import LookUp
 from idp.accounts.look_up_limits import LookUpLimits
 from idp.accounts.members import Members
 from idp.accounts.register import Register
+from idp.accounts.role_code_field import RoleCodeField
 from idp.accounts.unregister import Unregister
 from idp.accounts.update_email import UpdateEmail
 from idp.accounts.update_password import UpdatePassword
@@ -73,6 +74,7 @@ def blueprint(
     register: Register,
     unregister: Unregister,
     customers: Customers,
+    role_code_field: RoleCodeField,
     users: Users,
     members: Members,
     look_up: LookUp,
@@ -90,12 +92,12 @@ def blueprint(
 ) -> Blueprint:
     """Every operation, and the public pages. The application's request class must be ApiRequest (`api_app` sees to it)."""
     name_user = NameUser(payers, tokens)
-    customer = customer_calls.CustomerCalls(customers, invoices)
+    customer = customer_calls.CustomerCalls(customers, role_code_field, invoices)
     files = file_calls.FileCalls(invoice_files, api_origin)
     ask_user = AskUser(name_user, look_up_limits)
     by_name: Mapping[str, Call] = {
         "Ping": key_calls.ping,
-        "CreateCustomer": customer_calls.create_customer(customers),
+        "CreateCustomer": customer_calls.create_customer(customers, role_code_field),
         "RetrieveCustomer": customer.retrieve,
         "RetrieveCustomerByNumber": customer.retrieve,
         "UpdateCustomer": customer.update,

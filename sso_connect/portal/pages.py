@@ -19,14 +19,15 @@ from idp.clock import Clock
 from idp.directory.advanced_settings import SUPPRESS_CHANGE_OF_EMAIL, AdvancedSettings
 from idp.directory.billers import Billers
 from idp.directory.partners import Partners
-from idp.directory.payers import Account
+from idp.directory.payers import Account, AnyAccount, WaitingAccount
+from idp.directory.registrations import RegistrationState
 from idp.errors import PageNotFound
 from idp.web.csrf import Csrf
 from idp.web.headers import frame_policy
 from idp.web.pages import Pages
 from idp.web.request import HubRequest
 from idp.web.templating import View
-from sso_connect.account_handles import NO_ACCOUNT, AccountHandles
+from sso_connect.account_handles import AccountHandles
 from sso_connect.carrier_counts import CarrierCounts
 from sso_connect.portal import views
 from sso_connect.portal.answers import biller_at
@@ -46,7 +47,7 @@ _MOST_CURSOR = 200
 class ShowPage(Protocol):
     """Answers a page of a visit: what the hand-off needs from the portal."""
 
-    def __call__(self, request: HubRequest, visit: Visit, destination: Destination, account: Account | None) -> Response:
+    def __call__(self, request: HubRequest, visit: Visit, destination: Destination, account: AnyAccount | None) -> Response:
         """The page."""
         ...
 
@@ -74,15 +75,17 @@ class Portal:
         self._visits = visits
         self._clock = clock
 
-    def show(self, request: HubRequest, visit: Visit, destination: Destination, account: Account | None) -> Response:
+    def show(self, request: HubRequest, visit: Visit, destination: Destination, account: AnyAccount | None) -> Response:
         """The page of a destination, or why it is not there. In a frame only the partner's origins may frame it."""
         response = self._pages.show(self._view(request, visit, destination, account))
         return frame_policy(response, visit.key.frame_origins) if visit.session.facts.framed else response
 
-    def _view(self, request: HubRequest, visit: Visit, destination: Destination, account: Account | None) -> View:
+    def _view(self, request: HubRequest, visit: Visit, destination: Destination, account: AnyAccount | None) -> View:
         page = self._chrome.page(request, visit, destination, account)
         if account is None:
             return views.NoAccountView(page=page)
+        if isinstance(account, WaitingAccount):
+            return self._waiting(visit, account, page)
         setting = self._chrome.table(visit)[destination.redirect_id]
         if not self._chrome.is_open(visit, setting, account):
             return _off(page, switched_off=setting.off)
@@ -129,7 +132,9 @@ class Portal:
         query = " ".join(request.folded.values.get("q", "").split())[:MOST_QUERY]
         bills = DESTINATIONS[1]
         choices = (self._chrome.choice(visit, each, bills, current=each is account) for each in visit.payer.accounts)
-        return views.AccountsView(page=page, accounts=tuple(each for each in choices if finds(query, each.words)), query=query)
+        found = tuple(each for each in choices if finds(query, each.words))
+        waiting = tuple(_waits(each) for each in visit.payer.waiting)
+        return views.AccountsView(page=page, accounts=found, query=query, waiting=waiting)
 
     def _profile(self, visit: Visit, account: Account, page: views.Page) -> View:
         user = visit.payer.user
@@ -177,14 +182,22 @@ class Portal:
         own = visit.key.partner
         return own.name if own.id == partner_id else self._partners.get(partner_id).name
 
+    def _waiting(self, visit: Visit, account: WaitingAccount, page: views.Page) -> View:
+        """Whatever page was asked for: nothing is shown, and nothing launched, of an account that nobody has let the payer into."""
+        first = visit.payer.default_account
+        url = None if first is None else self._url_if_open(visit, first, 9) or self._url_if_open(visit, first, 1)
+        return views.WaitingView(page=page, account=_waits(account), others_url=url)
+
     def _users(self, visit: Visit, account: Account, page: views.Page) -> View:
-        members = self._members.list_of(visit.biller.bid, account.customer_id)
+        bid, customer_id = visit.biller.bid, account.customer_id
+        members = [*self._members.list_of(bid, customer_id), *self._members.list_waiting(bid, customer_id)]
         people = tuple(
             views.AccountUser(
                 name=member.user.shown_name,
                 user_name=member.user.user_name,
                 login_type=member.registration.login_type.value,
                 pending=member.registration.pending,
+                waits=_why(member.registration.state),
                 is_you=member.user.id == visit.payer.user.id,
             )
             for member in members
@@ -244,8 +257,10 @@ def blueprint(
             csrf.check(request, visit.biller.origin, visit.biller.bid, visit.session.key)
         if visit.settled:
             carrier_counts.count(visit.key, visit.session.facts.browser, visit.carrier)
-        account = handles.find(visit.payer, handle)
-        if account is None and (handle != NO_ACCOUNT or visit.payer.accounts):
+        payer = visit.payer
+        account = handles.find(payer, handle)
+        if account is None and payer.opens_first is not None:
+            # A payer who has no account (any more) is told so, whatever page was asked for.
             raise PageNotFound("not an account of this payer")
         response = portal.show(request, visit, destination, account)
         if entered.secret:
@@ -266,6 +281,16 @@ def blueprint(
         return response
 
     return pages
+
+
+def _waits(account: WaitingAccount) -> views.AccountWaiting:
+    return views.AccountWaiting(number=account.account_number, waits=_why(account.state) or "waiting", until=account.until)
+
+
+def _why(state: RegistrationState) -> views.Waits | None:
+    if state.stands:
+        return None
+    return "on_hold" if state is RegistrationState.OBJECTED else "waiting"
 
 
 def _off(page: views.Page, *, switched_off: bool) -> View:

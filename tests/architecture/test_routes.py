@@ -34,6 +34,8 @@ PUBLIC = {
     ("portal", "/b/<slug>/sso/link", "POST"),
     ("portal", "/b/<slug>/confirm", "GET"),  # the code in a mail is the proof
     ("portal", "/b/<slug>/confirm", "POST"),
+    ("portal", "/b/<slug>/objection", "GET"),  # the link in a mail is the proof
+    ("portal", "/b/<slug>/objection", "POST"),
     ("portal", "/static/<digest>/<name>", "GET"),
     ("health", "/healthz", "GET"),
     ("health", "/readyz", "GET"),

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from idp.directory.payers import Account
+from idp.directory.registrations import RegistrationState
 from idp.directory.rights import LoginType
 from idp.directory.users import PartnerUser, User
 from idp.errors import PartnerUserIdTaken, Raced, UserNameTaken
@@ -153,7 +154,7 @@ def test_active_registrations_are_listed_oldest_first_at_their_biller(directory:
     home, barn, other = sample_customer(OAKDALE, "a-1"), sample_customer(OAKDALE, "a-2"), sample_customer(BIRCHWOOD, "a-1")
     key = sample_key(OAKDALE, directory.partner)
     young = sample_registration(ann, home, LoginType.OWNER, registered_at=later(9), key_id=key.id)
-    old = sample_registration(ann, barn, LoginType.GUEST, registered_at=later(1), pending=True)
+    old = sample_registration(ann, barn, LoginType.GUEST, registered_at=later(1), state=RegistrationState.UNTIL_CODE)
     beas = sample_registration(bea, home, LoginType.CO_OWNER, registered_at=later(2))
     theirs = sample_registration(foreign, other, LoginType.OWNER)
     directory.add(ann, bea, foreign, home, barn, other, key, young, old, beas, theirs)
@@ -167,9 +168,9 @@ def test_active_registrations_are_listed_oldest_first_at_their_biller(directory:
 
 def test_a_change_of_a_registration_stays_at_its_biller_and_an_ended_one_is_listed_no_more(directory: DirectoryCase) -> None:
     ann, home = sample_user(OAKDALE, "ann"), sample_customer(OAKDALE, "a-1")
-    tie = sample_registration(ann, home, LoginType.GUEST, pending=True)
+    tie = sample_registration(ann, home, LoginType.GUEST, state=RegistrationState.UNTIL_CODE)
     directory.add(ann, home, tie)
-    raised = replace(tie, login_type=LoginType.OVERSIGHT, pending=False)
+    raised = replace(tie, login_type=LoginType.OVERSIGHT, state=RegistrationState.ACTIVE)
     directory.put(lambda stores: stores.registrations.put_registration(replace(raised, bid=BIRCHWOOD)))
     assert directory.get(lambda stores: stores.registrations.list_of_user(OAKDALE, ann.id)) == [tie]
     directory.put(lambda stores: stores.registrations.put_registration(raised))
@@ -215,7 +216,7 @@ def test_a_payer_is_the_user_with_its_active_accounts_and_its_partners(directory
     directory.add(
         ann, bea, foreign, home, barn, shed, other,
         sample_registration(ann, home, LoginType.OWNER, registered_at=later(9)),
-        sample_registration(ann, barn, LoginType.GUEST, registered_at=later(1), pending=True),
+        sample_registration(ann, barn, LoginType.GUEST, registered_at=later(1), state=RegistrationState.UNTIL_CODE),
         sample_registration(ann, shed, LoginType.GUEST, registered_at=later(2), ended_at=later(3)),
         sample_registration(bea, home, LoginType.CO_OWNER),
         sample_registration(foreign, other, LoginType.OWNER),

@@ -136,7 +136,7 @@ def desk(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
     kv = Meddled(world.hub.tokens._kv)
     begin, read = world.hub.database.begin, world.hub.database.read
     api_keys = ApiKeys(begin, read, kv, world.clock, allow_loopback_origins=False)
-    sessions, payers = Sessions(kv), Payers(read, kv)
+    sessions, payers = Sessions(kv), Payers(read, kv, world.clock)
     proofs = Proofs(begin, payers, world.hub.passwords, world.clock)
     admission = Admission(kv, api_keys, world.clock)
     tokens = Tokens(read, kv, api_keys, payers, sessions, proofs, admission, world.clock)

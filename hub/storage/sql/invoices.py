@@ -53,6 +53,7 @@ _NEWEST = (
     )
     .group_by(invoices.c.customer_id)
 )
+_NEWEST_OF_CODES = _NEWEST.where(invoices.c.tells_codes)
 
 _IDENTITY = ("bid", "customer_id", "number")
 _KEPT = frozenset({"id", "created_at", *_IDENTITY})
@@ -104,11 +105,12 @@ class SqlInvoiceStore:
                 found[invoice.customer_id, invoice.number] = invoice
         return found
 
-    def newest_dates(self, bid: int, customer_ids: Iterable[UUID]) -> dict[UUID, date]:
+    def newest_dates(self, bid: int, customer_ids: Iterable[UUID], *, tells_codes: bool = False) -> dict[UUID, date]:
         """The date of the newest invoice that is no donation, by customer; a customer without one is not in it."""
         found: dict[UUID, date] = {}
+        statement = _NEWEST_OF_CODES if tells_codes else _NEWEST
         for batch in batches(customer_ids):
-            rows = self._work.connection.execute(_NEWEST, {"of_bid": bid, "customer_ids": batch})
+            rows = self._work.connection.execute(statement, {"of_bid": bid, "customer_ids": batch})
             found |= {row.customer_id: row.newest for row in rows}
         return found
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    false,
     text,
 )
 
@@ -103,6 +104,8 @@ import_runs = Table(
     Column("left_out", Integer, nullable=False),
     Column("reason", Text, nullable=False),
     Column("warnings", Integer, nullable=False, server_default=text("0")),
+    # Role codes of the file were passed over, because the key that sent it may not set any.
+    Column("role_codes_left_out", Boolean, nullable=False, server_default=false()),
 )
 
 import_rows = Table(

@@ -42,6 +42,7 @@ class FileCalls:
         return {
             "InvoiceFileID": str(taken.id),
             "Status": taken.state.capitalize(),
+            "RoleCodes": _role_codes(taken, None),
             "StatusUrl": f"{self._api_origin}{PREFIX}/invoice-files/{taken.id}",
         }
 
@@ -69,6 +70,7 @@ def _status(upload: Upload, run: ImportRun | None) -> dict[str, Any]:
         "ReceivedAt": _instant(upload.created_at),
         "FinishedAt": None if run is None or run.finished_at is None else _instant(run.finished_at),
         "Reason": upload.reason,
+        "RoleCodes": _role_codes(upload, run),
         "Read": 0 if run is None else run.read,
         "Created": 0 if run is None else run.created,
         "Changed": 0 if run is None else run.changed,
@@ -76,6 +78,12 @@ def _status(upload: Upload, run: ImportRun | None) -> dict[str, Any]:
         "LeftOut": 0 if run is None else run.left_out,
         "Warnings": 0 if run is None else run.warnings,
     }
+
+
+def _role_codes(upload: Upload, run: ImportRun | None) -> str:
+    """What became of the role codes in a file; until it is done, what will become of those that may be in it."""
+    left_out = run.role_codes_left_out if run is not None and run.state == "done" else not upload.sets_role_codes
+    return "LeftOut" if left_out else "Imported"
 
 
 def _next_cursor(told: Told, after: tuple[int, int]) -> str | None:

@@ -17,6 +17,7 @@ import pytest
 
 from hub.storage.database import Database, migrate
 from hub.storage.kv_sqlite import SqliteKeyValue
+from idp.alarms import Alarms
 from idp.clock import FixedClock
 from idp.directory.billers import Billers
 from idp.errors import StoreUnavailable
@@ -41,6 +42,7 @@ class Yard:
     importer: InvoiceFileImport
     clock: FixedClock
     folder: InvoiceFolder
+    alarms: Alarms
 
     def drop(self, content: bytes = FILE, name: str = "bills.bif", age: int = 0) -> Path:
         path = self.path / name
@@ -94,10 +96,11 @@ def yard(template: Path, tmp_path: Path) -> Iterator[Yard]:
     billers = Billers(
         database.begin, database.read, kv, clock, secrets, scheme="https", portal_domain="hub.example.com", share_origins=False
     )
-    importer = InvoiceFileImport(database.begin, clock, secrets)
+    alarms = Alarms(database.begin, kv, clock)
+    importer = InvoiceFileImport(database.begin, clock, secrets, alarms)
     path = tmp_path / "in"
     path.mkdir()
-    yield Yard(path, database, billers, importer, clock, InvoiceFolder(path, billers, importer, clock))
+    yield Yard(path, database, billers, importer, clock, InvoiceFolder(path, billers, importer, clock), alarms)
     database.close()
     kv.close()
 
@@ -294,7 +297,7 @@ def test_a_worker_that_died_in_the_middle_is_followed_by_one_that_takes_nothing_
             super().run(*arguments, **named)
             raise Interrupted
 
-    dying = yard.another(Dying(yard.database.begin, yard.clock, Secrets((bytes(range(32)),), yard.database.data_keys)))
+    dying = yard.another(Dying(yard.database.begin, yard.clock, Secrets((bytes(range(32)),), yard.database.data_keys), yard.alarms))
     yard.drop()
     dying.look()
     yard.clock.advance(SETTLED)
@@ -355,7 +358,7 @@ def test_a_store_that_does_not_answer_leaves_the_file_for_later(yard: Yard) -> N
         def run(self, *_arguments: Any, **_named: Any) -> ImportRun:
             raise StoreUnavailable("away")
 
-    away = yard.another(Away(yard.database.begin, yard.clock, Secrets((bytes(range(32)),), yard.database.data_keys)))
+    away = yard.another(Away(yard.database.begin, yard.clock, Secrets((bytes(range(32)),), yard.database.data_keys), yard.alarms))
     yard.drop()
     with pytest.raises(StoreUnavailable):
         yard.look(away)
@@ -369,7 +372,7 @@ def test_a_file_that_nobody_foresaw_does_not_keep_the_later_ones_waiting(yard: Y
                 raise ZeroDivisionError
             return super().run(*arguments, **named)
 
-    odd = yard.another(Odd(yard.database.begin, yard.clock, Secrets((bytes(range(32)),), yard.database.data_keys)))
+    odd = yard.another(Odd(yard.database.begin, yard.clock, Secrets((bytes(range(32)),), yard.database.data_keys), yard.alarms))
     yard.drop(name="odd.bif", age=1)
     yard.drop(name="plain.bif")
     assert yard.look(odd) == 2
