@@ -71,9 +71,10 @@ class RoleCodeField:
             parsed = parse_codes(biller.policies, text)
         except ValueError:
             parsed = []
-        wanted = [stored_code(self._secrets, biller.bid, customer.id, code) for code in parsed]
         with self._read() as stores:
             stored = stores.role_codes.list_codes(biller.bid, customer.id)
+        known = {code.digest for code in stored}
+        wanted = [stored_code(self._secrets, biller.bid, customer.id, code, known=known) for code in parsed]
         right = bool(wanted) and is_unchanged(stored, wanted)
         self._guesses.settle(biller.bid, actor, number if right else (), () if right else number)
         return right

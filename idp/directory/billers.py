@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import combinations
 from typing import Any, Literal, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
@@ -19,13 +20,15 @@ from idp.actor import Actor
 from idp.changelog import Action, Change, WithChangeLog
 from idp.clock import Clock
 from idp.directory.hosts import check_host, check_slug, origin_of
-from idp.directory.names import AccountProfile
+from idp.directory.names import AccountProfile, folded
 from idp.errors import BillerNotFound, FieldError, InvalidFields, SharedOriginRefused
 from idp.kv import KeyValue
 from idp.opaque import new_id
 from idp.secrets import Secrets
 from idp.transaction import Begin
 from idp.versions import Cached, VersionedCache, biller_stamp
+
+_PREFIXES = ("owner_prefix", "co_owner_prefix", "oversight_prefix", "guest_prefix")
 
 
 class Policies(BaseModel):
@@ -333,7 +336,7 @@ def check_biller(biller: Biller) -> None:
 def parse_policies(before: Policies, changes: Mapping[str, Any]) -> Policies:
     """The policies with some of them changed. InvalidFields names each that is unknown or wrong."""
     try:
-        return Policies.model_validate(before.model_dump() | dict(changes))
+        after = Policies.model_validate(before.model_dump() | dict(changes))
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
         raise InvalidFields(
@@ -345,6 +348,21 @@ def parse_policies(before: Policies, changes: Mapping[str, Any]) -> Policies:
                 for item in faults
             ]
         ) from None
+    if changes.keys() & _PREFIXES and (faults_of_prefixes := _prefixes_alike(after)):
+        raise InvalidFields(fields=faults_of_prefixes)
+    return after
+
+
+def _prefixes_alike(policies: Policies) -> list[FieldError]:
+    """Prefixes that a reader could take for one another. Asked when they are set: what is stored goes on as it is."""
+    faults: list[FieldError] = []
+    for first, second in combinations(_PREFIXES, 2):
+        ours, theirs = getattr(policies, first), getattr(policies, second)
+        shorter, longer = sorted((ours, theirs), key=len)
+        reads_alike = folded(longer).startswith(folded(shorter))
+        if folded(ours) == folded(theirs) or (reads_alike and not longer.startswith(shorter)):
+            faults.append(FieldError(second, f"can be mistaken for {first} ({ours}): O reads as 0, I and L as 1"))
+    return faults
 
 
 def biller_values(biller: Biller) -> dict[str, Any]:

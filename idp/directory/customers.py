@@ -24,7 +24,7 @@ from idp.directory.ghosts import Ghost, GhostStore
 from idp.directory.names import account_key, normal_email
 from idp.directory.provenance import Record, Writer, may_be_contact, rewritten, writer_in, writer_of
 from idp.directory.registrations import RegistrationStore
-from idp.directory.role_codes import RoleCode, RoleCodeStore, parse_codes, stored_code, touched
+from idp.directory.role_codes import ParsedCode, RoleCode, RoleCodeStore, parse_codes, stored_code, touched
 from idp.errors import CustomerExists, CustomerNotFound, FieldError, InvalidFields
 from idp.opaque import new_id
 from idp.receipts import Also, WithReceipts
@@ -184,8 +184,7 @@ class Customers:
             **({"display_number": number, "name": ""} | _checked(biller, values)),
         )
         made = with_writer(None, made, writer_of(key), ())
-        # Before the transaction: the first use of a biller's keys writes them in one of its own.
-        codes = self._codes(biller, made.id, values.get("customs", {}), key)
+        codes = self._codes(biller, values.get("customs", {}), key)
         with self._begin() as stores:
             if stores.customers.find_by_accounts(biller.bid, [canonical]):
                 raise CustomerExists(canonical)
@@ -193,7 +192,7 @@ class Customers:
             change = customer_change(Action.CUSTOMER_CREATE, actor, request_id, None, made)
             stores.changelog.append(_with_codes_changed(change) if codes else change)
             if codes:
-                stores.role_codes.set_codes(made.bid, made.id, codes)
+                stores.role_codes.set_codes(made.bid, made.id, self._stored(made, codes, key, ()))
             ghost = ghost_after(None, made, made, made.created_at)
             if ghost is not None:
                 stores.ghosts.put_ghost(ghost)
@@ -219,7 +218,7 @@ class Customers:
         the unused role codes. An empty `display_number` shows the account number.
         """
         checked = _checked(biller, values)
-        codes = self._codes(biller, customer_id, {**values.get("customs", {}), **(custom_changes or {})}, key)
+        parsed = self._codes(biller, {**values.get("customs", {}), **(custom_changes or {})}, key)
         with self._begin() as stores:
             before = stores.customers.find_customer(biller.bid, customer_id, lock=True)
             if before is None:
@@ -230,7 +229,9 @@ class Customers:
             after = replace(after, display_number=after.display_number or before.account_number)
             after = with_writer(before, after, writer_of(key), checked)
             # Under the lock of the row: of two changes at once, neither loses what the other wrote.
-            lost = self._lost_codes(stores, before, codes, key)
+            there = [] if parsed is None else stores.role_codes.list_codes(biller.bid, customer_id)
+            codes = None if parsed is None else self._stored(before, parsed, key, there)
+            lost = _lost_codes(there, codes, key)
             codes_changed = codes is not None and stores.role_codes.set_codes(biller.bid, customer_id, codes)
             if after != before:
                 stores.customers.put_customer(after)
@@ -242,9 +243,12 @@ class Customers:
             sound_codes_replaced(self._alarms, key.bid, key.id, accounts=1)
         return after
 
-    def _codes(self, biller: Biller, customer_id: UUID, customs: Mapping[int, str], key: ApiKey | None) -> list[RoleCode] | None:
-        """The codes in the role-code field. None where it was not given, the biller has none, or an empty one comes by a key that may
-        not set any: it must not take away what is printed on bills. InvalidFields without the text."""
+    def _codes(self, biller: Biller, customs: Mapping[int, str], key: ApiKey | None) -> list[ParsedCode] | None:
+        """The codes in the role-code field. InvalidFields without the text.
+
+        None where it was not given, the biller has none, or an empty one comes by a key that may not set any: it must not take away
+        what is printed on bills.
+        """
         code_field = biller.policies.role_code_field
         if code_field not in customs or biller.policies.role_codes == "off":
             return None
@@ -252,21 +256,19 @@ class Customers:
             if not customs[code_field].strip():
                 return None
             raise InvalidFields(fields=[FieldError(f"Custom{code_field}", CODES_REFUSED)])
+        # Before any transaction: the first use of a biller's keys writes them in one of its own.
+        self._secrets.prepare(biller.bid)
         try:
-            parsed = parse_codes(biller.policies, customs[code_field])
+            return parse_codes(biller.policies, customs[code_field])
         except ValueError as fault:
             raise InvalidFields(fields=[FieldError(f"Custom{code_field}", str(fault))]) from None
-        by = writer_of(key).text()
-        return [stored_code(self._secrets, biller.bid, customer_id, code, by) for code in parsed]
 
-    @staticmethod
-    def _lost_codes(stores: CustomerStores, customer: Customer, codes: list[RoleCode] | None, key: ApiKey | None) -> bool:
-        """Whether codes that somebody else wrote (printed on bills, mostly) stop working by what a key sends."""
-        if codes is None or key is None:
-            return False
-        own = writer_of(key).partner_id
-        lost = touched(stores.role_codes.list_codes(customer.bid, customer.id), codes)
-        return any(Writer.parse(code.written_by).partner_id != own for code in lost)
+    def _stored(
+        self, customer: Customer, parsed: Sequence[ParsedCode], key: ApiKey | None, there: Sequence[RoleCode]
+    ) -> list[RoleCode]:
+        """What is kept of the codes of a customer that has `there`."""
+        by, known = writer_of(key).text(), {code.digest for code in there}
+        return [stored_code(self._secrets, customer.bid, customer.id, code, by, known) for code in parsed]
 
     def _lead_ghost(self, stores: CustomerStores, actor: Actor, request_id: str, before: Customer, after: Customer) -> None:
         """Let the ghost of an account without a registered user follow the customer."""
@@ -317,6 +319,14 @@ MANY_ACCOUNTS = 10
 def may_set_codes(key: ApiKey | None) -> bool:
     """Whether role codes may be set by a key; None: by staff."""
     return key is None or Scope.ROLE_CODES_WRITE in key.policies.scopes
+
+
+def _lost_codes(there: Sequence[RoleCode], codes: Sequence[RoleCode] | None, key: ApiKey | None) -> bool:
+    """Whether codes that somebody else wrote (printed on bills, mostly) stop working by what a key sends."""
+    if codes is None or key is None:
+        return False
+    own = writer_of(key).partner_id
+    return any(Writer.parse(code.written_by).partner_id != own for code in touched(there, codes))
 
 
 def sound_codes_replaced(alarms: Alarms, bid: int, key_id: UUID, *, accounts: int) -> None:

@@ -18,6 +18,7 @@ AccountProfile = Literal["as_imported", "digits_only"]
 MAX_ACCOUNT_CHARACTERS = 50
 """Of an account number in its canonical form."""
 
+_LOOK_ALIKES = str.maketrans("OIL", "011")
 _NOT_DIGITS = re.compile(r"[^0-9]")
 _USER_PART = precis_i18n.get_profile("UsernameCaseMapped")
 
@@ -65,3 +66,8 @@ def normal_email(address: str) -> str:
         return validate_email(address.strip(), check_deliverability=False).normalized
     except EmailNotValidError as fault:
         raise ValueError("not an e-mail address") from fault
+
+
+def folded(text: str) -> str:
+    """Capital letters and digits with those that look alike made one: O as 0, I and L as 1 (role codes)."""
+    return text.translate(_LOOK_ALIKES)

@@ -211,9 +211,9 @@ class _Account:
         occasion = self._occasion
         if not occasion.takes_codes:
             return
-        policies = occasion.biller.policies
+        policies, by, known = occasion.biller.policies, occasion.by.text(), {code.digest for code in self._codes_before}
         wanted = [
-            stored_code(occasion.secrets, occasion.biller.bid, self.customer.id, code, occasion.by.text())
+            stored_code(occasion.secrets, occasion.biller.bid, self.customer.id, code, by, known)
             for code in parse_codes(policies, invoice.customs.get(policies.role_code_field, ""))
         ]
         # A used code stays used, whatever the file says: it is neither armed again nor counted as a change.

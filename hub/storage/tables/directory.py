@@ -200,6 +200,8 @@ role_codes = Table(
     Column("key_version", Integer, nullable=False),
     Column("digest", KeyText, primary_key=True),
     Column("used_at", UtcTime),
+    # How its secret was read when it was stored (idp.directory.role_codes).
+    Column("form", Integer, nullable=False, server_default=text("1")),
     # Who wrote it (idp.directory.provenance); "" where nobody knows any more.
     Column("written_by", Text, nullable=False, server_default=""),
     ForeignKeyConstraint(["customer_id", "bid"], ["customers.id", "customers.bid"]),

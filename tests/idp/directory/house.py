@@ -150,8 +150,9 @@ class House:
         """Put codes on an account, as a file does: `O100-4821;G500`."""
         customer = self.customer(number, bid)
         parsed = parse_codes(self.biller(bid).policies, codes)
-        stored = [stored_code(self.secrets, bid, customer.id, code) for code in parsed]
         with self.sql.begin() as stores:
+            known = {code.digest for code in stores.role_codes.list_codes(bid, customer.id)}
+            stored = [stored_code(self.secrets, bid, customer.id, code, known=known) for code in parsed]
             stores.role_codes.set_codes(bid, customer.id, stored)
 
     # --- what is there ---
