@@ -200,8 +200,8 @@ class SessionPages:
 
 
 def _may_lack_cookies(request: HubRequest) -> bool:
-    """Whether a page without cookies may be the first one after a hand-off: not when one of our own pages led here."""
-    return request.headers.get("Sec-Fetch-Site", "cross-site").lower() not in {"same-origin", "none"}
+    """Whether the browser may keep no cookies: it brings none at all, and nobody typed the address."""
+    return not request.cookies and request.headers.get("Sec-Fetch-Site", "").lower() != "none"
 
 
 def blueprint(session_pages: SessionPages, current: Callable[[], HubRequest]) -> Blueprint:

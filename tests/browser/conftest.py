@@ -19,7 +19,7 @@ from tests.processes import Run, free_port
 def stage(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A hub process with the demo's data, and a partner's site beside it. One for this worker's browser tests."""
     site = PartnerSite(free_port())
-    demo = DemoSite(tmp_path_factory.mktemp("stage"), free_port(), site.port)
+    demo = DemoSite(tmp_path_factory.mktemp("stage"), free_port(), site.port, free_port())
     prepared = demo.prepare()
     # Everything that it has to say: what must not stand in a log stands in none of its levels.
     environment = demo.environment() | {"IDHUB_LOG_LEVEL": "debug"}

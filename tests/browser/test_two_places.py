@@ -92,7 +92,7 @@ def test_a_ticket_opens_one_session_and_a_second_press_leads_to_the_page_that_is
 
 def test_without_cookies_the_way_out_says_what_to_do(cookieless: Window, stage: Stage) -> None:
     page = step_out(cookieless, open_frame(cookieless, stage))
-    assert "keeps no cookies for" in page.inner_text("main")
+    assert "blocking cookies from" in page.inner_text("main")
     assert RIVERBEND not in page.inner_text("body")
 
 

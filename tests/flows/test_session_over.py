@@ -132,10 +132,12 @@ def test_a_secret_of_one_biller_tells_nothing_at_another(world: World) -> None:
     assert "Harborlight" not in here.text.replace("harborlight", "")
 
 
-@pytest.mark.parametrize(("site", "hinted"), [("cross-site", True), (None, True), ("none", False), ("same-origin", False)])
-def test_blocked_cookies_are_only_suspected_of_the_first_page_after_a_hand_off(
+@pytest.mark.parametrize(("site", "hinted"), [("cross-site", True), (None, True), ("same-origin", True), ("none", False)])
+def test_blocked_cookies_are_suspected_only_where_a_page_led_here_and_no_cookie_came(
     shared: World, site: str | None, hinted: bool
 ) -> None:
     headers = {"Sec-Fetch-Site": site} if site else {}
     page = shared.visitor().get(shared.url("/b/riverbend/a/none/bills"), headers=headers)
     assert ("blocking cookies from" in page.text) == hinted
+    keeps_some = Visitor(shared.app, FULL, jars={HOST: {"__Host-hub_lang": "en"}})
+    assert "blocking cookies from" not in keeps_some.get(shared.url("/b/riverbend/a/none/bills"), headers=headers).text

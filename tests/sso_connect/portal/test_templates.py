@@ -5,15 +5,12 @@ The samples are those of tools.preview: each template at least once, in frame an
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 from jinja2 import UndefinedError
@@ -21,13 +18,11 @@ from jinja2 import UndefinedError
 from idp.texts import LOCALES, Texts
 from idp.web.plain import Mode, PlainPage, Refused, SessionOver
 from idp.web.templating import Templates, View
-from sso_connect.portal.views import AccountsView, Bill, BillLine, BillsView, Due, OffView, PaperlessView, SignOut, UsersView
+from sso_connect.portal.views import Due, OffView, PaperlessView, SignOut, UsersView
 from sso_connect.redirects import Slug
-from tools.preview import list_samples, sample_page, sample_templates
+from tests.sso_connect.portal.reading import STATICS, TEMPLATES, bills, read
+from tools.preview import list_samples, sample_page
 
-TEMPLATES, STATICS = sample_templates()
-VOID = {"meta", "link", "input", "br", "img", "hr", "path", "rect", "circle"}
-BLOCKS = {"form", "div", "p", "ul", "ol", "dl", "table", "section", "details", "h1", "h2", "h3"}
 MODES: tuple[Mode, ...] = get_args(Mode)
 SAMPLES = [
     pytest.param(view, id=f"{name}-{mode}-{locale}")
@@ -35,81 +30,6 @@ SAMPLES = [
     for locale in LOCALES
     for name, view in list_samples(mode, locale)
 ]
-
-
-# --- reading HTML --------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Element:
-    tag: str
-    attributes: dict[str, str]
-    parent: Element | None = None
-    children: list[Element] = field(default_factory=list)
-    words: str = ""
-
-    def walk(self) -> Iterator[Element]:
-        yield self
-        for child in self.children:
-            yield from child.walk()
-
-    def all(self, tag: str, **attributes: str) -> list[Element]:
-        wanted = {name.replace("_", "-"): value for name, value in attributes.items()}
-        return [each for each in self.walk() if each.tag == tag and wanted.items() <= each.attributes.items()]
-
-    def one(self, tag: str, **attributes: str) -> Element:
-        (found,) = self.all(tag, **attributes)
-        return found
-
-    @property
-    def text(self) -> str:
-        return " ".join("".join(each.words for each in self.walk()).split())
-
-
-class Reader(HTMLParser):
-    """A tree from HTML that must be well nested: no end tag without its start, nothing left open."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.root = Element("", {})
-        self._now = self.root
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        names = [name for name, _ in attrs]
-        assert len(names) == len(set(names)), f"<{tag}> has an attribute twice"
-        assert self._now.tag != "p" or tag not in BLOCKS, f"<{tag}> ends the <p> that it stands in"
-        child = Element(tag, {name: value or "" for name, value in attrs}, self._now)
-        self._now.children.append(child)
-        if tag not in VOID:
-            self._now = child
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in VOID:
-            return
-        assert self._now.tag == tag, f"</{tag}> closes <{self._now.tag}>"
-        assert self._now.parent is not None
-        self._now = self._now.parent
-
-    def handle_data(self, data: str) -> None:
-        self._now.children.append(Element("#text", {}, self._now, words=data))
-
-
-def read(view: View) -> Element:
-    reader = Reader()
-    reader.feed(TEMPLATES.render(view))
-    reader.close()
-    assert reader._now is reader.root, f"<{reader._now.tag}> is left open"
-    return reader.root
-
-
-def bills(**changes: Any) -> BillsView:
-    due = Due(total=8417, today=date(2026, 11, 21), due_on=date(2026, 12, 10))
-    bill = Bill(number="1001", issued_on=date(2026, 11, 18), due_on=date(2026, 12, 10), amount=8417)
-    view = BillsView(page=sample_page("bills"), currency="USD", due=due, bills=(bill,), pay_url="/pay-here")
-    return replace(view, **changes)
 
 
 # --- every page ----------------------------------------------------------------------------------------------------------
@@ -315,64 +235,6 @@ def test_a_landlord_finds_the_rest_under_manage_accounts() -> None:
     assert len(section.all("li")) == 6
 
 
-def landlord(**changes: Any) -> AccountsView:
-    page = sample_page("accounts")
-    many = (page.accounts[0], *(replace(page.accounts[1], number=f"20{n:02}-01", url=f"/a/{n}") for n in range(1, 31)))
-    return replace(AccountsView(page=replace(page, accounts=many), accounts=many), **changes)
-
-
-def test_many_accounts_come_with_a_search_that_is_an_ordinary_form() -> None:
-    section = read(landlord()).one("section", **{"class": "account"})
-    form = section.one("form", role="search")
-    assert form.attributes["method"] == "post", "what is looked for is somebody's name or address, and not for an address bar"
-    assert form.attributes["action"] == "/b/riverbend/a/a1/accounts"
-    field = form.one("input", type="search")
-    assert form.one("label", **{"for": field.attributes["id"]}).text == "Find an account"
-    assert form.one("button").text == "Find"
-    accounts = json.loads(section.one("ul").attributes["data-accounts"])
-    assert len(accounts) == 30
-    assert accounts[29] == {
-        "url": "/a/30", "holder": "Avery Brandt", "number": "Account 2030-01", "address": "14 Mill Race Rd, Riverbend",
-        "role": "Oversight", "words": "2030-01 Avery Brandt 14 Mill Race Rd, Riverbend",
-    }  # fmt: skip
-
-
-def test_without_cookies_the_search_posts_the_frame_token_and_never_puts_it_into_an_address() -> None:
-    page = replace(landlord().page, carrier="token", carry=(("csrf_token", "c"), ("frame_token", "t")))
-    for form in read(landlord(page=page)).all("form", role="search"):
-        assert form.attributes["method"] == "post"
-        assert {each.attributes["name"] for each in form.all("input")} == {"csrf_token", "frame_token", "q"}
-
-
-def test_names_of_accounts_cannot_break_out_of_what_the_script_reads() -> None:
-    evil = "\"><script>alert(1)</script>&quot;'</ul>"
-    view = landlord()
-    accounts = tuple(replace(each, holder=evil, address=evil) for each in view.page.accounts)
-    page = read(landlord(page=replace(view.page, accounts=accounts), accounts=accounts))
-    assert not [each for each in page.all("script") if each.text]
-    read_back = json.loads(page.one("section", **{"class": "account"}).one("ul").attributes["data-accounts"])
-    assert read_back[0]["holder"] == evil
-
-
-def test_a_search_says_what_it_found_and_leads_back_to_all() -> None:
-    view = landlord()
-    found = read(replace(view, accounts=view.accounts[3:5], query="20")).one("main")
-    assert "2 accounts found for “20”." in found.text
-    assert found.one("input", id="find-here").attributes["value"] == "20"
-    assert len(found.one("ul", **{"class": "rows"}).all("li")) == 2
-    nothing = read(replace(view, accounts=(), query="nowhere")).one("main")
-    assert "No account found" in nothing.text
-    assert nothing.all("a", href=view.page.url)
-
-
-def test_few_accounts_or_a_biller_without_that_page_need_no_search_and_every_account_is_in_the_switcher() -> None:
-    assert not read(bills()).all("form", role="search")
-    view = landlord()
-    off = read(bills(page=replace(view.page, accounts_url=None, slug="bills"))).one("section", **{"class": "account"})
-    assert not off.all("form", role="search")
-    assert len(off.all("li")) == 30
-
-
 # --- bills ---------------------------------------------------------------------------------------------------------------
 
 
@@ -399,70 +261,6 @@ def test_without_anything_due_there_is_nothing_to_pay(total: int, words: str) ->
     page = read(bills(due=Due(total=total, today=date(2026, 11, 21))))
     assert words in page.text
     assert not page.all("a", href="/pay-here")
-
-
-def test_a_credit_is_said_in_words_and_nothing_beside_it_says_due() -> None:
-    bill = replace(bills().bills[0], amount=-1200, past_due=-1200, lines=(BillLine(description="Payment received", amount=-9617),))
-    due = Due(total=-1200, past_due=-1200, today=date(2027, 1, 21), due_on=date(2026, 12, 10), as_of=date(2026, 11, 18))
-    page = read(bills(due=due, bills=(bill,)))
-    state = page.one("section", aria_labelledby="due-label")
-    assert state.attributes["class"] == "due due-clear"
-    assert "overdue" not in state.text.lower()
-    assert "past due" not in page.text
-    row = page.one("ul", **{"class": "bill-list"})
-    assert "Credit $12.00" in row.one("summary").text
-    assert "Nothing to pay" in row.one("summary").text
-    assert "Due December" not in row.text
-    foot = row.one("tfoot").text
-    assert foot == "Amount of this bill Credit $12.00 Credit from earlier bills $12.00"
-    assert "-$96.17" in row.one("tbody").text, "what was paid is a line of the bill, as the biller wrote it"
-
-
-def test_a_bill_of_nothing_is_nothing_to_pay_and_a_credit_from_earlier_bills_is_not_past_due() -> None:
-    row = read(bills(bills=(replace(bills().bills[0], amount=0, past_due=0),))).one("ul", **{"class": "bill-list"})
-    assert "Nothing to pay" in row.text
-    assert "$0.00" in row.text
-    less = read(bills(bills=(replace(bills().bills[0], amount=8417, past_due=-1200),))).one("ul", **{"class": "bill-list"})
-    assert "past due" not in less.text
-    assert "Due Dec 10, 2026" in less.text
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_until_payments_are_there_the_page_says_how_to_pay_and_nothing_on_it_pretends_to(mode: Mode) -> None:
-    (view,) = (view for name, view in list_samples(mode) if name == "pay")
-    main = read(view).one("main")
-    assert "Use a payment method listed on your Riverbend Municipal Utilities bill" in main.text
-    facts = main.one("section", aria_labelledby="how").text
-    for fact in ("1001-01", "100101261100", "$84.17"):
-        assert fact in facts
-    assert not [each for each in main.walk() if "primary" in each.attributes.get("class", "")]
-
-
-def test_what_does_not_work_yet_is_no_primary_button_and_says_where_it_leads() -> None:
-    for name, view in list_samples():
-        if name.startswith("bills"):
-            links = read(view).all("a", href="/b/riverbend/a/a1/pay")
-            buttons = [each for each in links if "button" in each.attributes.get("class", "")]
-            assert {each.text for each in buttons} <= {"How to pay"}
-            assert not [each for each in buttons if "primary" in each.attributes["class"]]
-
-
-@pytest.mark.parametrize("locale", LOCALES)
-@pytest.mark.parametrize("name", ["pay", "methods", "autopay", "paperless", "history", "scheduled", "text"])
-def test_no_page_promises_what_a_switch_of_the_biller_would_bring(name: str, locale: str) -> None:
-    (view,) = (view for each, view in list_samples("full", locale) if each == name)
-    told = read(view).one("main").text
-    assert not re.search(
-        r"as soon as|switched|(here|page) yet|until then|en cuanto|active|todavía no|mientras tanto", told, re.IGNORECASE
-    )
-    assert not [each for each in read(view).one("main").walk() if "primary" in each.attributes.get("class", "")]
-
-
-def test_a_payer_with_a_credit_sees_it_once_on_the_page_about_paying() -> None:
-    (view,) = (view for name, view in list_samples() if name == "pay-nothing")
-    main = read(view).one("main")
-    assert main.text.count("nothing to pay") == 1
-    assert "How to pay" not in main.text
 
 
 def test_pay_is_offered_only_where_it_leads_somewhere() -> None:
