@@ -21,6 +21,10 @@ RUN uv pip install --python /opt/hub/bin/python --no-deps --build-constraints to
 
 FROM python:3.11-slim-bookworm
 
+# pg_dump, pg_restore and psql, for `idhub backup` and `idhub restore`.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends postgresql-client \
+    && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin hub \
     && install -d -o hub -g hub -m 0700 /var/lib/hub
 COPY --from=build /opt/hub /opt/hub

@@ -234,7 +234,12 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         database=database,
         secrets=secrets,
         signing_keys=signing_keys,
-        sealer=Sealer(begin, time, lambda claims: signing_keys.sign("checkpoint", claims)),
+        sealer=Sealer(
+            begin,
+            time,
+            lambda claims: signing_keys.sign("checkpoint", claims),
+            prepare=lambda: signing_keys.prepare("checkpoint"),
+        ),
         relay=Relay(begin, time),
         receipts=Receipts(begin, time, secrets),
         mails=mails,

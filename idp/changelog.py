@@ -219,14 +219,29 @@ class Checkpoint:
 class Sealer:
     """Gives committed rows their seals. Run by one worker at a time (a lease of the worker)."""
 
-    def __init__(self, begin: Begin[SealStores], clock: Clock, sign: Callable[[Mapping[str, Any]], str], every: int = 1000) -> None:
+    def __init__(
+        self,
+        begin: Begin[SealStores],
+        clock: Clock,
+        sign: Callable[[Mapping[str, Any]], str],
+        every: int = 1000,
+        prepare: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`prepare`: makes the key that `sign` needs, where there is none."""
         self._begin = begin
         self._clock = clock
         self._sign = sign
         self._every = every
+        self._prepare = prepare
+        self._prepared = False
 
     def run(self, limit: int = 1000) -> int:
         """Seal up to `limit` rows. How many were sealed."""
+        if not self._prepared:
+            # Before the first seal, and not with the first checkpoint: a database that is restored from a backup in between must
+            # still know the key of a checkpoint that was kept elsewhere.
+            self._prepare()
+            self._prepared = True
         with self._begin() as stores:
             seal, link = stores.seals.last_sealed()
             first = seal

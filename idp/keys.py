@@ -82,6 +82,10 @@ class SigningKeys:
             self._parsed[key.kid] = private
         return jws.serialize_compact(header, json.dumps(dict(claims), sort_keys=True), private, algorithms=[ALGORITHM])
 
+    def prepare(self, purpose: Purpose) -> None:
+        """Make the first key of a purpose, where there is none."""
+        self._active(purpose)
+
     def check(self, purpose: Purpose, token: str) -> dict[str, Any] | None:
         """The claims of a token of this purpose that one of our keys signed; None for everything else."""
         if len(token) > _MOST_TOKEN_CHARACTERS:

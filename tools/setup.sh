@@ -1,22 +1,60 @@
 #!/usr/bin/env bash
-# Make .venv from the locked dependencies. Safe to run again; the second run only checks.
+# Make .venv from the locked dependencies. Safe to run again, also twice at once; the second run only checks.
 #
 #   1. a Python of 3.11 or later (3.11 first: it is what the tests run on)
 #   2. uv: the one on the PATH when it is new enough, else a pinned one from PyPI, checked by hash, into .tools/
-#   3. .venv from uv.lock, every package checked by hash
-#   4. the project itself into .venv, editable; its build requirements are checked by hash too
+#   3. .venv from uv.lock, every package checked by hash, and the project itself, editable
+#   4. what builds the project, checked by hash, into .tools/build: the tests build the wheel with it, offline
+#   5. bytecode of all of it: a process starts in a third of the time, also from a checkout that it may not write to
 #
-# Only PyPI is asked, and Debian's archive where a fresh python3 cannot make a virtual environment.
+# Only PyPI is asked, and Debian's archive where a fresh python3 cannot make a virtual environment. A .venv holds the path that it was
+# made at: after a move it is made again. Needs neither HOME nor a terminal; runs as any user that may write to the checkout.
+
+# `sh tools/setup.sh`, where sh is dash.
+# shellcheck disable=SC2128
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
+
 set -euo pipefail
+unset CDPATH
+# Without a PATH from outside, bash has one of its own that programs do not get; Python then cannot tell where it is.
+export PATH
 cd "$(dirname "$0")/.."
 
 readonly UV_AT_LEAST="0.13"
 readonly UV_FOLDER=".tools/uv"
+readonly BUILD_FOLDER=".tools/build"
 readonly STAMP=".venv/.identity-hub-setup"
+readonly OURS=(claims idp sso_connect admin hub examples tools)
 
-# What the machine prefers must not change what is installed.
-unset UV_PYTHON UV_PROJECT_ENVIRONMENT UV_NO_DEV UV_FROZEN UV_LOCKED VIRTUAL_ENV PYTHONHOME PYTHONPATH
-export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+say() { printf 'setup: %s\n' "$*"; }
+fail() {
+    printf 'setup: %s\n' "$*" >&2
+    exit 1
+}
+
+# What the machine prefers must not change what is installed. Where it fetches from (a mirror, a proxy, certificates, a cache) may stay.
+forget_what_the_machine_prefers() {
+    local name
+    for name in $(compgen -e); do
+        case "$name" in
+            UV_*INDEX* | PIP_*INDEX_URL* | UV_*CERT* | PIP_*CERT* | UV_*PROXY* | PIP_PROXY | *_CACHE_DIR | *_TIMEOUT | *_RETRIES) ;;
+            PIP_TRUSTED_HOST | UV_INSECURE_HOST | UV_NATIVE_TLS | UV_SYSTEM_CERTS | UV_KEYRING_PROVIDER | UV_CONCURRENT_* | UV_LINK_MODE) ;;
+            UV_* | PIP_*) unset "$name" ;;
+        esac
+    done
+    unset VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH PYTHONPYCACHEPREFIX PYTHONDONTWRITEBYTECODE PYTHONSTARTUP PYTHONSAFEPATH
+    export UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0
+}
+
+# A service account has no home, or one that it may not write to; what is downloaded is kept in the checkout then.
+find_a_cache() {
+    local cache="${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}"
+    # A home that is not there is not made, though root could.
+    if [ -n "$cache" ] && [ -d "$(dirname "$cache")" ] && mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ]; then
+        return
+    fi
+    export UV_CACHE_DIR="${UV_CACHE_DIR:-$PWD/.tools/cache/uv}" PIP_CACHE_DIR="${PIP_CACHE_DIR:-$PWD/.tools/cache/pip}"
+}
 
 # pip and uv carry certificates of their own; what the machine trusts (a company's mirror, say) is in the system's bundle.
 trust_what_the_machine_trusts() {
@@ -26,29 +64,26 @@ trust_what_the_machine_trusts() {
     fi
 }
 
-say() { printf 'setup: %s\n' "$*"; }
-fail() {
-    printf 'setup: %s\n' "$*" >&2
-    exit 1
-}
-
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         "$@"
-    else
+    elif [ -t 0 ]; then
         sudo "$@"
+    else
+        sudo -n "$@"
     fi
 }
 
 may_install() { command -v apt-get >/dev/null && { [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null; }; }
 
-# apt_install COMMAND-FOR-PEOPLE PACKAGE...
+# apt_install PACKAGE...
 apt_install() {
-    may_install || fail "$* is missing and cannot be installed here; run: sudo apt-get install -y --no-install-recommends $*"
+    local by_hand="run: sudo apt-get install -y --no-install-recommends $*"
+    may_install || fail "$* is missing and cannot be installed here; $by_hand"
     say "installing Debian packages: $*"
     as_root apt-get -q update || true
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends \
-        -o DPkg::Lock::Timeout=300 "$@"
+        -o DPkg::Lock::Timeout=300 "$@" || fail "$* could not be installed; $by_hand"
     trust_what_the_machine_trusts
 }
 
@@ -56,10 +91,10 @@ apt_install() {
 is_good_python() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 
 find_python() {
-    local candidate
-    for candidate in python3.11 /usr/bin/python3.11 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.11*/bin/python3 \
-        python3 /usr/bin/python3 python3.12 python3.13 python3.14 \
-        "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[2-9]*/bin/python3; do
+    local candidate pyenv="${PYENV_ROOT:-${HOME:-/nonexistent}/.pyenv}"
+    for candidate in python3.11 /usr/bin/python3.11 "$pyenv"/versions/3.11*/bin/python3 \
+        python3 /usr/bin/python3 python3.12 python3.13 python3.14 "$pyenv"/versions/3.1[2-9]*/bin/python3; do
+        candidate="$(command -v "$candidate")" || continue
         if is_good_python "$candidate"; then
             "$candidate" -c 'import os, sys; print(os.path.realpath(sys.executable))'
             return
@@ -102,6 +137,41 @@ install_uv() {
     "$UV_FOLDER/bin/python" -m pip install -q --require-hashes --only-binary :all: -r tools/uv-requirements.txt
 }
 
+# The path is part of it: the programs in .venv/bin name the checkout in their first line.
+what_is_wanted() { { pwd -P && cat pyproject.toml uv.lock tools/build-requirements.txt tools/setup.sh; } | sha256sum | cut -d ' ' -f 1; }
+
+is_up_to_date() {
+    [ "$(cat "$STAMP" 2>/dev/null)" = "$(what_is_wanted)" ] && is_good_python .venv/bin/python && [ -x .venv/bin/idhub ]
+}
+
+# Only what changed is compiled. A checkout that may not be written to was compiled by whoever made it.
+compile_bytecode() {
+    local parts=() part
+    for part in "${OURS[@]}"; do
+        [ ! -d "$part" ] || parts+=("$part")
+    done
+    .venv/bin/python -m compileall -q "${parts[@]}" >/dev/null 2>&1 || true
+}
+
+forget_what_the_machine_prefers
+if [ ! -w . ]; then
+    is_up_to_date || fail "$(pwd -P) cannot be written to and .venv is not up to date: run make setup as the user that owns it"
+    say ".venv is up to date"
+    exit 0
+fi
+
+mkdir -p .tools
+if command -v flock >/dev/null; then
+    exec 9>.tools/setup.lock
+    flock -n 9 || { say "waiting for another set-up of this checkout" && flock 9; }
+fi
+if is_up_to_date; then
+    compile_bytecode
+    say ".venv is up to date"
+    exit 0
+fi
+
+find_a_cache
 trust_what_the_machine_trusts
 PYTHON="$(find_python)" || {
     apt_install python3 python3-venv ca-certificates
@@ -112,17 +182,18 @@ UV="$(find_uv)" || {
     UV="$(find_uv)" || fail "uv was installed into $UV_FOLDER and does not run"
 }
 
-wanted="$(cat pyproject.toml uv.lock tools/build-requirements.txt | sha256sum | cut -d ' ' -f 1)"
-if [ -x .venv/bin/idhub ] && [ -x .venv/bin/python ] && [ "$(cat "$STAMP" 2>/dev/null)" = "$wanted" ]; then
-    "$UV" sync -q --frozen --no-install-project --inexact
-    say ".venv is up to date"
-    exit 0
-fi
-
 say "making .venv with $("$PYTHON" --version) and $("$UV" --version | cut -d ' ' -f 1,2) from uv.lock"
-[ ! -e .venv ] || is_good_python .venv/bin/python || rm -rf .venv
+# What a killed run, another path or another Python left is not repaired but made again.
+if [ "$(cat "$STAMP.path" 2>/dev/null)" != "$(pwd -P)" ] || ! is_good_python .venv/bin/python; then
+    rm -rf .venv
+fi
+rm -f "$STAMP" "$STAMP.path"
 [ -x .venv/bin/python ] || "$UV" venv -q --python "$PYTHON" .venv
-"$UV" sync -q --frozen --no-install-project
+"$UV" sync -q --frozen --no-install-project --compile-bytecode
 "$UV" pip install -q --python .venv/bin/python --no-deps --build-constraints tools/build-requirements.txt --editable .
-printf '%s\n' "$wanted" >"$STAMP"
+rm -rf "$BUILD_FOLDER"
+"$UV" pip install -q --python .venv/bin/python --target "$BUILD_FOLDER" --require-hashes -r tools/build-requirements.txt
+compile_bytecode
+pwd -P >"$STAMP.path"
+what_is_wanted >"$STAMP"
 say ".venv is ready"

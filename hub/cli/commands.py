@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 import click
 
 from hub.cli.context import Operator
-from hub.cli.faults import PlainGroup
+from hub.cli.faults import PlainGroup, Refusal
 
 _SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "Set up": {
@@ -55,17 +56,24 @@ _SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 
 
+def _is_here(place: str) -> bool:
+    """The wheel leaves out the demo, whose sample data and example portals it does not have."""
+    return find_spec(place.partition(":")[0]) is not None
+
+
 class _Tree(PlainGroup):
     """The commands of `_SECTIONS`, loaded one by one, listed by section."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
-        """All names."""
-        return [name for section in _SECTIONS.values() for name in section]
+        """All names that are part of this installation."""
+        return [name for section in _SECTIONS.values() for name, place in section.items() if _is_here(place)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """One command, from its file."""
         for section in _SECTIONS.values():
             if cmd_name in section:
+                if not _is_here(section[cmd_name]):
+                    raise Refusal(f"{cmd_name} is not part of the installed package: run `make {cmd_name}` in a source checkout")
                 module, _, name = section[cmd_name].partition(":")
                 found = getattr(import_module(module), name)
                 assert isinstance(found, click.Command)  # noqa: S101  (_SECTIONS)
@@ -75,7 +83,7 @@ class _Tree(PlainGroup):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Each section with its commands and what they do."""
         for title, section in _SECTIONS.items():
-            found = [(name, self.get_command(ctx, name)) for name in section]
+            found = [(name, self.get_command(ctx, name)) for name, place in section.items() if _is_here(place)]
             with formatter.section(title):
                 formatter.write_dl([(name, each.get_short_help_str(90)) for name, each in found if each is not None])
 

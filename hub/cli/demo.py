@@ -62,7 +62,11 @@ def command(check: bool, port: int, partner_port: int, own_port: int | None, fol
 
 
 def _check(console: Console) -> int:
-    with tempfile.TemporaryDirectory(prefix="idhub-demo-") as folder, DemoSite(Path(folder), _free_port(), _free_port()) as site:
+    waiting = Console(highlight=False, soft_wrap=True, stderr=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="idhub-demo-") as folder,
+        DemoSite(Path(folder), _free_port(), _free_port(), say=waiting.print, kept=False) as site,
+    ):
         prepared = site.prepare()
         site.start_all()
         return 0 if run_checks(site, prepared, console.print) else 1
@@ -81,10 +85,14 @@ def _serve(console: Console, folder: Path, port: int, partner_port: int, own_por
     if folder.exists() and not (folder / "master.key").exists() and any(folder.iterdir()):
         raise click.ClickException(f"{folder} holds something else than an earlier demo: choose another with --dir")
     shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise click.ClickException(f"{folder}: {fault.strerror}: choose another folder with --dir") from None
     # A shell starts what runs in the background with SIGINT ignored, and `kill` sends SIGTERM: both stop the demo.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-    with DemoSite(folder.resolve(), port, partner_port, own_port) as site:
+    with DemoSite(folder.resolve(), port, partner_port, own_port, say=console.print, kept=True) as site:
         console.print(
             "Setting up: two utilities from their invoice files, two partners with their keys, payers with their bills ..."
         )
@@ -98,7 +106,7 @@ def _serve(console: Console, folder: Path, port: int, partner_port: int, own_por
         except KeyboardInterrupt:
             console.print("\nStopping ...")
             return
-        raise DemoFailedError(f"a process ended by itself; see the logs in {site.folder}")
+        raise DemoFailedError("\n".join(f"The {name} ended by itself. {site.tail(name)}" for name in site.dead()))
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

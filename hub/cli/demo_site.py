@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -40,7 +40,10 @@ from sso_connect.imports.runs import ImportRun
 DATA = Path(__file__).resolve().parents[2] / "examples" / "data"
 ACTOR = System("demo")
 OWN_PARTNER, OWN_NAME = "yours", "Your portal"
-_READY_SECONDS = 30.0
+_READY_SECONDS = 120.0
+_QUIET_SECONDS = 5.0
+"""How long a wait may last before it is told."""
+_LOG_LINES = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +64,24 @@ class Prepared:
 class DemoSite:
     """A folder with an embedded instance, and the processes that serve it. A context manager: leaving stops them."""
 
-    def __init__(self, folder: Path, port: int, partner_port: int, own_port: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        partner_port: int,
+        own_port: int | None = None,
+        *,
+        say: Callable[[str], None] = lambda _: None,
+        kept: bool = True,
+    ) -> None:
+        """`say` is told what is waited for. `kept`: the folder, logs included, is still there afterwards."""
         self.folder = folder
+        self._say = say
+        self._kept = kept
         self.port = port
         self.partner_port = partner_port
         self.own_port = partner_port + 1 if own_port is None else own_port
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
 
     @property
     def portal_domain(self) -> str:
@@ -136,7 +151,7 @@ class DemoSite:
             process = subprocess.Popen(  # noqa: S603  (our own programs)
                 [sys.executable, "-m", *command], env=clean | self.environment(), stdout=log, stderr=subprocess.STDOUT
             )
-        self._processes.append(process)
+        self._processes.append((name, process))
         if ready:
             self._wait(name, process, ready)
 
@@ -155,16 +170,16 @@ class DemoSite:
             ready=f"http://127.0.0.1:{self.partner_port}/healthz",
         )
 
-    def dead(self) -> list[int]:
-        """Exit codes of processes that ended by themselves."""
-        return [process.returncode for process in self._processes if process.poll() is not None]
+    def dead(self) -> list[str]:
+        """Names of processes that ended by themselves."""
+        return [name for name, process in self._processes if process.poll() is not None]
 
     def stop(self) -> None:
         """Stop every process, politely first."""
-        for process in reversed(self._processes):
+        for _, process in reversed(self._processes):
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-        for process in self._processes:
+        for _, process in self._processes:
             try:
                 process.wait(timeout=10)
             except subprocess.TimeoutExpired:
@@ -292,22 +307,32 @@ class DemoSite:
         path.write_text(json.dumps({"api": self.api, "connections": connections}, indent=2), encoding="utf-8")
 
     def _wait(self, name: str, process: subprocess.Popen[bytes], url: str) -> None:
-        pool = urllib3.PoolManager(retries=False, timeout=1.0)
-        until = time.monotonic() + _READY_SECONDS
-        while time.monotonic() < until:
-            if process.poll() is not None:
-                break
+        pool = urllib3.PoolManager(retries=False, timeout=2.0)
+        began = time.monotonic()
+        told = began
+        answer = "no connection"
+        while process.poll() is None and (now := time.monotonic()) < began + _READY_SECONDS:
             try:
-                if pool.request("GET", url).status == 200:
+                response = pool.request("GET", url)
+                if response.status == 200:
                     return
+                answer = f"{response.status} {response.data[:200].decode(errors='replace').strip()}"
             except urllib3.exceptions.HTTPError:
                 pass
+            if now - told >= _QUIET_SECONDS:
+                self._say(f"Waiting for the {name} at {url}: {answer} ({now - began:.0f} s of {_READY_SECONDS:.0f} s)")
+                told = now
             time.sleep(0.1)
-        raise DemoFailedError(f"{name} did not get ready; its log is {self.folder / f'{name}.log'}:\n{self._tail(name)}")
+        ended = process.poll()
+        state = f"was not ready within {_READY_SECONDS:.0f} s ({answer})" if ended is None else f"ended with exit code {ended}"
+        raise DemoFailedError(f"The {name} {state}. {self.tail(name)}")
 
-    def _tail(self, name: str) -> str:
-        text = (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
-        return "\n".join(text.splitlines()[-15:])
+    def tail(self, name: str) -> str:
+        """The last lines of a process's log; its path as well, where it stays."""
+        path = self.folder / f"{name}.log"
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:] if path.exists() else []
+        where = f" ({path})" if self._kept else ""
+        return "\n".join([f"The end of its log{where}:", *lines] if lines else [f"Its log{where} is empty."])
 
 
 class DemoFailedError(Exception):

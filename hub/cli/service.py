@@ -37,12 +37,18 @@ _THROUGH_OURS: Mapping[str, Any] = {
 @click.command()
 @pass_operator
 def migrate(operator: Operator) -> None:
-    """Bring the database to the newest version. Processes of the version before go on working meanwhile."""
+    """Bring the database to the newest version. Processes of the version before go on working meanwhile.
+
+    Where a master key is set, makes the installation's own keys as well, so that every backup has them.
+    """
     from hub.storage.migrations import head
     from hub.storage.migrations import migrate as run
 
-    run(operator.settings.database_url)
+    settings = operator.settings
+    run(settings.database_url)
     note(f"the database is at revision {head()}")
+    if settings.master_key is not None or settings.master_key_file is not None:
+        operator.hub.signing_keys.prepare("checkpoint")
 
 
 @click.command()

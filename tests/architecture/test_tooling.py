@@ -17,7 +17,7 @@ TARGETS = {"help", "setup", "demo", "test", "test-quick", "check", "bench"}
 LONGEST_FILE = 500
 
 
-def _files() -> list[Path]:
+def committed_files() -> list[Path]:
     """Every file that is, or would be, committed. A copy without git is walked instead."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -81,14 +81,14 @@ def test_what_installs_and_builds_is_pinned_with_hashes(name: str) -> None:
 
 def test_nothing_in_the_repository_points_outside_it() -> None:
     outside = "../" + "shared"
-    pointing = [path for path in _files() if outside.encode() in path.read_bytes()]
+    pointing = [path for path in committed_files() if outside.encode() in path.read_bytes()]
     assert pointing == []
 
 
 def test_no_python_file_is_longer_than_500_lines() -> None:
     long = {
         str(path.relative_to(ROOT)): lines
-        for path in _files()
+        for path in committed_files()
         if path.suffix == ".py" and (lines := len(path.read_bytes().splitlines())) > LONGEST_FILE
     }
     assert long == {}

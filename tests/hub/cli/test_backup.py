@@ -18,7 +18,9 @@ from pathlib import Path
 import pytest
 
 from hub.storage.presence import claim, join
+from hub.wiring import wire
 from idp.errors import StoreUnavailable
+from idp.settings import load
 from tests.conftest import StartProcess
 from tests.hub.cli.conftest import BILLER, OTHER, Idhub
 from tests.processes import free_port
@@ -449,3 +451,34 @@ def test_a_database_behind_a_link_is_restored_where_the_link_leads(backed_up: Id
     backed_up.json("restore", backed_up.folder / "backup", "--yes")
     assert link.is_symlink()
     assert _dba(backed_up) == ["Utility 9001", "Utility 9002"]
+
+
+def _seal() -> None:
+    hub = wire(load())
+    try:
+        assert hub.sealer.run() > 0
+    finally:
+        hub.close()
+
+
+def test_after_a_restore_from_before_the_first_checkpoint_a_checkpoint_kept_elsewhere_says_that_the_chain_ends_before_it(
+    idhub: Idhub,
+) -> None:
+    idhub.text("migrate")
+    idhub.json("backup", "--to", idhub.folder / "backup")
+    idhub.make_biller(BILLER)
+    _seal()
+    idhub.json("audit", "checkpoint", "--out", idhub.folder / "checkpoint")
+    idhub.json("restore", idhub.folder / "backup", "--yes")
+    result = idhub.run("audit", "verify", "--checkpoint", idhub.folder / "checkpoint", "--json")
+    assert result.exit_code == 1
+    verdict = json.loads(result.stdout)
+    assert [(each["fault"], each["what"]) for each in verdict["findings"]] == [
+        ("missing", "a checkpoint knows this seal, the chain ends before it")
+    ]
+
+
+def test_the_sealer_makes_its_key_before_it_seals_so_that_no_backup_with_seals_lacks_it(idhub: Idhub) -> None:
+    idhub.make_biller(BILLER)
+    _seal()
+    assert len(idhub.json("signing-keys", "list")) == 1

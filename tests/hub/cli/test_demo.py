@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from hub.cli import demo_site
+from hub.cli.commands import idhub
 from hub.cli.demo_history import history_file
 from hub.cli.demo_people import BILLERS, CREDIT, HOUSEHOLDS, PAYERS
-from hub.cli.demo_site import DATA, DemoSite
+from hub.cli.demo_site import DATA, DemoFailedError, DemoSite
 from idp.directory.rights import LoginType
 from sso_connect.imports.bif import ColumnMap, Group, check, groups
 from tests.processes import clean_environment, free_port
@@ -109,3 +112,46 @@ def test_every_login_type_has_a_payer_and_one_payer_has_thirty_accounts() -> Non
     assert {payer.login_type for payer in PAYERS} == set(LoginType)
     assert max(len(payer.accounts) for payer in PAYERS) == 30
     assert len({(payer.slug, payer.user_name) for payer in PAYERS}) == len(PAYERS)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_process_that_ends_before_it_is_ready_is_told_with_the_end_of_its_log(tmp_path: Path, kept: bool) -> None:
+    with DemoSite(tmp_path, 1, 2, kept=kept) as site, pytest.raises(DemoFailedError) as caught:
+        site.start("hub", "no_such_module", ready=f"http://127.0.0.1:{free_port()}/readyz")
+    said = str(caught.value)
+    assert said.startswith("The hub ended with exit code 1. ")
+    assert "No module named no_such_module" in said
+    assert (str(tmp_path) in said) is kept  # a path that is deleted already helps nobody
+
+
+def test_a_long_wait_says_what_it_waits_for_and_what_it_got(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    assert demo_site._READY_SECONDS >= 120
+    monkeypatch.setattr(demo_site, "_QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(demo_site, "_READY_SECONDS", 10.0)
+    port = free_port()
+    with DemoSite(tmp_path, 1, 2, say=said.append) as site, pytest.raises(DemoFailedError) as caught:
+        site.start(
+            "hub",
+            "http.server",
+            "--bind",
+            "127.0.0.1",
+            "--directory",
+            str(tmp_path),
+            str(port),
+            ready=f"http://127.0.0.1:{port}/readyz",
+        )
+    assert said[0].startswith(f"Waiting for the hub at http://127.0.0.1:{port}/readyz: ")
+    assert any(": 404 " in line for line in said)
+    assert str(caught.value).startswith("The hub was not ready within 10 s (404 ")
+    assert "File not found" in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    result = CliRunner().invoke(
+        idhub, ["demo", "--port", str(free_port()), "--partner-port", str(free_port()), "--dir", str(tmp_path / "file" / "demo")]
+    )
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert "choose another folder with --dir" in result.stderr
