@@ -38,6 +38,7 @@ from idp.directory.customers import Customers
 from idp.directory.partners import Partners
 from idp.directory.payers import Payers
 from idp.directory.users import Users
+from idp.erasure import Erasure
 from idp.errors import Unreachable
 from idp.fetch import Fetcher, SystemResolver
 from idp.jobs import Recurring, Worker
@@ -55,6 +56,7 @@ from idp.outbox import Relay
 from idp.receipts import Receipts
 from idp.secrets import Secrets
 from idp.settings import Settings, SettingsError, is_loopback_name
+from idp.verification import Trust
 from idp.web.csrf import Csrf
 from sso_connect.account_handles import AccountHandles
 from sso_connect.admission import Admission
@@ -88,6 +90,8 @@ class Hub:
     secrets: Secrets
     signing_keys: SigningKeys
     sealer: Sealer
+    erasure: Erasure
+    trust: Trust
     relay: Relay
     receipts: Receipts
     mails: Mails
@@ -173,6 +177,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     begin, read = database.begin, database.read
     secrets = Secrets(settings.master_keys(), database.data_keys)
     signing_keys = SigningKeys(begin, time, secrets)
+    erasure = Erasure(begin, read, secrets)
 
     billers = Billers(
         begin,
@@ -214,6 +219,8 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         secrets=secrets,
         signing_keys=signing_keys,
         sealer=Sealer(begin, time, lambda claims: signing_keys.sign("checkpoint", claims)),
+        erasure=erasure,
+        trust=Trust(lambda token: signing_keys.check("checkpoint", token), erasure.is_ours),
         relay=Relay(begin, time),
         receipts=Receipts(begin, time, secrets),
         mails=mails,

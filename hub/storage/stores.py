@@ -17,6 +17,7 @@ from hub.storage.sql.changelog import SqlChangeLogStore
 from hub.storage.sql.confirmations import SqlConfirmationStore
 from hub.storage.sql.customers import SqlCustomerStore
 from hub.storage.sql.destinations import SqlDestinationStore
+from hub.storage.sql.erasures import SqlErasureStore
 from hub.storage.sql.ghosts import SqlGhostStore
 from hub.storage.sql.history import SqlChangeHistoryStore
 from hub.storage.sql.import_runs import SqlImportRunStore
@@ -122,6 +123,10 @@ class Stores:
     @cached_property
     def seals(self) -> SqlSealStore:
         return SqlSealStore(self._work)
+
+    @cached_property
+    def erasures(self) -> SqlErasureStore:
+        return SqlErasureStore(self._work)
 
     @cached_property
     def outbox(self) -> SqlOutboxStore:
