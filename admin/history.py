@@ -134,6 +134,11 @@ class RefusalAdmin:
         check_may(staff, Permission.BILLER_REFUSALS_READ, bid)
         return self._diagnostics.list_recent(bid, limit)
 
+    def count_not_kept(self, staff: Staff, request_id: str, bid: int) -> tuple[int, int]:  # noqa: ARG002
+        """How many refusals of the last 30 days were not kept, at least: of known keys, and of nobody known."""
+        check_may(staff, Permission.BILLER_REFUSALS_READ, bid)
+        return self._diagnostics.count_not_kept(bid)
+
 
 class WarningAdmin:
     """Shows which keys still do what will end."""

@@ -69,6 +69,7 @@ from sso_connect.imports.folder import EVERY, InvoiceFolder
 from sso_connect.imports.runner import InvoiceFileImport
 from sso_connect.imports.uploads import IMPORT_UPLOAD, InvoiceFiles
 from sso_connect.links import Links
+from sso_connect.malformed import Malformed
 from sso_connect.redirects import Destinations
 from sso_connect.themes import Fetch, Themes
 from sso_connect.tokens import Tokens
@@ -165,6 +166,7 @@ class Hub:
     def close(self) -> None:
         """Write what waits, and give connections back."""
         self.warnings.flush()
+        self.diagnostics.flush()
         self.database.close()
         self.kv.close()
 
@@ -209,6 +211,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     visits = Visits(read, billers, sessions, tokens, api_keys, payers, frame_tokens)
     diagnostics = Diagnostics(begin, kv, time)
     warnings = Warnings(begin, time)
+    malformed = Malformed(tokens, api_keys, payers, time)
     themes = Themes(begin, read, kv, time, _stylesheets(settings), alarms)
     invoice_import = InvoiceFileImport(begin, time, secrets)
     return Hub(
@@ -260,7 +263,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         frame_tokens=frame_tokens,
         carrier_counts=CarrierCounts(begin, time),
         visits=visits,
-        handoff=Handoff(read, time, tokens, api_keys, sessions, visits, frame_tokens, themes, diagnostics, warnings),
+        handoff=Handoff(read, time, tokens, api_keys, sessions, visits, frame_tokens, themes, diagnostics, warnings, malformed),
         explain=Explain(tokens, api_keys, payers, time),
         links=Links(tokens, time),
         carriers=Carriers(shared_origin=settings.shared_origin == "accepted"),

@@ -24,6 +24,7 @@ from hub.storage.sql.import_runs import SqlImportRunStore
 from hub.storage.sql.invoices import SqlInvoiceStore
 from hub.storage.sql.jobs import SqlJobStore
 from hub.storage.sql.mails import SqlMailStore
+from hub.storage.sql.not_kept import SqlNotKeptStore
 from hub.storage.sql.outbox import SqlOutboxStore
 from hub.storage.sql.partners import SqlPartnerStore
 from hub.storage.sql.passwords import SqlPasswordStore
@@ -155,6 +156,10 @@ class Stores:
     @cached_property
     def refusals(self) -> SqlRefusalStore:
         return SqlRefusalStore(self._work)
+
+    @cached_property
+    def not_kept(self) -> SqlNotKeptStore:
+        return SqlNotKeptStore(self._work)
 
     @cached_property
     def warnings(self) -> SqlWarningStore:
