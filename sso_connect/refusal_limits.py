@@ -28,7 +28,7 @@ from idp.transaction import Begin
 
 OF_A_KEY = (1 / 10, 500)
 """Per second and at once: calls of a key, and redirects with its tokens, each."""
-OF_A_PAYER = (1 / 60, 30)
+OF_A_PAYER = (1 / 60, 50)
 OF_NOBODY = (1 / 60, 100)
 """At one biller, of callers whom nobody knows."""
 OF_NOBODY_ANYWHERE = (1 / 2, 1000)

@@ -141,10 +141,10 @@ def checkpoint(operator: Operator, out: Path | None, as_json: bool) -> None:
 
 
 @group.command()
-@click.option("--bid", type=click.IntRange(0), required=True, metavar="BID", help="The biller; 0: the installation (partners).")
+@click.option("--bid", type=click.IntRange(0, 2**31 - 1), required=True, metavar="BID", help="The biller; 0: the installation.")
 @click.option("--user", "user_id", type=click.UUID, metavar="GUID", help="Only rows on this user (LoginGUID).")
 @click.option("--customer", "customer_id", type=click.UUID, metavar="GUID", help="Only rows on this account (CustomerGUID).")
-@click.option("--before", type=click.IntRange(1), metavar="ID", help="Only rows older than the one with this id.")
+@click.option("--before", type=click.IntRange(1, 2**63 - 1), metavar="ID", help="Only rows older than the one with this id.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
 @json_option
 @pass_operator

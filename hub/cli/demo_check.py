@@ -173,7 +173,7 @@ def _refusals(checks: Checks, site: DemoSite, prepared: Prepared, token: str) ->
     hub = site.wire()
     try:
         found = hub.diagnostics.get(9001, references[0])
-        failed = [check for check in found.checks if not check.held]
+        failed = [check for check in found.checks if check.failed]
         checks.step(
             f"look up {references[0]}", f"{found.code}: {failed[-1].came}", bool(failed) and "RedirectID" in failed[-1].came
         )

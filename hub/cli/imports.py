@@ -34,7 +34,7 @@ def group() -> None:
 
 @group.command("bif")
 @click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--bid", type=int, help="The biller. Without it the file's BillerGuid says whose it is.")
+@click.option("--bid", type=click.IntRange(1, 2**31 - 1), help="The biller. Without it the file's BillerGuid says whose it is.")
 @click.option("--dry-run", is_flag=True, help="Read and report, and take nothing over.")
 @click.option(
     "--map",
@@ -80,7 +80,7 @@ def bif_file(
 
 @group.command("report")
 @click.argument("run_id", type=click.UUID)
-@click.option("--bid", type=int, required=True, help="The biller.")
+@click.option("--bid", type=click.IntRange(1, 2**31 - 1), required=True, help="The biller.")
 @json_option
 @pass_operator
 def report_of(operator: Operator, run_id: UUID, bid: int, as_json: bool) -> None:

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from idp.errors import Raced, StoreUnavailable
+from idp.errors import MalformedRequest, Raced, StoreUnavailable
 
 STATEMENT_SECONDS = 15
 """A statement, a wait for a lock, an idle transaction: none may last as long as the hold of a stamp (hub.storage.database)."""
@@ -37,6 +37,9 @@ _BEGIN_POSTGRES = (
 _LIMITS_POSTGRES = f"SET statement_timeout = {_MS}; SET lock_timeout = {_MS}"
 _RACED = {"40001", "40P01"}
 """serialization_failure, deadlock_detected: the transaction was undone, and doing it again helps."""
+_NO_TEXT = {None, "22021", "22P05"}
+"""Refused by the driver (NUL), character_not_in_repertoire, untranslatable_character."""
+_UNKEEPABLE = "a text with NUL or a lone surrogate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +65,11 @@ def open_engines(url: str, pool: int) -> Engines:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Whatever keeps the database from answering is StoreUnavailable; two that wait for each other, Raced."""
+    """Whatever keeps the database from answering is StoreUnavailable; two that wait for each other, Raced; a text that no database
+    can hold (NUL, a lone surrogate), MalformedRequest."""
     try:
         yield
-    except SQLAlchemyError as fault:
+    except (SQLAlchemyError, UnicodeEncodeError) as fault:
         raise_translated(fault)
         raise
 
@@ -79,6 +83,10 @@ def raise_translated(fault: BaseException) -> None:
             if getattr(fault.orig, "sqlstate", None) in _RACED:
                 raise Raced(_told(fault)) from fault
             raise StoreUnavailable(_told(fault)) from fault
+        case UnicodeEncodeError():
+            raise MalformedRequest(_UNKEEPABLE) from fault
+        case DataError() if getattr(fault.orig, "sqlstate", None) in _NO_TEXT:
+            raise MalformedRequest(_UNKEEPABLE) from fault
         case DBAPIError(connection_invalidated=True):
             raise StoreUnavailable(_told(fault)) from fault
 

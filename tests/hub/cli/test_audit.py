@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from idp.actor import System
 from idp.settings import load
 from sso_connect.checks import Check
 from sso_connect.diagnostics import Refusal
+from sso_connect.refusal_limits import OF_NOBODY
 from sso_connect.warnings import Warned, WarningCode
 from tests.hub.cli.conftest import BILLER, OTHER, Idhub
 
@@ -244,6 +246,7 @@ def test_a_refusal_is_found_by_the_reference_that_was_read_out_and_only_at_its_b
         {
             "check": "ReturnUrl",
             "held": False,
+            "evaluated": True,
             "expected": "https://portal.example.com",
             "came": "https://evil.example",
             "fix": "Register it",
@@ -251,8 +254,24 @@ def test_a_refusal_is_found_by_the_reference_that_was_read_out_and_only_at_its_b
     ]
     assert [each["reference"] for each in idhub.json("refusals", "list", "--bid", BILLER)] == ["ABCDE23456"]
     assert "Register it" in idhub.text("refusals", "show", "--bid", BILLER, "ABCDE23456")
+    assert "not kept" not in idhub.run("refusals", "list", "--bid", BILLER).stderr
     assert idhub.json("refusals", "list", "--bid", OTHER) == []
     assert idhub.refused("refusals", "show", "--bid", OTHER, "ABCDE23456")[0].startswith("There is nothing under this reference.")
+
+
+def test_refusals_that_were_not_kept_are_told_beside_the_list_of_their_biller(idhub: Idhub) -> None:
+    idhub.make_biller()
+    idhub.make_biller(OTHER)
+    hub = wire(load())
+    try:
+        for number in range(OF_NOBODY[1] + 4):
+            kept = Refusal(f"ABCDE{number:05}", datetime.now(UTC), 9001, "TokenUnknown", "hand-off", (), f"request-{number}")
+            hub.diagnostics.record(kept)
+    finally:
+        hub.close()
+    told = idhub.run("refusals", "list", "--bid", BILLER)
+    assert re.search(r"not kept in the last 30 days: 0 further refusals of known keys, [34] of callers", told.stderr)
+    assert idhub.run("refusals", "list", "--bid", OTHER).stderr == ""
 
 
 def test_the_warnings_of_a_biller_say_which_key_still_does_what(idhub: Idhub) -> None:
