@@ -16,6 +16,7 @@ from hub.cli.context import Operator, pass_operator
 from hub.cli.faults import Refusal
 from hub.cli.output import json_option, note, print_json, print_record, print_rows
 from idp.erasure import Subject
+from idp.private_files import create
 from idp.verification import Verdict
 
 _ERASED = {
@@ -246,7 +247,7 @@ def _read_tokens(file: Path) -> list[str]:
 
 def _write_new(path: Path, text: str) -> None:
     try:
-        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644), "w", encoding="ascii") as file:
+        with os.fdopen(create(path, 0o644), "w", encoding="ascii") as file:
             file.write(text)
     except OSError as fault:
         raise Refusal(f"{path}: {fault.strerror}") from fault

@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from hub.cli.arguments import OutFile
 from hub.cli.context import Operator, pass_operator
 from hub.cli.faults import Refusal
 from hub.cli.output import json_option, note, print_json, print_record, print_rows
@@ -42,9 +43,7 @@ def group() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Read the columns after this YAML file, for this time, and not after the biller's own column map.",
 )
-@click.option(
-    "--report", type=click.File("w", encoding="utf-8", lazy=False), help="Write the rows that were left out to this CSV file."
-)
+@click.option("--report", type=OutFile(0o600), help="Write the rows that were left out to this CSV file.")
 @json_option
 @pass_operator
 def bif_file(

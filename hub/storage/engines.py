@@ -11,7 +11,6 @@ not track prepared statements, add `?prepare_threshold=none` to the URL.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +22,7 @@ from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalErr
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from idp.errors import MalformedRequest, Raced, StoreUnavailable
+from idp.private_files import make_file
 
 STATEMENT_SECONDS = 15
 """A statement, a wait for a lock, an idle transaction: none may last as long as the hold of a stamp (hub.storage.database)."""
@@ -175,6 +175,7 @@ def _use_wal(connection: Any) -> None:
 
 
 def _make_private(path: str) -> None:
-    """Only the owner may read the file. A folder that is not there is told by the first connection."""
+    """Only the owner may read the file and those that SQLite puts beside it, which take after it. A folder that is not there is
+    told by the first connection."""
     with suppress(OSError):
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        make_file(path, "-wal", "-shm")
