@@ -24,7 +24,7 @@ class Permission(StrEnum):
 
     scope     `platform`: belongs to no biller, for the operator's own staff only; `biller`: always asked for one biller
     resource  the business noun in the plural, as in the change log and the command line
-    action    `read`, `create`, `change`, `remove`, or the verb of the service (`rotate`, `revoke`, `approve`, `verify`)
+    action    `read`, `create`, `change`, `remove`, or the verb of the service (`rotate`, `revoke`, `approve`, `verify`, `erase`)
     The name of a member is its value in capitals, colons as underscores. Permissions are never implied by each other.
     """
 
@@ -36,6 +36,7 @@ class Permission(StrEnum):
     PLATFORM_PARTNERS_CHANGE = "platform:partners:change"
     PLATFORM_CHANGES_READ = "platform:changes:read"
     PLATFORM_CHANGES_VERIFY = "platform:changes:verify"
+    PLATFORM_CHANGES_ERASE = "platform:changes:erase"
     PLATFORM_CHECKPOINTS_READ = "platform:checkpoints:read"
     PLATFORM_CHECKPOINTS_CREATE = "platform:checkpoints:create"
 

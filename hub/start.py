@@ -6,6 +6,7 @@
     origins           each biller has one of its own, unless the operator accepts sharing
     connections       all pools together fit into what PostgreSQL allows
     invoice folder    there, and ours to move files in, where one is watched
+    mailbox           ours alone, where mails are files
 
 Each question costs the same at three billers and at three thousand, but for the look through a SQLite file, which reads it once.
 """
@@ -20,6 +21,7 @@ from typing import Protocol
 
 from idp.errors import HubError
 from idp.kv import KeyValue
+from idp.private_files import fault_of_folder
 from idp.secrets import Secrets
 from idp.settings import Settings, SettingsError
 
@@ -86,7 +88,7 @@ def check_start(hub: Starting) -> list[str]:
         with hub.database.read() as stores:
             database += _shared_origins(hub.settings, stores.start)
             database += _connections(hub.settings, stores.start)
-    return database + faults + list(_invoice_folder(hub.settings))
+    return database + faults + list(_invoice_folder(hub.settings)) + list(_mailbox(hub.settings))
 
 
 def listen_address(settings: Settings) -> tuple[str, int]:
@@ -122,6 +124,11 @@ def _invoice_folder(settings: Settings) -> Iterator[str]:
     folder = settings.invoice_folder
     if folder is not None and not (folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)):
         yield f"invoice folder: {folder} is no folder that this user may read and write"
+
+
+def _mailbox(settings: Settings) -> Iterator[str]:
+    if settings.smtp_url is None and (fault := fault_of_folder(settings.mailbox_dir)):
+        yield f"mailbox: {settings.mailbox_dir} {fault}"
 
 
 def _connections(settings: Settings, store: StartStore) -> Iterator[str]:

@@ -43,6 +43,7 @@ from idp.directory.customers import Customers
 from idp.directory.partners import Partners
 from idp.directory.payers import Payers
 from idp.directory.users import Users
+from idp.erasure import Erasure
 from idp.errors import Unreachable
 from idp.fetch import Fetcher, SystemResolver
 from idp.jobs import Recurring, Worker
@@ -60,6 +61,7 @@ from idp.outbox import Relay
 from idp.receipts import Receipts
 from idp.secrets import Secrets
 from idp.settings import Settings, SettingsError, is_loopback_name
+from idp.verification import Trust
 from idp.web.csrf import Csrf
 from sso_connect.account_handles import AccountHandles
 from sso_connect.admission import Admission
@@ -72,6 +74,7 @@ from sso_connect.imports.folder import EVERY, InvoiceFolder
 from sso_connect.imports.runner import InvoiceFileImport
 from sso_connect.imports.uploads import IMPORT_UPLOAD, InvoiceFiles
 from sso_connect.links import Links
+from sso_connect.malformed import Malformed
 from sso_connect.redirects import Destinations
 from sso_connect.themes import Fetch, Themes
 from sso_connect.tokens import Tokens
@@ -94,6 +97,8 @@ class Hub:
     secrets: Secrets
     signing_keys: SigningKeys
     sealer: Sealer
+    erasure: Erasure
+    trust: Trust
     relay: Relay
     receipts: Receipts
     mails: Mails
@@ -173,6 +178,7 @@ class Hub:
     def close(self) -> None:
         """Write what waits, and give connections back."""
         self.warnings.flush()
+        self.diagnostics.flush()
         self.database.close()
         self.kv.close()
         self.present.close()
@@ -191,6 +197,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     begin, read = database.begin, database.read
     secrets = Secrets(settings.master_keys(), database.data_keys)
     signing_keys = SigningKeys(begin, time, secrets)
+    erasure = Erasure(begin, read, secrets)
 
     billers = Billers(
         begin,
@@ -224,6 +231,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     visits = Visits(read, billers, sessions, tokens, api_keys, payers, frame_tokens)
     diagnostics = Diagnostics(begin, kv, time)
     warnings = Warnings(begin, time)
+    malformed = Malformed(tokens, api_keys, payers, time)
     themes = Themes(begin, read, kv, time, _stylesheets(settings), alarms)
     invoice_import = InvoiceFileImport(begin, time, secrets, alarms)
     return Hub(
@@ -240,6 +248,8 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
             lambda claims: signing_keys.sign("checkpoint", claims),
             prepare=lambda: signing_keys.prepare("checkpoint"),
         ),
+        erasure=erasure,
+        trust=Trust(lambda token: signing_keys.check("checkpoint", token), erasure.is_ours),
         relay=Relay(begin, time),
         receipts=Receipts(begin, time, secrets),
         mails=mails,
@@ -283,7 +293,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         frame_tokens=frame_tokens,
         carrier_counts=CarrierCounts(begin, time),
         visits=visits,
-        handoff=Handoff(read, time, tokens, api_keys, sessions, visits, frame_tokens, themes, diagnostics, warnings),
+        handoff=Handoff(read, time, tokens, api_keys, sessions, visits, frame_tokens, themes, diagnostics, warnings, malformed),
         explain=Explain(tokens, api_keys, payers, time),
         links=Links(tokens, time),
         carriers=Carriers(shared_origin=settings.shared_origin == "accepted"),

@@ -29,10 +29,11 @@ from idp.login.frame_tokens import FrameTokens, first_token
 from idp.login.sessions import FRAME, FULL_PAGE, Opening, Session, Sessions, TokenFacts
 from idp.opaque import new_reference
 from idp.transaction import Begin
-from sso_connect.arrivals import AFTER_REDEEM, TOKEN, Arrival, Attempt, ConnectParams, read, token_check
+from sso_connect.arrivals import AFTER_REDEEM, TOKEN, Arrival, Attempt, ConnectParams, Reading, read, token_check
 from sso_connect.checks import Check
 from sso_connect.diagnostics import Diagnostics, Refusal
 from sso_connect.framing import disagrees, is_frame, shows_no_page
+from sso_connect.malformed import Malformed
 from sso_connect.redirects import Destination
 from sso_connect.themes import Themes
 from sso_connect.tokens import Again, Redeemed, Rejected, Tokens
@@ -93,6 +94,7 @@ class Handoff:
         themes: Themes,
         diagnostics: Diagnostics,
         warnings: Warnings,
+        malformed: Malformed,
     ) -> None:
         self._append = append
         self._clock = clock
@@ -104,6 +106,7 @@ class Handoff:
         self._themes = themes
         self._diagnostics = diagnostics
         self._warnings = warnings
+        self._malformed = malformed
 
     def connect(self, arrival: Arrival, biller: Biller) -> Landing | Refused:
         """Take one redirect on the biller's host. StoreUnavailable is raised: it is no refusal, and may be tried again."""
@@ -125,7 +128,7 @@ class Handoff:
             reading = read(arrival.values, arrival.twice)
             checks.append(reading.check())
             if reading.faults:
-                raise InvalidRedirect(checks[-1].came, fields=reading.faults)
+                return self._refuse_malformed(arrival, biller, reading)
             params = self._as_the_browser_says(reading.params, arrival, warned)
             redeemed = self._redeem(params, arrival, biller, redeem)
             if isinstance(redeemed, Rejected):
@@ -150,6 +153,12 @@ class Handoff:
             visit = replace(visit, carrier="token", frame_token=redeemed.opening.frame_token)
         ask = any(each.code is WarningCode.SENDER_UNKNOWN for each in warned)
         return Landing(visit, params.destination, _account(visit, params), redeemed.opening, ask)
+
+    def _refuse_malformed(self, arrival: Arrival, biller: Biller, reading: Reading) -> Refused:
+        """Refuse for parameters that cannot be read. Nothing was spent, and nothing is; but the partner is told."""
+        known = self._malformed.look(arrival, biller, reading)
+        error = InvalidRedirect(known.checks[0].came, fields=reading.faults)
+        return self._refuse(error, arrival, biller, list(known.checks), known.facts, None)
 
     def _as_the_browser_says(self, params: ConnectParams, arrival: Arrival, warned: list[Warned]) -> ConnectParams:
         """The parameters, with the ViewMode of the place where the browser really loads; for a strict key as they are."""
@@ -251,7 +260,8 @@ class Handoff:
                 checks=tuple(checks),
                 request_id=arrival.request_id,
                 key_id=None if own is None else own.key_id,
-                partner_id=None if own is None else own.partner_id,
+                # At another biller than the token's, only its partner knows what to do about it; nothing else of it is told here.
+                partner_id=None if token is None else token.partner_id,
                 user_id=None if own is None else own.user_id,
                 session_reference=None if own is None else own.session_reference or None,
             )

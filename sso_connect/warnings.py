@@ -26,7 +26,7 @@ from idp.clock import Clock
 from idp.directory.api_keys import ApiKey
 from idp.errors import HubError
 from idp.transaction import Begin
-from sso_connect.checks import Check, without_secrets
+from sso_connect.checks import MOST_NAME, Check, shortened, without_secrets
 
 KEPT_FOR = timedelta(days=90)
 WRITTEN_EVERY = timedelta(minutes=1)
@@ -244,7 +244,7 @@ class Warnings:
         """Count what a caller was warned of at a place (method and path). Never fails a call: what cannot be kept is logged."""
         now = self._clock.now()
         with self._lock:
-            for each in dict.fromkeys(Warned(each.code, without_secrets(each.subject)) for each in warned):
+            for each in dict.fromkeys(Warned(each.code, shortened(without_secrets(each.subject), MOST_NAME)) for each in warned):
                 self._count(key, place, request_id, each, now)
             due = self._due(now)
         if due:

@@ -163,8 +163,8 @@ class Operator:
         """The change log."""
         from admin.history import HistoryAdmin
 
-        signing = self.hub.signing_keys
-        return HistoryAdmin(self.hub.database.read, self.hub.sealer, lambda token: signing.check("checkpoint", token))
+        hub = self.hub
+        return HistoryAdmin(hub.database.read, hub.sealer, hub.erasure, hub.trust)
 
     @cached_property
     def refusals(self) -> RefusalAdmin:

@@ -15,9 +15,9 @@ from hub.cli.demo_check_doors import check_doors
 from hub.cli.demo_check_people import check_front, check_people
 from hub.cli.demo_site import ACTOR, DATA, DemoSite, Prepared
 from hub.cli.demo_steps import FRAME, FULL, Checks, Say, absolute, authenticate, links, redirect_form
-from idp.changelog import verify
 from idp.directory.api_keys import KeyPolicies
 from idp.opaque import new_id
+from idp.verification import verify
 
 _SEAL_SECONDS = 20.0
 
@@ -176,7 +176,7 @@ def _refusals(checks: Checks, site: DemoSite, prepared: Prepared, token: str) ->
     hub = site.wire()
     try:
         found = hub.diagnostics.get(9001, references[0])
-        failed = [check for check in found.checks if not check.held]
+        failed = [check for check in found.checks if check.failed]
         checks.step(
             f"look up {references[0]}", f"{found.code}: {failed[-1].came}", bool(failed) and "RedirectID" in failed[-1].came
         )
@@ -213,7 +213,7 @@ def _audit(checks: Checks, site: DemoSite) -> None:
         while verdict is None or (verdict.unsealed and time.monotonic() < until):
             time.sleep(0.5 if verdict else 0)
             with hub.database.read() as stores:
-                verdict = verify(stores.seals, lambda token: hub.signing_keys.check("checkpoint", token))
+                verdict = verify(stores.seals, stores.erasures, hub.trust)
         checks.step("the change log", f"{verdict.sealed} rows sealed, {verdict.unsealed} not yet, {len(verdict.findings)} faults",
                     verdict.sealed > 0 and not verdict.unsealed and not verdict.findings)  # fmt: skip
     finally:

@@ -152,7 +152,7 @@ def _why(checks: Checks, river: PartnerClient, prairie: PartnerClient) -> None:
     reference = re.search(r'data-reference="([A-Z0-9]+)"', refused.text)
     named = reference[1] if reference else "none"
     told = river.call("GET", f"/diagnostics/{named}")
-    failed = [check for check in told["Checks"] if not check["Held"]]
+    failed = [check for check in told["Checks"] if check["Evaluated"] and not check["Held"]]
     checks.step(f"GET diagnostics/{named}", f"{told['Code']}: {failed[-1]['Fix'] if failed else ''}",
                 told["Code"] == "AccountRefused" and bool(failed))  # fmt: skip
     checks.refused("the same by another biller's key", "ReferenceNotFound", lambda: prairie.call("GET", f"/diagnostics/{named}"))

@@ -8,13 +8,13 @@ import os
 import signal
 from collections.abc import Mapping
 from contextlib import closing
-from pathlib import Path
 from threading import Event
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
+from hub.cli.arguments import OutFile
 from hub.cli.context import Operator, pass_operator
 from hub.cli.faults import Refusal
 from hub.cli.output import note, print_json
@@ -110,18 +110,15 @@ def worker(operator: Operator) -> None:
 
 
 @click.command()
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A file for it (default: standard output).")
-def openapi(out: Path | None) -> None:
+@click.option("--out", type=OutFile(0o644), help="A file for it (default: standard output).")
+def openapi(out: TextIO | None) -> None:
     """Print the OpenAPI 3.1 document of the partner API, as JSON. Needs no settings."""
     from sso_connect.api.openapi import openapi_document
 
     if out is None:
         print_json(openapi_document())
         return
-    try:
-        out.write_text(json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as fault:
-        raise Refusal(f"{out}: {fault.strerror}") from fault
+    out.write(json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n")
 
 
 def _check(operator: Operator) -> None:

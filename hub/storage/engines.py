@@ -14,7 +14,6 @@ out by itself (`is_pooled`), and then prepares no statements, which others would
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -23,11 +22,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from idp.errors import Raced, StoreUnavailable
+from idp.errors import MalformedRequest, Raced, StoreUnavailable
+from idp.private_files import make_file
 
 STATEMENT_SECONDS = 15
 """A statement, a wait for a lock, an idle transaction: none may last as long as the hold of a stamp (hub.storage.database)."""
@@ -45,6 +45,9 @@ _POOLED = "pooled"
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _RACED = {"40001", "40P01"}
 """serialization_failure, deadlock_detected: the transaction was undone, and doing it again helps."""
+_NO_TEXT = {None, "22021", "22P05"}
+"""Refused by the driver (NUL), character_not_in_repertoire, untranslatable_character."""
+_UNKEEPABLE = "a text with NUL or a lone surrogate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +73,11 @@ def open_engines(url: str, pool: int) -> Engines:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Whatever keeps the database from answering is StoreUnavailable; two that wait for each other, Raced."""
+    """Whatever keeps the database from answering is StoreUnavailable; two that wait for each other, Raced; a text that no database
+    can hold (NUL, a lone surrogate), MalformedRequest."""
     try:
         yield
-    except SQLAlchemyError as fault:
+    except (SQLAlchemyError, UnicodeEncodeError) as fault:
         raise_translated(fault)
         raise
 
@@ -87,6 +91,10 @@ def raise_translated(fault: BaseException) -> None:
             if getattr(fault.orig, "sqlstate", None) in _RACED:
                 raise Raced(_told(fault)) from fault
             raise StoreUnavailable(_told(fault)) from fault
+        case UnicodeEncodeError():
+            raise MalformedRequest(_UNKEEPABLE) from fault
+        case DataError() if getattr(fault.orig, "sqlstate", None) in _NO_TEXT:
+            raise MalformedRequest(_UNKEEPABLE) from fault
         case DBAPIError(connection_invalidated=True):
             raise StoreUnavailable(_told(fault)) from fault
         case DBAPIError() if getattr(fault.orig, "sqlite_errorcode", None) in _DAMAGED:
@@ -213,6 +221,7 @@ def _use_wal(connection: Any) -> None:
 
 
 def _make_private(path: str) -> None:
-    """Only the owner may read the file. A folder that is not there is told by the first connection."""
+    """Only the owner may read the file and those that SQLite puts beside it, which take after it. A folder that is not there is
+    told by the first connection."""
     with suppress(OSError):
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        make_file(path, "-wal", "-shm")

@@ -77,6 +77,7 @@ from idp.kv import (
     Take,
     Written,
 )
+from idp.private_files import make_file
 
 _WAIT_SECONDS = 5.0
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -165,7 +166,7 @@ class SqliteKeyValue:
             self._lock.release()
 
     def _open(self, boot: str | None) -> sqlite3.Connection:
-        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        make_file(self._path, "-wal", "-shm")
         connection = sqlite3.connect(
             self._path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
         )

@@ -17,12 +17,14 @@ from hub.storage.sql.changelog import SqlChangeLogStore
 from hub.storage.sql.confirmations import SqlConfirmationStore
 from hub.storage.sql.customers import SqlCustomerStore
 from hub.storage.sql.destinations import SqlDestinationStore
+from hub.storage.sql.erasures import SqlErasureStore
 from hub.storage.sql.ghosts import SqlGhostStore
 from hub.storage.sql.history import SqlChangeHistoryStore
 from hub.storage.sql.import_runs import SqlImportRunStore
 from hub.storage.sql.invoices import SqlInvoiceStore
 from hub.storage.sql.jobs import SqlJobStore
 from hub.storage.sql.mails import SqlMailStore
+from hub.storage.sql.not_kept import SqlNotKeptStore
 from hub.storage.sql.one_time_links import SqlOneTimeLinkStore
 from hub.storage.sql.outbox import SqlOutboxStore
 from hub.storage.sql.partners import SqlPartnerStore
@@ -133,6 +135,10 @@ class Stores:
         return SqlSealStore(self._work)
 
     @cached_property
+    def erasures(self) -> SqlErasureStore:
+        return SqlErasureStore(self._work)
+
+    @cached_property
     def outbox(self) -> SqlOutboxStore:
         return SqlOutboxStore(self._work)
 
@@ -159,6 +165,10 @@ class Stores:
     @cached_property
     def refusals(self) -> SqlRefusalStore:
         return SqlRefusalStore(self._work)
+
+    @cached_property
+    def not_kept(self) -> SqlNotKeptStore:
+        return SqlNotKeptStore(self._work)
 
     @cached_property
     def warnings(self) -> SqlWarningStore:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
-from idp.errors import FieldError, InvalidFields
+from idp.cursors import not_ours
 from idp.transaction import Begin
 
 DONATION = "DONATION"
@@ -133,7 +133,7 @@ class Invoices:
             return
         with self._read() as stores:
             if not stores.invoices.knows_cursor(bid, customer_id, cursor):
-                raise InvalidFields(fields=[FieldError("Cursor", "not a cursor of this list")])
+                raise not_ours()
 
     def newest_bill(self, bid: int, customer_id: UUID) -> Invoice | None:
         """The newest invoice that is no donation: its customs show as the account's."""

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from idp.actor import Actor
 from idp.changelog import Action, Change, WithChangeLog
 from idp.clock import Clock
-from idp.directory.hosts import check_host, check_slug, origin_of
+from idp.directory.hosts import check_host, check_slug, is_slug, origin_of
 from idp.directory.names import AccountProfile, folded
 from idp.errors import BillerNotFound, FieldError, InvalidFields, SharedOriginRefused
 from idp.kv import KeyValue
@@ -289,6 +289,8 @@ class Billers:
         return None if entry is None else entry.value
 
     def _load_on_host(self, host: str, slug: str) -> Cached[Biller] | None:
+        if not is_slug(slug):
+            return None
         with self._read() as stores:
             named = stores.billers.find_biller_by(slug=slug)
         if named is None:

@@ -21,10 +21,15 @@ _PORT = re.compile(r"(?::[0-9]*)?")
 
 def check_slug(slug: str) -> None:
     """ValueError unless the slug can be a host label that is not one of ours."""
-    if not _SLUG.fullmatch(slug):
+    if not is_slug(slug):
         raise ValueError("a slug is a DNS label: lower-case letters, digits and inner dashes, at most 63")
     if slug in RESERVED_SLUGS or slug.endswith("-csr"):
         raise ValueError("this slug is reserved: api, console, www, static and all that end in -csr")
+
+
+def is_slug(text: str) -> bool:
+    """Whether a text has the form of a slug: no other is asked for in the database, whatever stands in a path."""
+    return _SLUG.fullmatch(text) is not None
 
 
 def check_host(host: str) -> None:

@@ -21,6 +21,7 @@ from uuid import UUID
 from idp.clock import Clock
 from idp.jobs import Job, JobStore
 from idp.opaque import new_id
+from idp.private_files import make_folder, write_whole
 from idp.secrets import Place, Secrets
 from idp.transaction import Begin
 
@@ -124,19 +125,16 @@ class Mails:
 
 
 class MailboxSender:
-    """Writes each mail as a file `{id}.eml` into a folder."""
+    """Writes each mail as a file `{id}.eml` into a folder of ours: mode 0600 in 0700, because a mail may hold a one-time link."""
 
     def __init__(self, folder: Path, sender: str) -> None:
         self._folder = folder
         self._from = sender
 
     def send(self, mail: Mail) -> None:
-        """Write, then rename, so that a reader never sees half a mail."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        target = self._folder / f"{mail.id}.eml"
-        draft = target.with_suffix(".part")
-        draft.write_bytes(_message(mail, self._from).as_bytes(policy=SMTP))
-        draft.rename(target)
+        """Write, then rename, so that a reader never sees half a mail. OSError where the folder is not ours alone."""
+        with make_folder(self._folder) as folder:
+            write_whole(folder, f"{mail.id}.eml", _message(mail, self._from).as_bytes(policy=SMTP))
 
 
 class SmtpSender:

@@ -41,7 +41,7 @@ from sso_connect.visits import Visit, Visits
 
 _BILLS_A_PAGE = 12
 _KINDS: Mapping[str, views.BillKind] = {DONATION: "donation", PREPAID: "prepaid"}
-_MOST_CURSOR = 200
+_MOST_CURSOR = 500
 
 
 class ShowPage(Protocol):

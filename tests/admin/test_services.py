@@ -95,6 +95,6 @@ def test_moving_a_biller_to_another_host_or_switching_it_off_is_the_operators() 
 
 
 def test_the_change_log_of_the_installation_is_closed_to_a_billers_staff() -> None:
-    service = HistoryAdmin(_Untouched(), _Untouched(), _Untouched())  # type: ignore[arg-type]
+    service = HistoryAdmin(_Untouched(), _Untouched(), _Untouched(), _Untouched())  # type: ignore[arg-type]
     with pytest.raises(PermissionMissing):
         service.list_changes(Staff("ada", "admin", BILLER), "request", ChangeFilter(0))

@@ -20,9 +20,9 @@ import pytest
 from examples.partner_client import ApiRefused, PartnerClient, Visitor
 from hub.wiring import Hub, wire
 from idp.actor import System
-from idp.changelog import Verdict, verify
 from idp.directory.api_keys import KeyPolicies
 from idp.settings import load
+from idp.verification import Verdict, verify
 from tests.conftest import StartProcess
 from tests.processes import clean_environment, free_port
 from tests.servers import RedisServer
@@ -259,7 +259,7 @@ def test_the_worker_seals_what_every_process_wrote_and_the_chain_is_sound(regist
 
     def verdict() -> Verdict:
         with registered.hub.database.read() as stores:
-            return verify(stores.seals, lambda token: registered.hub.signing_keys.check("checkpoint", token))
+            return verify(stores.seals, stores.erasures, registered.hub.trust)
 
     _until(lambda: verdict().unsealed == 0)
     found = verdict()

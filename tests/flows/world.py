@@ -159,11 +159,11 @@ class World:
 # --- the world, once ---------------------------------------------------------------------------------------------------------
 
 
-def prepare(folder: Path) -> Prepared:
-    """Make the database file that every test copies."""
-    settings = load(_environment(folder))
-    migrate(settings.database_url)
-    hub = wire(settings, FixedClock(BEGIN))
+def prepare(folder: Path, **settings: str) -> Prepared:
+    """Make the database file that every test copies; with `database_url`, fill that database instead."""
+    loaded = load(_environment(folder) | _named(settings))
+    migrate(loaded.database_url)
+    hub = wire(loaded, FixedClock(BEGIN))
     try:
         made = _fill(hub, folder)
     finally:
@@ -174,14 +174,19 @@ def prepare(folder: Path) -> Prepared:
 @contextmanager
 def open_world(prepared: Prepared, folder: Path, **settings: str) -> Iterator[World]:
     """A copy of the world in `folder`; `settings` by lower-case name."""
-    shutil.copy(prepared.folder / "hub.sqlite3", folder / "hub.sqlite3")
-    environment = _environment(folder) | {f"IDHUB_{name.upper()}": value for name, value in settings.items()}
+    if "database_url" not in settings:
+        shutil.copy(prepared.folder / "hub.sqlite3", folder / "hub.sqlite3")
+    environment = _environment(folder) | _named(settings)
     clock = FixedClock(BEGIN)
     hub = wire(load(environment), clock)
     try:
         yield World(hub, clock, application(hub), prepared, {each.bid: each for each in hub.billers.list_page()})
     finally:
         hub.close()
+
+
+def _named(settings: Mapping[str, str]) -> dict[str, str]:
+    return {f"IDHUB_{name.upper()}": value for name, value in settings.items()}
 
 
 def _environment(folder: Path) -> dict[str, str]:

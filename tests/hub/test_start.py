@@ -91,6 +91,20 @@ def test_an_invoice_folder_that_cannot_be_used_is_told(hub: Hub, tmp_path: Path)
         assert all(each.startswith(f"invoice folder: {folder}") for each in told)
 
 
+def test_a_mailbox_that_others_can_write_is_told_in_a_line_unless_mail_goes_by_smtp(hub: Hub, tmp_path: Path) -> None:
+    box = tmp_path / "box"
+    for mode, faults in ((None, 0), (0o755, 0), (0o777, 1)):
+        if mode is not None:
+            box.mkdir(exist_ok=True)
+            box.chmod(mode)
+        (told, by_smtp) = (
+            check_start(replace(hub, settings=_settings(tmp_path, mailbox_dir=str(box), **more)))
+            for more in ({}, {"smtp_url": "smtps://mail.example.com"})
+        )
+        assert [each.startswith(f"mailbox: {box} can be written by others") for each in told] == [True] * faults
+        assert by_smtp == []
+
+
 def test_a_database_under_another_master_key_is_told(hub: Hub, tmp_path: Path) -> None:
     assert check_start(hub) == []
     other = wire(_settings(tmp_path, master_key=_KEYS[1]))

@@ -40,6 +40,17 @@ Index("ix_refusals_bid_at", refusals.c.bid, refusals.c.at)
 Index("ix_refusals_at", refusals.c.at)
 Index("ix_refusals_bid_request_id", refusals.c.bid, refusals.c.request_id)
 
+# No foreign key: refusals of nobody known count under a key that is none.
+refusals_not_kept = Table(
+    "refusals_not_kept",
+    metadata,
+    Column("bid", Integer, primary_key=True),
+    Column("key_id", Uuid, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("times", BigInteger, nullable=False),
+)
+Index("ix_refusals_not_kept_day", refusals_not_kept.c.day)
+
 warnings = Table(
     "warnings",
     metadata,

@@ -53,10 +53,10 @@ class ExplainAnswer(Wire):
     model_config = example(
         WouldSucceed=False, Code="ReturnUrlRefused",
         Checks=[
-            {"Check": "parameters", "Held": True, "Expected": "", "Came": "", "Fix": ""},
-            {"Check": "token", "Held": True, "Expected": "", "Came": "policy session", "Fix": ""},
+            {"Check": "parameters", "Held": True, "Evaluated": True, "Expected": "", "Came": "", "Fix": ""},
+            {"Check": "token", "Held": True, "Evaluated": True, "Expected": "", "Came": "policy session", "Fix": ""},
             {
-                "Check": "ReturnUrl", "Held": False, "Expected": "none, or below one of: (nothing registered)",
+                "Check": "ReturnUrl", "Held": False, "Evaluated": True, "Expected": "none, or below one of: (nothing registered)",
                 "Came": "https://portal.example.com/account", "Fix": "Register the origin (and path prefix) of the ReturnUrl.",
             },
         ],
