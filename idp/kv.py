@@ -23,7 +23,7 @@ Stamps
 
 Lists
     A list (`Enlist`, `Roll`) remembers which records belong to somebody, so that they can be shown; what ends them is a mark, and a
-    list may still name what is gone. It keeps the newest `MOST_MEMBERS` and says whether it was cut, so "all" never rests on a list.
+    list may still name what is gone. It keeps the newest `MOST_MEMBERS` and says when it was cut: "all" never rests on a list.
 
 Epoch
     Everything carries the epoch of the store. A store that may have lost data (Redis restarted without a full log, flushed,

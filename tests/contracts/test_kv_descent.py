@@ -1,4 +1,4 @@
-"""Records that rest on others (idp.kv.Put.parent), on every key-value store: how long they last, what they inherit, what they leave."""
+"""Records that rest on others (idp.kv.Put.parent), on every key-value store: how long they last, what they inherit."""
 
 from __future__ import annotations
 

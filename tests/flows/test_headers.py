@@ -105,6 +105,7 @@ def test_who_may_frame_comes_from_the_sessions_key_and_not_from_origin_or_refere
     form = shared.form(shared.token(), ViewMode="1")
     page = visitor.post(f"{shared.biller().base_url}/sso/connect", form, origin=sender, headers=lies)
     assert page.csp["frame-ancestors"] == HARBORLIGHT
+    shared.press(visitor, page, page.own_path)
     again = visitor.get(shared.url(page.links()[0]), headers=lies)
     assert again.csp["frame-ancestors"] == HARBORLIGHT
     assert "X-Frame-Options" not in again.headers
