@@ -1,4 +1,4 @@
-"""A double click on a hand-off that is good once: a fresh session for the same browser, a replay for anybody else (docs/adr/0031)."""
+"""A double click on a hand-off that is good once: a fresh session for the same browser, a replay for anybody else."""
 
 from __future__ import annotations
 

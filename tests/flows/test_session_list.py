@@ -310,9 +310,10 @@ def test_of_two_places_that_end_all_others_at_once_one_is_left(world: World) -> 
         try:
             second = Place(Visitor(application(hub), FULL, jars=other.visitor.jars), other.url, "")
             pages = [(place, place.profile) for place in (one, second)]
+            together = threading.Barrier(2)
             with ThreadPoolExecutor(2) as threads:
-                together = threading.Barrier(2)
-                answers = list(threads.map(lambda each: press_all(world, *each, together), pages))
+                pressed = [threads.submit(press_all, world, place, page, together) for place, page in pages]
+                answers = [each.result(60) for each in pressed]
         finally:
             hub.close()
         assert sorted(answer.status for answer in answers) == [303, 401]

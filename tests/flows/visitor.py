@@ -102,6 +102,10 @@ class Visitor:
         """A form POST from a page of `origin` (None: a client that says nothing)."""
         return self._send("POST", url, form, origin, headers)
 
+    def ask(self, method: str, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
+        """Any other method, without a body."""
+        return self._send(method, url, None, None, headers)
+
     def framed(self) -> Visitor:
         """The same browser, with the same cookies, loading a frame."""
         return Visitor(self.app, FRAME, self.peer, self.jars)
@@ -158,7 +162,7 @@ class Visitor:
 
 
 def _site(host: str, method: str, origin: str | None, referrer: str | None) -> str:
-    """What Chromium would say of the sending page. A GET that no page sent was typed; a POST without Origin hides where it is from."""
+    """What Chromium would say of the sending page. A GET that no page sent was typed; a POST without Origin hides its page."""
     sender = urlsplit(origin if origin not in (None, "null") else referrer or "").netloc
     if not sender:
         return "none" if method == "GET" and origin is None else "cross-site"
