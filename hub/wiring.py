@@ -75,6 +75,8 @@ from sso_connect.imports.runner import InvoiceFileImport
 from sso_connect.imports.uploads import IMPORT_UPLOAD, InvoiceFiles
 from sso_connect.links import Links
 from sso_connect.malformed import Malformed
+from sso_connect.places import Places
+from sso_connect.redemptions import Redemptions
 from sso_connect.redirects import Destinations
 from sso_connect.themes import Fetch, Themes
 from sso_connect.tokens import Tokens
@@ -136,6 +138,7 @@ class Hub:
     frame_tokens: FrameTokens
     carrier_counts: CarrierCounts
     visits: Visits
+    places: Places
     handoff: Handoff
     explain: Explain
     links: Links
@@ -227,7 +230,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     proofs = Proofs(begin, payers, passwords, time)
     admission = Admission(kv, api_keys, time)
     tokens = Tokens(read, kv, api_keys, payers, sessions, proofs, admission, time)
-    frame_tokens = FrameTokens(kv)
+    frame_tokens = FrameTokens(kv, alarms)
     visits = Visits(read, billers, sessions, tokens, api_keys, payers, frame_tokens)
     diagnostics = Diagnostics(begin, kv, time)
     warnings = Warnings(begin, time)
@@ -293,7 +296,10 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         frame_tokens=frame_tokens,
         carrier_counts=CarrierCounts(begin, time),
         visits=visits,
-        handoff=Handoff(read, time, tokens, api_keys, sessions, visits, frame_tokens, themes, diagnostics, warnings, malformed),
+        places=Places(begin, sessions, tokens, frame_tokens, api_keys),
+        handoff=Handoff(
+            read, time, tokens, Redemptions(kv, tokens), api_keys, sessions, visits, themes, diagnostics, warnings, malformed
+        ),
         explain=Explain(tokens, api_keys, payers, time),
         links=Links(tokens, time),
         carriers=Carriers(shared_origin=settings.shared_origin == "accepted"),

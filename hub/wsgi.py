@@ -25,6 +25,7 @@ from idp.web.confirming import ConfirmPages
 from idp.web.confirming import blueprint as confirm_blueprint
 from idp.web.forwarded import Forwarded
 from idp.web.headers import plain, secure
+from idp.web.heads import answer_heads
 from idp.web.objecting import ObjectionPages
 from idp.web.objecting import blueprint as objection_blueprint
 from idp.web.pages import Pages, statics_blueprint
@@ -33,6 +34,7 @@ from idp.web.templating import StaticFiles, Templates
 from sso_connect import web
 from sso_connect.api import routes as api_routes
 from sso_connect.api.refusals import Refusals
+from sso_connect.link_senders import LinkSenders
 from sso_connect.portal import pages as portal_pages
 from sso_connect.portal.chrome import Chrome
 from sso_connect.portal.entrance import Entrance
@@ -45,6 +47,10 @@ from sso_connect.ways_out import WaysOut
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+_SAME_FOR_EVERYBODY = frozenset({"statics.static_file", "portal.theme", "connect.partner_script"})
+"""Endpoints of the portal that answer HEAD as they answer GET: files, which spend and open nothing."""
 
 
 def create() -> WSGIApplication:
@@ -88,15 +94,16 @@ def portal_site(hub: Hub) -> Flask:
     pages = Pages(Templates(Path(sso_connect.portal.__file__).parent / "templates", statics=statics))
     jar = Jar(hub.carriers)
     ways_out = WaysOut(hub.kv, hub.sessions, hub.secrets, hub.clock)
-    chrome = Chrome(hub.handles, hub.destinations, hub.themes, ways_out, hub.csrf)
+    chrome = Chrome(hub.handles, hub.destinations, hub.themes, ways_out, hub.csrf, hub.clock)
     portal = portal_pages.Portal(
-        chrome, pages, hub.invoices, hub.members, hub.partners, hub.advanced_settings, hub.visits, hub.clock
+        chrome, pages, hub.invoices, hub.members, hub.partners, hub.advanced_settings, hub.places, hub.clock
     )
     entrance = Entrance(hub.visits, hub.sessions, jar, pages, hub.csrf)
     doors = web.Doors(
         hub.billers,
         hub.tokens,
         hub.handoff,
+        LinkSenders(hub.kv, hub.secrets, hub.clock),
         entrance,
         chrome,
         portal.show,
@@ -105,7 +112,9 @@ def portal_site(hub: Hub) -> Flask:
         hub.csrf,
         hub.settings.portal_domain,
     )
-    session_pages = SessionPages(hub.billers, hub.visits, entrance, hub.frame_tokens, ways_out, chrome, jar, pages, hub.csrf)
+    session_pages = SessionPages(
+        hub.billers, hub.visits, hub.places, entrance, hub.frame_tokens, ways_out, chrome, jar, pages, hub.csrf
+    )
     front = Front(hub.billers, entrance, chrome, pages)
     app.register_blueprint(front_blueprint(front, current_request))
     app.register_blueprint(web.blueprint(doors, current_request))
@@ -131,6 +140,7 @@ def portal_site(hub: Hub) -> Flask:
         return front.problem(current_request(), error)
 
     problems.install(app, translate, current_request)
+    answer_heads(app, current_request, as_get=_SAME_FOR_EVERYBODY.__contains__)
     https = hub.settings.public_scheme == "https"
     app.after_request(lambda response: secure(response, current_request(), https=https))
     return app

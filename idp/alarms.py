@@ -32,6 +32,8 @@ class AlarmKind(StrEnum):
     """More wrong role codes at one biller within an hour than payers mistype."""
     THEME_UNUSABLE = "theme.unusable"
     """An approved stylesheet cannot be had or read any more; its last good copy stays."""
+    FRAME_TOKEN_COPIED = "frame_token.copied"  # noqa: S105  (a word of the vocabulary, not a secret)
+    """A frame token was used in two places. The session was ended."""
     LOOK_UPS_MISSED = "look_ups.missed"
     """A key asks for many accounts or users that are not there."""
     ROLE_CODES_REPLACED = "role_codes.replaced"

@@ -12,6 +12,7 @@ Records
     `watch` names the stamps of the SQL rows that the record rests on: reading the record brings their present stamps along.
     A record made with `parent` (the index of an earlier Read or Take in the same transaction) keeps that record's value and
     inherits its `unless` and `watch`; a `Put` whose parent is a `Gone` (of `Read(optional=True)`) stops with that `Gone`.
+    `within` and `bounded` also limit its absolute end by the parent's, on the store's clock.
 
 Stamps
     A stamp is the version of a cached row. `Expect` stops the transaction when one differs from what the caller cached.
@@ -22,7 +23,7 @@ Stamps
 
 Lists
     A list (`Enlist`, `Roll`) remembers which records belong to somebody, so that they can be shown; what ends them is a mark, and a
-    list may still name what is gone.
+    list may still name what is gone. It keeps the newest `MOST_MEMBERS` and says when it was cut: "all" never rests on a list.
 
 Epoch
     Everything carries the epoch of the store. A store that may have lost data (Redis restarted without a full log, flushed,
@@ -93,15 +94,27 @@ class Put:
     absent: bool = False
     linger: timedelta = timedelta(0)
     """So long after its time a record is still told of (`Gone` with its value): a refusal can say what it was."""
+    within: timedelta | None = None
+    """With `parent`: the absolute end is at the latest this long after the parent was made."""
+    bounded: bool = False
+    """With `parent`: the absolute end is at the latest the parent's own."""
+    origin: str | None = None
+    """With `parent`: what the record keeps as its parent's value, instead of that value."""
+    shed: tuple[str, ...] = ()
+    """With `parent`: marks of the parent that the record does not inherit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Read a record; with `slide` also prolong it. Stops with `Gone` when it is not alive, unless `optional`."""
+    """Read a record; with `slide` also prolong it. Stops with `Gone` when it is not alive, unless `optional`.
+
+    `spent`: a record that was taken is read as well, while its tombstone stands and no mark ends it. It never slides.
+    """
 
     key: str
     slide: bool = False
     optional: bool = False
+    spent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +169,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Enlist:
-    """Put a member on a list for `lifetime`, or prolong its stay. A list keeps its newest `MOST_MEMBERS`."""
+    """Put a member (never "") on a list for `lifetime`, or prolong its stay. A list keeps its newest `MOST_MEMBERS`."""
 
     key: str
     member: str
@@ -221,9 +234,10 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """From `Roll`: the members, oldest first."""
+    """From `Roll`: the members, oldest first. `cut`: others had to make room whose time is not over."""
 
     members: tuple[str, ...]
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ class WarningCode(StrEnum):
     SITE_NAME_CUT = "SiteNameCut"
     VIEW_MODE_CORRECTED = "ViewModeCorrected"
     SENDER_UNKNOWN = "SenderUnknown"
+    SENDER_NOT_SENT = "SenderNotSent"
     REDIRECT_BY_GET = "RedirectByGet"
     OLD_TOKEN_BY_GET = "OldTokenByGet"  # noqa: S105  (a word of the vocabulary, not a secret)
     THEME_UNKNOWN = "ThemeUnknown"
@@ -130,6 +131,14 @@ CATALOGUE: Mapping[WarningCode, Meaning] = MappingProxyType(
             "the origin",
             "an origin of the key: frame origins, ReturnUrls, or the partner's own address",
             "Register the origin with the key: a strict key is refused (403 SenderRefused).",
+        ),
+        WarningCode.SENDER_NOT_SENT: Meaning(
+            "A redirect to a full page came without Origin and Referer, so nobody can tell whose page sent the payer. The payer was"
+            " asked before the hand-off went on.",
+            "the rule",
+            "Origin or Referer of one of the key's pages",
+            "Send the form from a page without Referrer-Policy: no-referrer (strict-origin-when-cross-origin is the browser's"
+            " default), and set no such policy on the answer that redirects to ConnectUrl.",
         ),
         WarningCode.REDIRECT_BY_GET: Meaning(
             "A redirect came by GET. Its token stood in an address, and so in histories and in logs of proxies.",

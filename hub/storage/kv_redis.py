@@ -338,10 +338,11 @@ def _program(steps: tuple[Step, ...]) -> list[str]:
             case Put():
                 program += ("P", step.key, step.value, _ms(step.idle))
                 program += ("-1" if step.absolute is None else _ms(step.absolute), "1" if step.absent else "0", _ms(step.linger))
-                program += ("-1" if step.parent is None else str(step.parent), str(len(step.unless)), *step.unless)
-                program += (str(len(step.watch)), *step.watch)
+                program += ("-1" if step.parent is None else str(step.parent), "-1" if step.within is None else _ms(step.within))
+                program += ("1" if step.bounded else "0", "0" if step.origin is None else "1", step.origin or "")
+                program += (str(len(step.shed)), *step.shed, str(len(step.unless)), *step.unless, str(len(step.watch)), *step.watch)
             case Read():
-                program += ("R", step.key, "1" if step.slide else "0", "1" if step.optional else "0")
+                program += ("R", step.key, *("1" if each else "0" for each in (step.slide, step.optional, step.spent)))
             case Take():
                 program += ("T", step.key, _ms(step.tombstone))
             case Mark():
@@ -392,7 +393,7 @@ def _result(step: Step, answer: Any) -> Result:
         case Count() | Attempt():
             return Counted(answer)
         case Roll():
-            return Listed(tuple(answer))
+            return Listed(tuple(answer[1:]), bool(answer[0]))
         case Mark() | Drop() | Renew() | Enlist():
             return Done()
 

@@ -11,6 +11,7 @@ not poll); processes exclude each other by BEGIN IMMEDIATE. Every entry is a row
     s:  stamp       JSON [version, written]; while held JSON [null, end, ..]: the ends of all holds
     l:  limit       microsecond at which the bucket is full
     c:  counter     number
+    i:  list        JSON [[member, end], ..]; the member "" stands for those that made room, with the latest of their ends
 
 Epoch: a commit survives the death of the process but, with synchronous=NORMAL, perhaps not that of the machine. The file notes
 the boot of the machine that last wrote it; on another boot it begins empty. Where the boot cannot be told, commits are synced.
@@ -297,12 +298,15 @@ class _Transaction:
             case Look():
                 return Seen(self._versions(step.stamps))
             case Enlist():
-                members = [each for each in self._members(step.key) if each[0] != step.member]
-                members = [*members, (step.member, self._after(step.lifetime))][-MOST_MEMBERS:]
-                self._stage("i:" + step.key, json.dumps(members), max(end for _, end in members))
+                members, cut = self._members(step.key)
+                members = [*(each for each in members if each[0] != step.member), (step.member, self._after(step.lifetime))]
+                cut = max(cut, *(end for _, end in members[:-MOST_MEMBERS]), 0)
+                kept = [*([("", cut)] if cut > self._now else []), *members[-MOST_MEMBERS:]]
+                self._stage("i:" + step.key, json.dumps(kept), max(end for _, end in kept))
                 return Done()
             case Roll():
-                return Listed(tuple(member for member, _ in self._members(step.key)))
+                members, cut = self._members(step.key)
+                return Listed(tuple(member for member, _ in members), cut > self._now)
             case Count():
                 key = "c:" + step.key
                 known = self._fetch(key)
@@ -310,9 +314,11 @@ class _Transaction:
                 self._stage(key, str(count), self._after(step.window), sure=True)
                 return Counted(count)
 
-    def _members(self, key: str) -> list[tuple[str, int]]:
+    def _members(self, key: str) -> tuple[list[tuple[str, int]], int]:
+        """The members whose time is not over, and until when others would have stayed that made room."""
         known = self._fetch("i:" + key)
-        return [(member, end) for member, end in json.loads(known.body) if end > self._now] if known else []
+        found = [(member, end) for member, end in json.loads(known.body) if end > self._now] if known else []
+        return [each for each in found if each[0]], max((end for member, end in found if not member), default=0)
 
     # --- limits ---
 
@@ -353,15 +359,19 @@ class _Transaction:
             if isinstance(there, _Stored):
                 raise _StoppedError(Exists(there.value))
         origin, unless, watch = None, step.unless, step.watch
+        idle = max(0, milliseconds(step.idle))
+        last = self._now + idle if step.absolute is None else self._after(step.absolute)
         if step.parent is not None:
             parent = self._parents[step.parent]
             if isinstance(parent, Gone):
                 raise _StoppedError(parent)
-            origin = parent.value
-            unless = tuple(dict.fromkeys(parent.unless + unless))
+            origin = parent.value if step.origin is None else step.origin
+            unless = tuple(dict.fromkeys((*(mark for mark in parent.unless if mark not in step.shed), *unless)))
             watch = tuple(dict.fromkeys(parent.watch + watch))
-        idle = max(0, milliseconds(step.idle))
-        last = self._now + idle if step.absolute is None else self._after(step.absolute)
+            if step.within is not None:
+                last = min(last, parent.created + max(0, milliseconds(step.within)))
+            if step.bounded:
+                last = min(last, parent.last)
         expires, linger = min(self._now + idle, last), max(0, milliseconds(step.linger))
         record = _Stored(step.value, self._now, idle, last, origin, unless, watch, expires, linger)
         self._stage(key, record.body(), expires + linger)
@@ -369,14 +379,14 @@ class _Transaction:
 
     def _read(self, index: int, step: Read) -> Record | Gone:
         key = "r:" + step.key
-        record = self._alive(key)
+        record = self._alive(key, spent=step.spent)
         self._parents[index] = record
         if isinstance(record, Gone):
             if step.optional:
                 return record
             raise _StoppedError(record)
         expires = min(self._now + record.idle, record.last)
-        if step.slide and expires > record.expires:
+        if step.slide and not record.spent and expires > record.expires:
             record = replace(record, expires=expires)
             self._stage(key, record.body(), expires + record.linger)
         return self._told(record)
@@ -391,13 +401,14 @@ class _Transaction:
         self._stage(key, replace(record, spent=True).body(), self._after(step.tombstone))
         return told
 
-    def _alive(self, key: str) -> _Stored | Gone:
+    def _alive(self, key: str, *, spent: bool = False) -> _Stored | Gone:
         entry = self._fetch(key)
         if entry is None:
             return Gone()
         record = _Stored.read(entry.body)
         mark = next((name for name in record.unless if self._fetch("m:" + name)), None)
-        if record.spent or mark is not None or record.expires <= self._now:
+        over = not spent if record.spent else record.expires <= self._now
+        if over or mark is not None:
             return Gone(record.spent, mark, record.value, record.parent)
         return record
 

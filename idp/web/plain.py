@@ -33,6 +33,8 @@ class PlainPage:
     theme: Theme = "auto"
     theme_css: str | None = None
     zone: str = "UTC"
+    inline: bool = False
+    """Stylesheet and script are in the page itself, and the script takes the query out of the address: it holds a token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +71,15 @@ class SignedOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowLink:
-    """The landing page of SSO links: static, the same for everybody, spends nothing. `back_url` leads to the partner's sign-in."""
+    """The landing page of SSO links: static, holds no data, spends nothing. `back_url` leads to the partner's sign-in.
+
+    `note`: what the script posts beside the secret, which says who sent the browser here (sso_connect.link_senders).
+    """
 
     template: ClassVar[str] = "follow_link.html"
     page: PlainPage
     back_url: str | None = None
+    note: str = ""
 
     def __post_init__(self) -> None:
         check_web_address(self.back_url)

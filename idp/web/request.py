@@ -72,8 +72,21 @@ class HubRequest(Request):
     def sender_origin(self) -> str | None:
         """The origin of the page that sent this: Origin, else that of Referer; None when neither says (RFC 6454 7)."""
         origin = self.headers.get("Origin")
-        if origin is not None:
-            return origin
+        return self._referring_origin if origin is None else origin
+
+    @property
+    def named_sender(self) -> str | None:
+        """As sender_origin, but `Origin: null` counts as not sent: a browser sends it after a redirect from elsewhere, too."""
+        sent = self.sender_origin
+        return self._referring_origin if sent == "null" else sent
+
+    @property
+    def fetch_site(self) -> str:
+        """What the browser says of the sending page: cross-site, same-site, same-origin, none; "" when it does not say."""
+        return self.headers.get("Sec-Fetch-Site", "").lower()
+
+    @property
+    def _referring_origin(self) -> str | None:
         referrer = self.headers.get("Referer")
         if not referrer:
             return None
@@ -81,7 +94,7 @@ class HubRequest(Request):
             parts = urlsplit(referrer)
         except ValueError:
             return None
-        return f"{parts.scheme}://{parts.netloc}".lower()
+        return f"{parts.scheme}://{parts.netloc}".lower() if parts.scheme and parts.netloc else None
 
     def read_json(self) -> dict[str, Any]:
         """The body as one JSON object. UnsupportedMediaType, BodyTooLarge, MalformedRequest."""

@@ -29,6 +29,7 @@ from sso_connect.warnings import CATALOGUE, Meaning, WarningCode
 PUBLIC_PATHS = ("/openapi.json", "/docs", "/docs/assets/<digest>/<name>", "/problems", "/problems/<code>", "/warnings")
 """Routes without a key, under the prefix."""
 
+_PUBLIC = "public_"
 _HERE = Path(__file__).parent
 _SWAGGER = Path(str(package_files("flask_openapi3_swagger"))) / "templates" / "swagger"
 _FOLDERS = (_HERE / "static", _SWAGGER / "css", _SWAGGER / "js")
@@ -78,7 +79,12 @@ def add_pages(api: Blueprint, current: Callable[[], HubRequest], api_origin: str
 
     views: tuple[Callable[..., Response], ...] = (openapi, docs, asset, problems, problem, warnings)
     for path, view in zip(PUBLIC_PATHS, views, strict=True):
-        api.add_url_rule(path, f"public_{view.__name__}", view, methods=["GET"], provide_automatic_options=False)
+        api.add_url_rule(path, f"{_PUBLIC}{view.__name__}", view, methods=["GET"], provide_automatic_options=False)
+
+
+def is_public(endpoint: str) -> bool:
+    """Whether an endpoint is one of these pages."""
+    return endpoint.rpartition(".")[2].startswith(_PUBLIC)
 
 
 def _described(reason: type[HubError], api_origin: str) -> dict[str, Any]:

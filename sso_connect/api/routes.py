@@ -35,6 +35,7 @@ from idp.directory.users import Users
 from idp.errors import HubError, Unauthenticated
 from idp.receipts import Answer, Receipts
 from idp.web import headers, problems
+from idp.web.heads import refuse_heads
 from sso_connect.admission import Admission
 from sso_connect.api.addresses import check_slash, is_posted, posted
 from sso_connect.api.aliases import OLD_NAMES, AnyCase, NoOldName, headers_of, old_rules
@@ -50,7 +51,7 @@ from sso_connect.api.calls import tokens as token_calls
 from sso_connect.api.calls import users as user_calls
 from sso_connect.api.calls.authenticate import Authenticate
 from sso_connect.api.calls.caller import Call, Caller
-from sso_connect.api.docs import add_pages
+from sso_connect.api.docs import add_pages, is_public
 from sso_connect.api.names import AskUser, NameUser
 from sso_connect.api.operations import OPERATIONS, PREFIX, Operation
 from sso_connect.api.refusals import Refusals
@@ -184,6 +185,7 @@ def api_app(api: Blueprint, refusals: Refusals, warnings: Warnings, *, api_origi
         return response
 
     problems.install(app, translate, _current)
+    refuse_heads(app, _current, as_get=is_public)
 
     @app.after_request
     def finish(response: Response) -> Response:

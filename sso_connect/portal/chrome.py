@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from idp import actor as actors
+from idp.clock import Clock
 from idp.directory.payers import Account, AnyAccount, WaitingAccount
 from idp.directory.rights import LoginType
 from idp.web.csrf import FIELD, Csrf
@@ -23,12 +24,15 @@ _WITH_AMOUNTS = frozenset({"bills", "pay", "history", "scheduled", "autopay", "m
 class Chrome:
     """Builds the `Page` of a visit, and the addresses in it."""
 
-    def __init__(self, handles: AccountHandles, destinations: Destinations, themes: Themes, ways_out: WaysOut, csrf: Csrf) -> None:
+    def __init__(
+        self, handles: AccountHandles, destinations: Destinations, themes: Themes, ways_out: WaysOut, csrf: Csrf, clock: Clock
+    ) -> None:
         self._handles = handles
         self._destinations = destinations
         self._themes = themes
         self._ways_out = ways_out
         self._csrf = csrf
+        self._clock = clock
 
     def page(self, request: HubRequest, visit: Visit, destination: Destination, shown: AnyAccount | None) -> Page:
         """Everything that every page needs. Of an account that waits it holds nothing but the way to this page."""
@@ -65,7 +69,7 @@ class Chrome:
             sign_out=self._sign_out(visit, root),
             language_url=None if framed else f"{root}/language",
             parent_origins=visit.key.frame_origins if framed else (),
-            expires_in=int((session.idle_until - session.began_at).total_seconds()) if framed else None,
+            expires_in=max(1, int((session.idle_until - self._clock.now()).total_seconds())) if framed else None,
             theme_css=self._theme(visit, destination),
             frame_token_url=f"{root}/frame/token" if visit.carrier == "token" else None,
             out=Out(action=f"{root}/out", ticket=self._ways_out.ticket(session)) if framed and shown is not None else None,

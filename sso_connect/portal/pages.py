@@ -29,6 +29,7 @@ from idp.web.request import HubRequest
 from idp.web.templating import View
 from sso_connect.account_handles import AccountHandles
 from sso_connect.carrier_counts import CarrierCounts
+from sso_connect.places import Places
 from sso_connect.portal import views
 from sso_connect.portal.answers import biller_at
 from sso_connect.portal.chrome import Chrome
@@ -37,9 +38,10 @@ from sso_connect.portal.finding import MOST_QUERY, finds
 from sso_connect.portal.jar import Jar
 from sso_connect.redirects import BY_SLUG, DESTINATIONS, Destination
 from sso_connect.themes import Themes
-from sso_connect.visits import Visit, Visits
+from sso_connect.visits import Visit
 
 _BILLS_A_PAGE = 12
+_SESSIONS_A_PAGE = 20
 _KINDS: Mapping[str, views.BillKind] = {DONATION: "donation", PREPAID: "prepaid"}
 _MOST_CURSOR = 500
 
@@ -63,7 +65,7 @@ class Portal:
         members: Members,
         partners: Partners,
         settings: AdvancedSettings,
-        visits: Visits,
+        places: Places,
         clock: Clock,
     ) -> None:
         self._chrome = chrome
@@ -72,7 +74,7 @@ class Portal:
         self._members = members
         self._partners = partners
         self._settings = settings
-        self._visits = visits
+        self._places = places
         self._clock = clock
 
     def show(self, request: HubRequest, visit: Visit, destination: Destination, account: AnyAccount | None) -> Response:
@@ -138,6 +140,7 @@ class Portal:
 
     def _profile(self, visit: Visit, account: Account, page: views.Page) -> View:
         user = visit.payer.user
+        shown, more, cut = self._sessions(visit)
         return views.ProfileView(
             page=page,
             name=" ".join(part for part in (user.first_name, user.last_name) if part),
@@ -146,20 +149,23 @@ class Portal:
             phone=user.phone,
             users_url=self._url_if_open(visit, account, 10),
             password_partner=self._password_partner(visit),
-            sessions=self._sessions(visit),
+            sessions=shown,
+            more_sessions=more,
+            sessions_cut=cut,
             end_url=f"/b/{visit.biller.slug}/sessions/end",
             email_fixed=self._settings.as_of(visit.biller.bid, visit.session.stamps).get(SUPPRESS_CHANGE_OF_EMAIL) == "1",
         )
 
-    def _sessions(self, visit: Visit) -> tuple[views.SignedIn, ...]:
-        """Where the payer is signed in: a family is one place, and this one comes first."""
+    def _sessions(self, visit: Visit) -> tuple[tuple[views.SignedIn, ...], int, bool]:
+        """Where the payer is signed in, a family in one row and this one first; how many more; whether others are possible."""
         own = visit.session.facts.family
         by_family: dict[str, views.SignedIn] = {}
         idle = timedelta(minutes=visit.biller.policies.session_idle_minutes)
-        for session, key in self._visits.list_all(visit):
+        listed = self._places.list_all(visit)
+        for session, key in listed.sessions:
             facts = session.facts
             seen = by_family.get(facts.family)
-            last_used = session.idle_until - idle
+            last_used = max(session.began_at, session.idle_until - idle)
             if seen is not None:
                 by_family[facts.family] = replace(seen, last_used=max(seen.last_used, last_used))
                 continue
@@ -172,7 +178,9 @@ class Portal:
                 last_used=last_used,
                 current=facts.family == own,
             )
-        return tuple(sorted(by_family.values(), key=lambda each: (not each.current, each.since)))
+        newest = sorted(by_family.values(), key=lambda each: (each.current, each.last_used))[-_SESSIONS_A_PAGE:]
+        shown = tuple(sorted(newest, key=lambda each: (not each.current, each.since)))
+        return shown, len(by_family) - len(shown), listed.cut
 
     def _password_partner(self, visit: Visit) -> str | None:
         """The name of the partner that owns the password. Mostly the one whose session this is, which is at hand."""

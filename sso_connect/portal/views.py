@@ -303,7 +303,11 @@ class ProfileView:
     password_partner: str | None = None
     """Who manages the password; None: the hub."""
     sessions: tuple[SignedIn, ...] = ()
-    """Where the payer is signed in, this place first."""
+    """Where the payer is signed in, this place first; at most as many as a page holds."""
+    more_sessions: int = 0
+    """How many more there are."""
+    sessions_cut: bool = False
+    """There may be others that nobody can list any more."""
     end_url: str = ""
     email_fixed: bool = False
     """The biller keeps payers from changing their e-mail address (advanced setting 6)."""

@@ -6,11 +6,11 @@ import pytest
 
 from idp.errors import InvalidRedirect
 from tests.flows.visitor import FULL, SILENT, Answer
-from tests.flows.world import ACTOR, PRAIRIE, World
+from tests.flows.world import ACTOR, HARBORLIGHT, PRAIRIE, World
 
 
 def send(world: World, form: dict[str, str] | list[tuple[str, str]], *, dest: str = FULL) -> Answer:
-    return world.visitor(dest).post(f"{world.biller().base_url}/sso/connect", form, origin=None)
+    return world.visitor(dest).post(f"{world.biller().base_url}/sso/connect", form, origin=HARBORLIGHT)
 
 
 def failed(world: World, answer: Answer) -> str:

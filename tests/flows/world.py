@@ -130,18 +130,33 @@ class World:
         visitor.get(url)  # the first page lets the session in
         return visitor, url
 
-    def frame(self, user: str = "avery", key: str = "session", **params: str) -> tuple[Visitor, Answer]:
-        """A signed-in frame, and its first page."""
+    def first_page(self, user: str = "avery", key: str = "session", **params: str) -> tuple[Visitor, Answer]:
+        """A frame that was just handed off to, and its first page: nobody has clicked yet."""
         visitor = self.visitor(FRAME)
         page = self.connect(visitor, self.token(user, key), bid=self.prepared.keys[key][0], **params)
         assert page.status == 200, page.text
         return visitor, page
 
+    def frame(self, user: str = "avery", key: str = "session", **params: str) -> tuple[Visitor, Answer]:
+        """A signed-in frame whose cookies come back, and the page that showed it: the first one, asked for again."""
+        visitor, first = self.first_page(user, key, **params)
+        bid = self.prepared.keys[key][0]
+        page = self.press(visitor, first, first.own_path, bid=bid)
+        assert page.status == 200, page.text
+        assert page.frame_token == ""
+        return visitor, page
+
+    def press(self, visitor: Visitor, page: Answer, path: str, *, bid: int = RIVERBEND) -> Answer:
+        """Press a button of a page whose ways on are buttons."""
+        form = {"csrf_token": page.csrf, "frame_token": page.frame_token}
+        return visitor.post(self.url(path, bid), form, origin=self.biller(bid).origin)
+
     def sign_out(self, visitor: Visitor, page: Answer, *, bid: int = RIVERBEND, origin: str | None = "own") -> Answer:
         """Press the button of a page."""
         biller = self.biller(bid)
         sender = biller.origin if origin == "own" else origin
-        return visitor.post(f"{biller.base_url}/sign-out", {"csrf_token": page.csrf}, origin=sender)
+        carried = {"frame_token": page.frame_token} if page.frame_token else {}
+        return visitor.post(f"{biller.base_url}/sign-out", {"csrf_token": page.csrf} | carried, origin=sender)
 
     def refusal(self, answer: Answer, bid: int = RIVERBEND) -> Refusal:
         """The stored refusal behind a refusal page."""

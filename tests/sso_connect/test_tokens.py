@@ -39,7 +39,8 @@ from idp.login.proofs import Proofs
 from idp.login.sessions import Opening, Sessions
 from idp.opaque import digest
 from sso_connect.admission import Admission
-from sso_connect.tokens import Again, Assertion, Issued, Redeemed, Rejected, Tokens
+from sso_connect.redemptions import Presenter, Redeemed, Redemptions, Rejected
+from sso_connect.tokens import Assertion, Issued, Tokens
 from tests.sso_connect.api.world import ALL, MAKER, OWN, World, open_world
 
 PAT = Assertion(UserNames(user_name="pat"))
@@ -94,8 +95,8 @@ class Desk:
         facts = {"view_mode": 0, "redirect_id": 1, "account_number": "", "return_url": "", "return_name": "", "request_id": "r"}
         return self.sessions.opening(self.world.riverbend, facts, parent=0)
 
-    def redeem(self, token: str) -> Redeemed | Again | Rejected:
-        return self.tokens.redeem(token, self.opening)
+    def redeem(self, token: str) -> Redeemed | Rejected:
+        return Redemptions(self.kv, self.tokens).redeem(token, self.opening, Presenter())
 
     def redeemed(self, token: str) -> Redeemed:
         answer = self.redeem(token)

@@ -43,12 +43,14 @@ def explain(service: Explain) -> Call:
             request_id=caller.request_id,
             values=values,
             twice=frozenset(),
-            sender=body.origin,
+            sender=None if body.origin == "null" else body.origin,
+            fetch_site=(body.sec_fetch_site or "").lower(),
         )
         told = service.redirect(caller.key, caller.biller, arrival)
         return {
             "WouldSucceed": told.code is None,
             "Code": told.code,
+            "PayerAsked": told.code is None and told.asked,
             "Checks": [check_told(check) for check in told.checks],
             "Ignored": list(caller.ignored),
         }

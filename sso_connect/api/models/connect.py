@@ -44,6 +44,9 @@ class Explain(Wire):
     resume: Parameter4000 | None = None
     method: Literal["GET", "POST"] = Field("POST", description="How it comes: by GET a strict key's token is good for 20 minutes.")
     sec_fetch_dest: Text50 | None = Field(None, description="What the browser would say it loads for: document, iframe, ...")
+    sec_fetch_site: Text50 | None = Field(
+        None, description="What the browser would say of that page: cross-site, same-origin, none."
+    )
     origin: Text200 | None = Field(None, description="The origin of the page that would send the redirect.")
 
 
@@ -51,7 +54,7 @@ class ExplainAnswer(Wire):
     """What would happen, check by check; nothing was spent, prolonged or opened. Code is that of the first refusal."""
 
     model_config = example(
-        WouldSucceed=False, Code="ReturnUrlRefused",
+        WouldSucceed=False, Code="ReturnUrlRefused", PayerAsked=False,
         Checks=[
             {"Check": "parameters", "Held": True, "Evaluated": True, "Expected": "", "Came": "", "Fix": ""},
             {"Check": "token", "Held": True, "Evaluated": True, "Expected": "", "Came": "policy session", "Fix": ""},
@@ -65,6 +68,7 @@ class ExplainAnswer(Wire):
 
     would_succeed: bool
     code: str | None
+    payer_asked: bool = Field(description="It would succeed, but the payer is asked first (check: sender, or sender named).")
     checks: list[CheckTold]
     ignored: list[str] = Field(description="Names that mean nothing in a redirect.")
 
