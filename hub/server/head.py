@@ -16,15 +16,12 @@ import re
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hub.server.rsgi import Scope
 from idp.errors import HubError, MalformedRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from _typeshed.wsgi import WSGIEnvironment
 
 SAID_ONCE = frozenset(
@@ -55,23 +52,11 @@ SAID_ONCE = frozenset(
 _OURS = "x-hub-"
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-_CONSTANT: Mapping[str, Any] = MappingProxyType(
-    {
-        "SCRIPT_NAME": "",
-        "SERVER_SOFTWARE": "granian",
-        "wsgi.version": (1, 0),
-        "wsgi.errors": sys.stderr,
-        "wsgi.input_terminated": True,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-    }
-)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Head:
-    """A request before its body. `environ` has everything but `wsgi.input`."""
+    """A request before its body. `environ` has everything but `wsgi.input`; from here on it is the application's."""
 
     environ: WSGIEnvironment
     method: str
@@ -91,7 +76,7 @@ def read_head(scope: Scope) -> Head:
     path, method = scope.path, scope.method
     server, _, port = scope.server.rpartition(":")
     environ: WSGIEnvironment = {
-        **_CONSTANT,
+        "SCRIPT_NAME": "",
         "SERVER_PROTOCOL": "HTTP/1.0" if scope.http_version == "1" else f"HTTP/{scope.http_version}",
         "SERVER_NAME": server.strip("[]"),
         "SERVER_PORT": port,
@@ -100,6 +85,12 @@ def read_head(scope: Scope) -> Head:
         "PATH_INFO": _as_latin1(path),
         "QUERY_STRING": _as_latin1(scope.query_string),
         "wsgi.url_scheme": scope.scheme,
+        "wsgi.version": (1, 0),
+        "wsgi.errors": sys.stderr,
+        "wsgi.input_terminated": True,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
     }
     fault = _read_lines(scope.headers.items(), environ)
     host: str = environ.get("HTTP_HOST", "")

@@ -6,9 +6,8 @@ A task that is over its time is cancelled where it waits. A timer for each would
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from hub.server.bodies import Pace
 from hub.server.incoming import Incoming
@@ -34,27 +33,16 @@ class Watch:
         self._paced: dict[asyncio.Task[object], _Paced] = {}
         self._is_looking = False
 
-    @contextmanager
-    def until(self, due: float) -> Iterator[None]:
-        """Cancel the present task when it is still in the block at that time of the loop."""
-        task = _present_task()
-        self._due[task] = due
+    def until(self, due: float) -> _Watched:
+        """A block in which the present task is cancelled when it is still there at that time of the loop."""
         self._look_soon()
-        try:
-            yield
-        finally:
-            self._due.pop(task, None)
+        return _Watched(self._due, due)
 
-    @contextmanager
-    def at(self, pace: Pace, incoming: Incoming) -> Iterator[None]:
-        """Cancel the present task when its sender falls behind. Time in which the sender waits for us is not held against it."""
-        task = _present_task()
-        self._paced[task] = _Paced(pace, incoming, self._loop.time() + 1.0)
+    def at(self, pace: Pace, incoming: Incoming) -> _Watched:
+        """A block in which the present task is cancelled when its sender falls behind. Time in which the sender waits for us is not
+        held against it."""
         self._look_soon()
-        try:
-            yield
-        finally:
-            self._paced.pop(task, None)
+        return _Watched(self._paced, _Paced(pace, incoming, self._loop.time() + 1.0))
 
     def _look_soon(self) -> None:
         if not self._is_looking:
@@ -79,8 +67,21 @@ class Watch:
             self._look_soon()
 
 
-def _present_task() -> asyncio.Task[object]:
-    task = asyncio.current_task()
-    if task is None:
-        raise RuntimeError("only a task can be over its time")
-    return task
+class _Watched:
+    """The present task is in a table while it is in the block. A class, because a generator costs each short body twice as much."""
+
+    __slots__ = ("_entry", "_table", "_task")
+
+    def __init__(self, table: dict[asyncio.Task[object], Any], entry: float | _Paced) -> None:
+        self._table = table
+        self._entry = entry
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("only a task can be over its time")
+        self._task = task
+        self._table[task] = self._entry
+
+    def __exit__(self, *_fault: object) -> None:
+        self._table.pop(self._task, None)
