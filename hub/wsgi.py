@@ -1,4 +1,4 @@
-"""The application that granian serves: one site per kind of host, each a Flask application of its own.
+"""The WSGI application behind the server (hub.server): one site per kind of host, each a Flask application of its own.
 
     api.{portal_domain}                      the partner API: problem+json
     a biller's host                          the customer portal: HTML
@@ -9,22 +9,23 @@ Sites share services, not request hooks: an error handler of the API can never a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, request
 
 import sso_connect.portal
-from hub.logs import configure
-from hub.wiring import Hub, wire
+from hub.body_rules import BodyRules
+from hub.server.health import HealthAnswer, Probe, Readiness, answer_alive, answer_ready
+from hub.wiring import Hub
 from idp.errors import HubError, SessionRequired
-from idp.settings import load
+from idp.settings import Network
 from idp.web import problems
 from idp.web.confirming import ConfirmPages
 from idp.web.confirming import blueprint as confirm_blueprint
-from idp.web.forwarded import Forwarded
-from idp.web.headers import plain, secure
+from idp.web.forwarded import Forwarded, host_of
+from idp.web.headers import secure
 from idp.web.heads import answer_heads
 from idp.web.objecting import ObjectionPages
 from idp.web.objecting import blueprint as objection_blueprint
@@ -53,21 +54,26 @@ _SAME_FOR_EVERYBODY = frozenset({"statics.static_file", "portal.theme", "connect
 """Endpoints of the portal that answer HEAD as they answer GET: files, which spend and open nothing."""
 
 
-def create() -> WSGIApplication:
-    """What a worker process of granian loads."""
-    settings = load()
-    configure(settings)
-    hub = wire(settings)
-    hub.database.announce()
-    return application(hub)
+def application(hub: Hub, readiness: Readiness | None = None) -> Application:
+    """All sites of a wired hub, behind the rule for forwarding headers. `readiness`: by default one that asks the hub's stores."""
+    portal, api, api_host = portal_site(hub), api_site(hub), f"api.{hub.settings.portal_domain}"
+    health = health_site(readiness or Readiness(probes(hub)))
+    trusted = hub.settings.trusted_proxies
+    rules = BodyRules(portal=portal, api=api, api_host=api_host, host_of=lambda environ: host_of(environ, trusted))
+    return Application(Sites(portal=portal, api=api, health=health, api_host=api_host), rules, trusted)
 
 
-def application(hub: Hub) -> WSGIApplication:
-    """All sites of a wired hub, behind the rule for forwarding headers."""
-    return Forwarded(
-        Sites(portal=portal_site(hub), api=api_site(hub), health=health_site(hub), api_host=f"api.{hub.settings.portal_domain}"),
-        hub.settings.trusted_proxies,
-    )
+def probes(hub: Hub) -> Mapping[str, Probe]:
+    """What /readyz asks, by the name that it tells."""
+    return {"database": hub.database.check, "keyvalue": hub.kv.check, "keys": hub.secrets.check}
+
+
+class Application(Forwarded):
+    """The WSGI application, and what holds for the bodies that are sent to it."""
+
+    def __init__(self, sites: Sites, rules: BodyRules, trusted: tuple[Network, ...]) -> None:
+        super().__init__(sites, trusted)
+        self.rules = rules
 
 
 class Sites:
@@ -175,35 +181,23 @@ def api_site(hub: Hub) -> Flask:
     return api_routes.api_app(routes, Refusals(hub.diagnostics, hub.clock), hub.warnings, api_origin=origin)
 
 
-def health_site(hub: Hub) -> Flask:
-    """Is the process alive, and can it serve. Answers on any host; says nothing that is worth reading to a stranger."""
+def health_site(readiness: Readiness) -> Flask:
+    """Is the process alive, and can it serve: for servers that do not answer this themselves (hub.server does)."""
     app = _flask("health")
 
     @app.get("/healthz")
     def alive() -> Response:
-        return jsonify(status="alive")
+        return _as_response(answer_alive(request.method))
 
     @app.get("/readyz")
     def ready() -> Response:
-        parts = {
-            "database": hub.database.check,
-            "keyvalue": hub.kv.check,
-            "keys": hub.secrets.check,
-        }
-        states: dict[str, str] = {}
-        for name, check in parts.items():
-            try:
-                check()
-                states[name] = "ok"
-            except HubError:
-                states[name] = "unavailable"
-        good = all(state == "ok" for state in states.values())
-        response = jsonify(status="ready" if good else "unavailable", **states)
-        response.status_code = 200 if good else 503
-        return response
+        return _as_response(answer_ready(request.method, readiness.states()))
 
-    app.after_request(lambda response: plain(response, current_request(), https=False))
     return app
+
+
+def _as_response(answer: HealthAnswer) -> Response:
+    return Response(answer.body, answer.status, list(answer.headers))
 
 
 def current_request() -> HubRequest:

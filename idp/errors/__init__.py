@@ -1,7 +1,7 @@
 """Everything that the hub refuses, in one catalogue.
 
     HubError
-    ├── Invalid           what was sent cannot be understood or is not allowed         400 / 415 / 422
+    ├── Invalid           what was sent cannot be understood or is not allowed         400 / 408 / 413 / 415 / 422
     ├── Unauthenticated   no proof of who is asking, or the wrong one                  401
     ├── Denied            known, but not allowed                                       403
     ├── NotFound          unknown, or somebody else's: the two look the same           404
@@ -50,6 +50,7 @@ from idp.errors.directory import (
 )
 from idp.errors.requests import (
     BodyTooLarge,
+    BodyTooSlow,
     Busy,
     CsrfRefused,
     DamagedCiphertext,
@@ -59,6 +60,7 @@ from idp.errors.requests import (
     MalformedRequest,
     MethodNotAllowed,
     OriginRefused,
+    Overloaded,
     PageNotFound,
     PermissionMissing,
     RateLimited,
@@ -111,6 +113,7 @@ __all__ = [
     "ApiKeyNotFound",
     "BillerNotFound",
     "BodyTooLarge",
+    "BodyTooSlow",
     "Busy",
     "ConfirmationGone",
     "Conflict",
@@ -141,6 +144,7 @@ __all__ = [
     "MethodNotAllowed",
     "NotFound",
     "OriginRefused",
+    "Overloaded",
     "PageNotFound",
     "PartnerNotFound",
     "PartnerUserIdTaken",

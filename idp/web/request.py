@@ -17,18 +17,23 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import IO, Any, NoReturn
+from typing import IO, Any, NoReturn, Protocol, cast
 from urllib.parse import urlsplit
 
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from idp.errors import BodyTooLarge, MalformedRequest, UnsupportedMediaType
+from idp.errors import BodyTooLarge, HubError, MalformedRequest, UnsupportedMediaType
 from idp.opaque import new_id, new_secret
 
 MOST_BODY_BYTES = 1024 * 1024
+MOST_FORM_BYTES = 16 * 1024
 MOST_JSON_DEPTH = 20
 MOST_PARAMETERS = 200
+REFUSAL = "hub.refusal"
+"""Variable of a WSGI environ: the HubError for which the server refuses this request, before it is read any further."""
+INCOMING = "hub.incoming"
+"""Variable of a WSGI environ: the long body that is still arriving (`LongBody`); it is `wsgi.input` as well."""
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 _UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -39,6 +44,14 @@ class Folded:
 
     values: Mapping[str, str]
     twice: frozenset[str]
+
+
+class LongBody(Protocol):
+    """A body of more than a few KiB that arrives while it is read."""
+
+    def claim(self, owner: str) -> None:
+        """Say who sends it, before it is read. Busy when the owner sends too many at once."""
+        ...
 
 
 class HubRequest(Request):
@@ -57,6 +70,16 @@ class HubRequest(Request):
     def nonce(self) -> str:
         """The CSP nonce of this answer."""
         return new_secret()
+
+    @property
+    def refusal(self) -> HubError | None:
+        """Why the server refuses this request, whatever it asks for."""
+        return cast("HubError | None", self.environ.get(REFUSAL))
+
+    @property
+    def long_body(self) -> LongBody | None:
+        """The body, where it is a long one that is still arriving."""
+        return cast("LongBody | None", self.environ.get(INCOMING))
 
     @property
     def bare_host(self) -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, cast
 
 from flask import Blueprint, Flask, Response, request
@@ -65,6 +66,21 @@ from sso_connect.tokens import Tokens
 from sso_connect.warnings import WarningCode, Warnings
 
 View = Callable[..., Response]
+
+_BLUEPRINT = "partner_api"
+_PLACES = ("alone", "in_group")
+FILE_ENDPOINTS: Mapping[str, int] = MappingProxyType(
+    {
+        f"{_BLUEPRINT}.{name}": operation.file
+        for operation in OPERATIONS
+        if operation.file is not None
+        for name in (
+            operation.name,
+            *(f"{old_name}_{place}" for old_name, meant in OLD_NAMES.items() if meant == operation.name for place in _PLACES),
+        )
+    }
+)
+"""Flask's names of the routes whose body is a file, and how many bytes that may have."""
 
 
 def blueprint(
@@ -123,7 +139,7 @@ def blueprint(
         "UpdateEmailAddress": credential_calls.update_email_address(name_user, update_email),
     }
     authenticate = Authenticate(admission, tokens, name_user, clock)
-    api = Blueprint("partner_api", __name__, url_prefix=PREFIX)
+    api = Blueprint(_BLUEPRINT, __name__, url_prefix=PREFIX)
     views: dict[str, View] = {}
     for operation in OPERATIONS:
         if operation.name == "RemoteAuthentication":
@@ -145,7 +161,7 @@ def _add_old_names(api: Blueprint, views: Mapping[str, View]) -> None:
             continue
         operation = operations[name]
         view = _old_name_view(old_name, operation, views[name])
-        for rule, place in zip(old_rules(old_name, operation), ("alone", "in_group"), strict=True):
+        for rule, place in zip(old_rules(old_name, operation), _PLACES, strict=True):
             _add_rule(api, rule, f"{old_name}_{place}", view, list({operation.method, "POST"}))
 
 
@@ -207,6 +223,7 @@ def _view(operation: Operation, call: Call, admission: Admission, receipts: Rece
         current = _current()
         current.operation = operation
         admitted = admission.admit(current.key_secret(), operation.scope, current.note)
+        current.claim_body(admitted.key)
         caller = Caller(admitted.key, admitted.biller, current.request_id)
         current.caller = caller
         if current.old_name:

@@ -14,6 +14,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import Client
 
+from hub.server.health import Readiness
 from hub.wsgi import api_site, health_site, portal_site
 from sso_connect.api.aliases import routes_under
 from sso_connect.api.docs import PUBLIC_PATHS
@@ -115,7 +116,7 @@ def world(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(scope="module")
 def routes(world: World) -> list[Route]:
-    sites = {"portal": portal_site(world.hub), "api": api_site(world.hub), "health": health_site(world.hub)}
+    sites = {"portal": portal_site(world.hub), "api": api_site(world.hub), "health": health_site(Readiness({}))}
     return [route for site, app in sites.items() for route in routes_of(site, app)]
 
 

@@ -15,7 +15,8 @@ from urllib.parse import urlencode
 import pytest
 from flask import Flask
 
-from hub.wsgi import api_site, health_site, portal_site
+from hub.server.health import Readiness
+from hub.wsgi import api_site, health_site, portal_site, probes
 from tests.architecture.test_routes import FILLED, Route, routes_of
 from tests.flows.partner import PartnerProgram
 from tests.flows.visitor import FRAME, FULL, SILENT, Answer, Visitor
@@ -54,7 +55,7 @@ def stored(folder: Path) -> dict[str, list[tuple[object, ...]]]:
 
 
 def sites(world: World) -> dict[str, Flask]:
-    return {"portal": portal_site(world.hub), "api": api_site(world.hub), "health": health_site(world.hub)}
+    return {"portal": portal_site(world.hub), "api": api_site(world.hub), "health": health_site(Readiness(probes(world.hub)))}
 
 
 def routes(world: World) -> list[Route]:
