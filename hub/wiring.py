@@ -45,6 +45,7 @@ from idp.keys import SigningKeys
 from idp.kv import KeyValue
 from idp.login.frame_tokens import FrameTokens
 from idp.login.hashing import Hasher
+from idp.login.password_guesses import PasswordGuesses
 from idp.login.passwords import Passwords
 from idp.login.proofs import Proofs
 from idp.login.sessions import Sessions
@@ -188,11 +189,10 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     payers = Payers(read, kv)
     mails = Mails(begin, time, secrets, _sender(settings))
     notices = Notices(mails)
-    throttle = Throttle(kv)
-    passwords = Passwords(begin, read, _hasher(settings), throttle, time)
+    alarms = Alarms(begin, kv, time)
+    passwords = Passwords(begin, read, _hasher(settings), PasswordGuesses(kv, alarms), time)
     confirmations = Confirmations(begin, notices, time)
 
-    alarms = Alarms(begin, kv, time)
     departures = Departures(kv)
     look_up_limits = LookUpLimits(kv, alarms)
 
@@ -231,7 +231,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         register=Register(
             begin,
             Tools(time, secrets, notices),
-            CodeGuesses(kv, throttle, alarms),
+            CodeGuesses(kv, Throttle(kv), alarms),
             departures,
             passwords,
         ),

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from idp.clock import Clock
 from idp.errors import StoreUnavailable
-from idp.kv import KeyValue, Put
+from idp.kv import KeyValue, Limit
 from idp.opaque import new_id
 from idp.transaction import Begin
 
@@ -30,10 +30,12 @@ class AlarmKind(StrEnum):
 
     ROLE_CODES_GUESSED = "role_codes.guessed"
     """More wrong role codes at one biller within an hour than payers mistype."""
+    PASSWORDS_GUESSED = "passwords.guessed"
+    """A partner shows more wrong passwords than payers mistype, or many are shown for one user."""
     THEME_UNUSABLE = "theme.unusable"
     """An approved stylesheet cannot be had or read any more; its last good copy stays."""
     LOOK_UPS_MISSED = "look_ups.missed"
-    """A key asks for many accounts or users that are not there."""
+    """A key asks for many accounts or users that are not there, or that it may not speak for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,8 @@ class Alarms:
     def sound(self, bid: int, kind: AlarmKind, subject: str, detail: str) -> None:
         """Tell people, at most once an hour per kind and subject. Never fails the request that it is about."""
         try:
-            first = Put(f"alarm:{bid}:{kind}:{subject}", "", idle=QUIET_FOR, absent=True)
+            # A bucket, not a record: a clock that is set back must not silence an alarm until it has caught up.
+            first = Limit(f"alarm:{bid}:{kind}:{subject}", 1 / QUIET_FOR.total_seconds(), 1)
             if self._kv.transact(first).stop is not None:
                 return
             _log.warning("alarm", extra={"bid": bid, "kind": kind.value, "subject": subject, "detail": detail})

@@ -18,8 +18,8 @@ from idp.directory.payers import UserNames
 from idp.directory.users import User
 from idp.errors import CredentialsRefused, HubError, PasswordOwnedByPartner
 from idp.login.hashing import Hasher, Profile
+from idp.login.password_guesses import PasswordGuesses
 from idp.login.passwords import Passwords
-from idp.login.throttle import Throttle
 from idp.messages.mail import Mail, Mails
 from idp.messages.notices import Notices
 from tests.databases import PATIENCE
@@ -128,7 +128,7 @@ def desk(house: House) -> Desk:
     mails = Mails(begin, clock, house.secrets, sender)
     notices = Notices(mails)
     hasher = Hasher(at_once=4, waiting=8, profile=Profile(64, 1, 1))
-    passwords = Passwords(begin, read, hasher, Throttle(house.sql.kv), clock)
+    passwords = Passwords(begin, read, hasher, PasswordGuesses(house.sql.kv, house.alarms), clock)
     confirmations = Confirmations(begin, notices, clock)
     return Desk(
         house,
