@@ -17,12 +17,13 @@ from hub.storage.database import Database
 from hub.storage.kv_redis import RedisKeyValue
 from hub.storage.kv_sqlite import SqliteKeyValue
 from idp.accounts.code_guesses import CodeGuesses
-from idp.accounts.confirmations import Confirmations
+from idp.accounts.confirmations import ASK_PAYER, Confirmations
 from idp.accounts.departures import Departures
 from idp.accounts.look_up import LookUp
 from idp.accounts.look_up_limits import LookUpLimits
 from idp.accounts.members import Members
 from idp.accounts.register import Register
+from idp.accounts.set_email import SetEmail
 from idp.accounts.tying import Tools
 from idp.accounts.unregister import Unregister
 from idp.accounts.update_email import UpdateEmail
@@ -109,6 +110,7 @@ class Hub:
     confirmations: Confirmations
     update_password: UpdatePassword
     update_email: UpdateEmail
+    set_email: SetEmail
     invoices: Invoices
     destinations: Destinations
     diagnostics: Diagnostics
@@ -134,7 +136,11 @@ class Hub:
         return Worker(
             self.database.begin,
             self.clock,
-            handlers={SEND_MAIL: self.mails.send, IMPORT_UPLOAD: self.invoice_files.carry_out},
+            handlers={
+                SEND_MAIL: self.mails.send,
+                ASK_PAYER: self.confirmations.ask,
+                IMPORT_UPLOAD: self.invoice_files.carry_out,
+            },
             recurring=(
                 Recurring("seal", timedelta(seconds=2), self.sealer.run),
                 Recurring("relay", timedelta(seconds=2), self.relay.run),
@@ -191,7 +197,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     notices = Notices(mails)
     alarms = Alarms(begin, kv, time)
     passwords = Passwords(begin, read, _hasher(settings), PasswordGuesses(kv, alarms), time)
-    confirmations = Confirmations(begin, notices, time)
+    confirmations = Confirmations(begin, notices, alarms, time)
 
     departures = Departures(kv)
     look_up_limits = LookUpLimits(kv, alarms)
@@ -239,7 +245,8 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         passwords=passwords,
         confirmations=confirmations,
         update_password=UpdatePassword(begin, payers, passwords, confirmations, notices, time),
-        update_email=UpdateEmail(begin, confirmations, notices, time),
+        update_email=UpdateEmail(begin, payers, passwords, confirmations, notices, time),
+        set_email=SetEmail(begin, notices),
         invoices=Invoices(read),
         destinations=Destinations(begin, read, kv),
         diagnostics=diagnostics,

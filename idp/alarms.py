@@ -32,6 +32,8 @@ class AlarmKind(StrEnum):
     """More wrong role codes at one biller within an hour than payers mistype."""
     PASSWORDS_GUESSED = "passwords.guessed"
     """A partner shows more wrong passwords than payers mistype, or many are shown for one user."""
+    NOBODY_TO_ASK = "confirmations.nobody_to_ask"
+    """A partner wants what only the payer may allow, of a user without an address that no partner set."""
     THEME_UNUSABLE = "theme.unusable"
     """An approved stylesheet cannot be had or read any more; its last good copy stays."""
     LOOK_UPS_MISSED = "look_ups.missed"

@@ -191,7 +191,7 @@ class Tokens:
                 entry = self._trusted(key, assertion, fresh=fresh)
                 if entry is None:
                     proving = proving or self._prove(secret, key, assertion, request_id, noted)
-                    entry = proving.proof.entry(fresh=fresh)
+                    entry = proving.proof.entry()
                 if entry is None:
                     raise _unproved(key)
                 if entry.value.user.disabled:

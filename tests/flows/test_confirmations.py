@@ -41,7 +41,10 @@ def ask(world: World, kind: str, key: str = "session") -> str:
         assert world.hub.update_password.update(*who, wanted) == "pending"
     else:
         address = NewAddress(NEW, expected="stale@example.com")
-        assert world.hub.update_email.of_user(*who, world.user_id("avery", bid), address).status == "PendingConfirmation"
+        assert (
+            world.hub.update_email.of_user(*who, UserNames(login_guid=world.user_id("avery", bid)), address).status
+            == "PendingConfirmation"
+        )
     return letters(world.hub)[-1].link
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from werkzeug.test import TestResponse
@@ -197,7 +198,19 @@ def _update_password(world: World, key: str, password: str) -> TestResponse:
     return update_password(world, key, CurrentPassword=password)
 
 
-PLACES: list[Callable[[World, str, str], TestResponse]] = [_register, _authenticate, _update_password]
+def _update_email(world: World, key: str, password: str) -> TestResponse:
+    body: dict[str, Any] = {"UserName": "pat", "EmailAddress": "pat.new@example.com", "CurrentPassword": password}
+    return world.post("/remote-authentication/update-email-address", body, key)
+
+
+def _update_email_by_account(world: World, key: str, password: str) -> TestResponse:
+    body: dict[str, Any] = {"AccountNumber": "1001-01", "EmailAddress": "pat.new@example.com", "CurrentPassword": password}
+    return world.post("/remote-authentication/update-email-address", body, key)
+
+
+PLACES: list[Callable[[World, str, str], TestResponse]] = [
+    _register, _authenticate, _update_password, _update_email, _update_email_by_account,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("place", PLACES)
