@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from idp.accounts.confirmations import Asked, Closed, Kind
 from idp.web.confirming import ClosedView, ConfirmedView, ConfirmView
-from idp.web.plain import AskUser, FollowLink, Mode, PlainPage, PostOn, Problem, Refused, SessionOver, SignedOut
+from idp.web.plain import AskUser, FollowLink, Mode, OpenMailLink, PlainPage, PostOn, Problem, Refused, SessionOver, SignedOut
 from idp.web.templating import StaticFiles, Templates, View
 from sso_connect.portal import views
 from sso_connect.portal.views import AccountChoice, AccountUser, Bill, BillLine, Due, NavItem, Page, SignOut
@@ -327,6 +327,7 @@ def _plain_samples(mode: Mode, locale: str) -> Iterator[tuple[str, View]]:
     yield "ask-user", ask_user
     yield "ask-user-unknown-page", replace(ask_user, here=None)
     yield "post-on", PostOn(page=page, action="/b/x/a/none/bills", carry=(("csrf_token", "made-up"),))
+    yield "mail-link", OpenMailLink(page=page)
     yield "follow-link", FollowLink(page=page, back_url="https://lakeside.example.com/portal")
     for kind, email in _QUESTIONS:
         asked = Asked(kind, "Lakeside Usage Portal", "avery", email, "")

@@ -49,7 +49,7 @@ LIFETIME = timedelta(days=7)
 BETWEEN_MAILS = timedelta(minutes=10)
 MOST_MAILS_A_DAY = 5
 _DAY = timedelta(days=1)
-_MOST_CODE = 100
+MOST_CODE = 100
 
 Kind = Literal["password", "email"]
 Answer = Literal["", "yes", "no", "void"]
@@ -305,7 +305,7 @@ class Confirmations:
 
     def _case(self, stores: ConfirmationStores, biller: Biller, code: str, *, lock: bool = False) -> _Case | Closed:
         """The question behind a code, if it can be answered now."""
-        if not code or len(code) > _MOST_CODE:
+        if not code or len(code) > MOST_CODE:
             return Closed("gone")
         row = stores.confirmations.find_by_digest(biller.bid, digest(code))
         if row is None:
