@@ -10,6 +10,7 @@ from uuid import UUID
 
 from admin.access import Permission, check_may
 from idp.accounts.register import Batch, Register, Registered, Wanted
+from idp.accounts.set_email import SetEmail
 from idp.accounts.unregister import Unregister, Unregistered
 from idp.actor import Staff
 from idp.directory.billers import Biller, Billers
@@ -111,6 +112,7 @@ class UserAdmin:
         partners: Partners,
         register: Register,
         unregister: Unregister,
+        set_email: SetEmail,
         billers: Billers,
         read: Begin[UserStores],
     ) -> None:
@@ -119,6 +121,7 @@ class UserAdmin:
         self._partners = partners
         self._register = register
         self._unregister = unregister
+        self._set_email = set_email
         self._billers = billers
         self._read = read
         self._finder = UserFinder(billers, read)
@@ -141,9 +144,27 @@ class UserAdmin:
         return self._unregister.unregister(staff, request_id, self._billers.get(bid), user_id, account_numbers, None)
 
     def change(self, staff: Staff, request_id: str, bid: int, named: str, **changes: Any) -> User:
-        """Change names, e-mail, phone, locale or disabled. UserNotFound, UserNameTaken, InvalidFields."""
+        """Change names, e-mail, phone, locale or disabled. UserNotFound, UserNameTaken, InvalidFields.
+
+        An e-mail address is set as by set_email: the old and the new one are told.
+        """
         check_may(staff, Permission.BILLER_USERS_CHANGE, bid)
-        return self._users.change(staff, request_id, bid, self._find(bid, named), **changes)
+        user_id, email = self._find(bid, named), changes.pop("email", None)
+        if email is None:
+            return self._users.change(staff, request_id, bid, user_id, **changes)
+        verified = bool(changes.pop("email_verified", False))
+        if changes:
+            self._users.change(staff, request_id, bid, user_id, **changes)
+        return self._set_email.set(staff, request_id, self._billers.get(bid), user_id, email, verified=verified)
+
+    def set_email(self, staff: Staff, request_id: str, bid: int, named: str, email: str, *, verified: bool = False) -> User:
+        """Give the user another address, at which the payer is asked from now on; the old and the new one are told.
+
+        BillerNotFound, UserNotFound, InvalidFields.
+        """
+        check_may(staff, Permission.BILLER_USERS_CHANGE, bid)
+        user_id = self._find(bid, named)
+        return self._set_email.set(staff, request_id, self._billers.get(bid), user_id, email, verified=verified)
 
     def revoke(self, staff: Staff, request_id: str, bid: int, named: str) -> UUID:
         """End every token and session of the user, everywhere; its LoginGUID. UserNotFound."""

@@ -19,7 +19,7 @@ from hub.storage.kv_sqlite import SqliteKeyValue
 from hub.storage.presence import Presence, join
 from idp.accounts.approvals import Approvals
 from idp.accounts.code_guesses import CodeGuesses
-from idp.accounts.confirmations import Confirmations
+from idp.accounts.confirmations import ASK_PAYER, Confirmations
 from idp.accounts.departures import Departures
 from idp.accounts.look_up import LookUp
 from idp.accounts.look_up_limits import LookUpLimits
@@ -28,6 +28,7 @@ from idp.accounts.objections import Objections
 from idp.accounts.one_time_links import OneTimeLinks
 from idp.accounts.register import Register
 from idp.accounts.role_code_field import RoleCodeField
+from idp.accounts.set_email import SetEmail
 from idp.accounts.tying import Tools
 from idp.accounts.unregister import Unregister
 from idp.accounts.update_email import UpdateEmail
@@ -51,6 +52,7 @@ from idp.keys import SigningKeys
 from idp.kv import KeyValue
 from idp.login.frame_tokens import FrameTokens
 from idp.login.hashing import Hasher
+from idp.login.password_guesses import PasswordGuesses
 from idp.login.passwords import Passwords
 from idp.login.proofs import Proofs
 from idp.login.sessions import Sessions
@@ -125,6 +127,7 @@ class Hub:
     confirmations: Confirmations
     update_password: UpdatePassword
     update_email: UpdateEmail
+    set_email: SetEmail
     invoices: Invoices
     destinations: Destinations
     diagnostics: Diagnostics
@@ -151,7 +154,11 @@ class Hub:
         return Worker(
             self.database.begin,
             self.clock,
-            handlers={SEND_MAIL: self.mails.send, IMPORT_UPLOAD: self.invoice_files.carry_out},
+            handlers={
+                SEND_MAIL: self.mails.send,
+                ASK_PAYER: self.confirmations.ask,
+                IMPORT_UPLOAD: self.invoice_files.carry_out,
+            },
             recurring=(
                 Recurring("seal", timedelta(seconds=2), self.sealer.run),
                 Recurring("relay", timedelta(seconds=2), self.relay.run),
@@ -216,14 +223,13 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     payers = Payers(read, kv, time)
     mails = Mails(begin, time, secrets, _sender(settings))
     notices = Notices(mails)
-    throttle = Throttle(kv)
-    passwords = Passwords(begin, read, _hasher(settings), throttle, time)
-    confirmations = Confirmations(begin, notices, time)
-
     alarms = Alarms(begin, kv, time)
+    passwords = Passwords(begin, read, _hasher(settings), PasswordGuesses(kv, alarms), time)
+    confirmations = Confirmations(begin, notices, alarms, time)
+
     departures = Departures(kv)
     links = OneTimeLinks(begin, time)
-    guesses = CodeGuesses(kv, throttle, alarms)
+    guesses = CodeGuesses(kv, Throttle(kv), alarms)
     look_up_limits = LookUpLimits(kv, alarms)
 
     sessions = Sessions(kv)
@@ -282,7 +288,8 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         passwords=passwords,
         confirmations=confirmations,
         update_password=UpdatePassword(begin, payers, passwords, confirmations, notices, time),
-        update_email=UpdateEmail(begin, confirmations, notices, time),
+        update_email=UpdateEmail(begin, payers, passwords, confirmations, notices, time),
+        set_email=SetEmail(begin, notices),
         invoices=Invoices(read),
         destinations=Destinations(begin, read, kv),
         diagnostics=diagnostics,

@@ -34,6 +34,7 @@ from idp.web.request import HubRequest
 from idp.web.templating import StaticFiles, Templates
 from sso_connect import web
 from sso_connect.api import routes as api_routes
+from sso_connect.api.misses import Misses
 from sso_connect.api.refusals import Refusals
 from sso_connect.link_senders import LinkSenders
 from sso_connect.portal import pages as portal_pages
@@ -178,7 +179,8 @@ def api_site(hub: Hub) -> Flask:
         clock=hub.clock,
         api_origin=origin,
     )
-    return api_routes.api_app(routes, Refusals(hub.diagnostics, hub.clock), hub.warnings, api_origin=origin)
+    refusals, misses = Refusals(hub.diagnostics, hub.clock), Misses(hub.look_up_limits)
+    return api_routes.api_app(routes, refusals, misses, hub.warnings, api_origin=origin)
 
 
 def health_site(readiness: Readiness) -> Flask:

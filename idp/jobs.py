@@ -69,8 +69,8 @@ class JobStore(Protocol):
         ...
 
 
-class JobStores(Protocol):
-    """The slice of stores that the worker works with."""
+class WithJobs(Protocol):
+    """A slice of stores that can queue jobs, and what the worker works with."""
 
     @property
     def jobs(self) -> JobStore: ...
@@ -93,7 +93,7 @@ class Worker:
 
     def __init__(
         self,
-        begin: Begin[JobStores],
+        begin: Begin[WithJobs],
         clock: Clock,
         handlers: Mapping[str, Handler],
         recurring: Sequence[Recurring],

@@ -57,12 +57,25 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Refund:
+    """Give one unit back to the bucket of a `Limit` with the same numbers: what was counted beforehand turned out not to count.
+
+    A full bucket stays full; in a transaction that stops nothing is given back.
+    """
+
+    key: str
+    per_second: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One guess at something that people choose or copy from paper: a password, a role code.
 
     The first `free` guesses pass; then each passes only after a delay that begins with `delay` and doubles up to `longest`; until
     then the transaction stops with `Limited`. A guess is counted BEFORE it is judged, so that many at once are no way round it;
-    whoever guessed right does `Drop`. All is forgotten `window` after the last guess that passed.
+    whoever guessed right does `Drop`. All is forgotten `window` after the last guess that passed. A clock that is set back makes
+    nobody wait longer than the delay of the last guess.
     """
 
     key: str
@@ -186,7 +199,7 @@ class Roll:
 MOST_MEMBERS = 100
 """Members of one list; the oldest make room."""
 
-Step = Limit | Attempt | Expect | Put | Read | Take | Mark | Drop | Renew | Look | Count | Enlist | Roll
+Step = Limit | Refund | Attempt | Expect | Put | Read | Take | Mark | Drop | Renew | Look | Count | Enlist | Roll
 
 
 # --- results, one per step, in order ---------------------------------------------------------------------------------------
@@ -242,7 +255,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """From `Mark`, `Drop`, `Renew`, `Enlist`."""
+    """From `Mark`, `Drop`, `Renew`, `Enlist`, `Refund`."""
 
 
 # --- what stops a transaction ------------------------------------------------------------------------------------------------

@@ -117,6 +117,11 @@ class Explain:
         good = all(rule.holds(attempt) for rule in _ABOUT_THE_TOKEN)
         return Active(found.facts.user_id, found.expires_at) if good else None
 
+    def is_known(self, key: ApiKey, token: str) -> bool:
+        """Whether the partner issued this token at this biller, and it is remembered, be it over or not. StoreUnavailable."""
+        facts = self._tokens.look(token).facts
+        return facts is not None and (facts.bid, facts.partner_id) == (key.bid, key.partner.id)
+
     def _find(self, key: ApiKey, token: str) -> _Found:
         looked = self._tokens.look(token)
         facts = looked.facts

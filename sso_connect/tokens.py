@@ -166,7 +166,7 @@ class Tokens:
                             # Before the hash: one is never made for a key over its rate.
                             counted = self._admission.admit(secret, Scope.SSO, noted).allowance
                         proof = self._proofs.open(key, assertion.names, password, request_id)
-                    entry = proof.entry(fresh=fresh)
+                    entry = proof.entry()
                 if entry is None:
                     raise _unproved(key)
                 if entry.value.user.disabled:

@@ -21,7 +21,20 @@ from idp.accounts.confirmations import Asked, Closed, Kind
 from idp.accounts.objections import Question
 from idp.web.confirming import ClosedView, ConfirmedView, ConfirmView
 from idp.web.objecting import ObjectedView, ObjectionClosedView, ObjectionLinkView, ObjectionView
-from idp.web.plain import AskUser, FollowLink, Mode, PlainPage, PostOn, Problem, Refused, SessionOver, SignedOut, Welcome, WhyOver
+from idp.web.plain import (
+    AskUser,
+    FollowLink,
+    Mode,
+    OpenMailLink,
+    PlainPage,
+    PostOn,
+    Problem,
+    Refused,
+    SessionOver,
+    SignedOut,
+    Welcome,
+    WhyOver,
+)
 from idp.web.templating import StaticFiles, Templates, View
 from sso_connect.portal import views
 from sso_connect.portal.views import AccountChoice, AccountUser, AccountWaiting, Bill, BillLine, Due, NavItem, Page, SignOut
@@ -358,6 +371,7 @@ def _plain_samples(mode: Mode, locale: str) -> Iterator[tuple[str, View]]:
     yield "ask-user", ask_user
     yield "ask-user-unknown-page", replace(ask_user, here=None)
     yield "post-on", PostOn(page=page, action="/b/x/a/none/bills", carry=(("csrf_token", "made-up"),))
+    yield "mail-link", OpenMailLink(page=page)
     yield "follow-link", FollowLink(page=page, back_url="https://lakeside.example.com/portal")
     for kind, email in _QUESTIONS:
         asked = Asked(kind, "Lakeside Usage Portal", "avery", email, "")

@@ -117,7 +117,16 @@ class Operator:
         from admin.people import UserAdmin
 
         hub = self.hub
-        return UserAdmin(hub.users, hub.passwords, hub.partners, hub.register, hub.unregister, hub.billers, hub.database.read)
+        return UserAdmin(
+            hub.users,
+            hub.passwords,
+            hub.partners,
+            hub.register,
+            hub.unregister,
+            hub.set_email,
+            hub.billers,
+            hub.database.read,
+        )
 
     @cached_property
     def registrations(self) -> RegistrationAdmin:

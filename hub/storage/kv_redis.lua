@@ -3,7 +3,7 @@
 -- KEYS[1] the marker of the epoch. ARGV: the marker that the caller knows, the key prefix of that epoch, a nonce (the source of
 -- all chance here: Redis seeds math.random alike for every script), then the steps, each an operation and its arguments:
 --   A key free delay_ms longest_ms window_ms      I key member ms most          O key
---   L key interval_us full_us                     P key value idle_ms absolute_ms|-1 absent linger_ms parent|-1 within_ms|-1 bounded
+--   L key interval_us full_us    F (as L)         P key value idle_ms absolute_ms|-1 absent linger_ms parent|-1 within_ms|-1 bounded
 --                                                   has_origin origin n shed.. n unless.. n watch..
 --   E n name version ..                           R key slide optional spent    T key tombstone_ms
 --   M key ms       D key       C key ms           N hold_ms|0 n name ..         K n name ..
@@ -11,7 +11,7 @@
 --   A count or stop {retry_ms, full_in_ms}
 --   L {remaining, full_in_us} or stop {retry_us, full_in_us}     E 1 or stop {version, ..}      P expires_ms or stop {1, value}
 --   R, T {1, value, expires_ms, created_ms, parent, name, version, ..} or {0, spent, ended_by, value, parent}
---   C count        M, D, N, I 1     K {version, ..}        O {cut, member, ..}
+--   C count        M, D, N, I, F 1   K {version, ..}        O {cut, member, ..}
 --
 -- First every step is decided against the store AND what the steps before it staged; then all is written, or, when a step said
 -- no, only what is staged as `sure`: used-up limits, counts, and stamps that somebody has now seen.
@@ -194,19 +194,38 @@ while at <= #ARGV do
       result = { math.floor((full - (after - now_us)) / interval), after - now_us }
     end
 
+  elseif op == 'F' then
+    key = prefix .. 'l:' .. key
+    local known = fetch(key)
+    if known then
+      known = tonumber(known) - tonumber(ARGV[at + 2])
+      stage(key, known, math.ceil(known / 1000))
+    end
+    at = at + 4
+    result = 1
+
   elseif op == 'A' then
     key = prefix .. 't:' .. key
     local free, delay, longest = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
     local window = tonumber(ARGV[at + 5])
     at = at + 6
     local count, until_ms, forgotten = string.match(fetch(key) or '0 0 0', '^(%d+) (%d+) (%d+)$')
-    until_ms = tonumber(until_ms)
+    count, until_ms, forgotten = tonumber(count), tonumber(until_ms), tonumber(forgotten)
+    local function after(times)
+      if times < free then return now end
+      return now + math.min(longest, delay * 2 ^ math.min(times - free, 30))
+    end
+    if until_ms > after(count) then
+      -- Later than this guess could make anybody wait: the clock was set back (or the delays were shortened).
+      until_ms = after(count)
+      forgotten = until_ms + window
+      stage(key, string.format('%.0f %.0f %.0f', count, until_ms, forgotten), forgotten, true)
+    end
     if until_ms > now then
-      stop = { until_ms - now, tonumber(forgotten) - now }
+      stop = { until_ms - now, forgotten - now }
     else
-      count = tonumber(count) + 1
-      until_ms = now
-      if count >= free then until_ms = now + math.min(longest, delay * 2 ^ math.min(count - free, 30)) end
+      count = count + 1
+      until_ms = after(count)
       stage(key, string.format('%.0f %.0f %.0f', count, until_ms, until_ms + window), until_ms + window, true)
       result = count
     end

@@ -57,6 +57,7 @@ from idp.kv import (
     Put,
     Read,
     Record,
+    Refund,
     Renew,
     Result,
     Roll,
@@ -328,6 +329,9 @@ def _program(steps: tuple[Step, ...]) -> list[str]:
             case Limit():
                 interval, full = bucket(step)
                 program += ("L", step.key, str(interval), str(full))
+            case Refund():
+                interval, full = bucket(step)
+                program += ("F", step.key, str(interval), str(full))
             case Attempt():
                 delays = (_ms(step.delay), _ms(step.longest), _ms(step.window))
                 program += ("A", step.key, str(step.free), *delays)
@@ -394,7 +398,7 @@ def _result(step: Step, answer: Any) -> Result:
             return Counted(answer)
         case Roll():
             return Listed(tuple(answer[1:]), bool(answer[0]))
-        case Mark() | Drop() | Renew() | Enlist():
+        case Mark() | Drop() | Renew() | Enlist() | Refund():
             return Done()
 
 

@@ -67,6 +67,7 @@ from idp.kv import (
     Put,
     Read,
     Record,
+    Refund,
     Renew,
     Result,
     Roll,
@@ -271,6 +272,8 @@ class _Transaction:
         match step:
             case Limit():
                 return self._limit(step)
+            case Refund():
+                return self._refund(step)
             case Attempt():
                 return self._attempt(step)
             case Expect():
@@ -338,13 +341,28 @@ class _Transaction:
         full_in = after - self._now_us
         return Allowance((full - full_in) // interval, timedelta(microseconds=full_in))
 
+    def _refund(self, step: Refund) -> Done:
+        key = "l:" + step.key
+        interval, _ = bucket(step)
+        known = self._fetch(key)
+        if known is not None:
+            full_at = int(known.body) - interval
+            self._stage(key, str(full_at), math.ceil(full_at / 1000))
+        return Done()
+
     def _attempt(self, step: Attempt) -> Counted:
         key = "t:" + step.key
         known = self._fetch(key)
         count, until = json.loads(known.body) if known else (0, 0)
-        if known and until > self._now:
-            wait = timedelta(milliseconds=until - self._now)
-            raise _StoppedError(Limited(wait, timedelta(milliseconds=known.expires - self._now)))
+        forgotten = known.expires if known else self._now
+        latest = self._after(delay_after(step, count))
+        if until > latest:
+            # Later than the last guess could make anybody wait: the clock was set back (or the delays were shortened).
+            until, forgotten = latest, latest + milliseconds(step.window)
+            self._stage(key, json.dumps([count, until]), forgotten, sure=True)
+        if until > self._now:
+            wait, full_in = (timedelta(milliseconds=end - self._now) for end in (until, forgotten))
+            raise _StoppedError(Limited(wait, full_in))
         count += 1
         until = self._after(delay_after(step, count))
         self._stage(key, json.dumps([count, until]), until + milliseconds(step.window), sure=True)

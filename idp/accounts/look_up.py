@@ -6,9 +6,10 @@
 What a key sees of the people on an account: a key with `users = all` sees everybody. A key with `users = own` sees that somebody
 is there (id and login type), and user name and address only of users that it may speak for: else anybody with a key and a list of
 account numbers could collect the payers of another portal. For the same reason a name fits only users that the key may speak for.
-A ghost is no registration and is not seen here. Whoever only waits for approval is not registered either, and is seen by keys that may
-speak for them only. How often a key asks about one account or name, and how much it asks for that is
-not there, is counted (look_up_limits).
+A ghost is no registration and is not seen here. Whoever only waits for approval is not registered either, and is seen by keys that
+may speak for them only. How often a key asks about one account or name, and how much it asks for that is not there, is counted
+(look_up_limits); what is refused is counted by whoever translates the refusal. A name that is nobody's costs the statements of one
+that is somebody else's.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from idp.directory.rights import LoginType
 from idp.directory.users import PartnerUserStore, User, UserStore
 from idp.errors import CustomerNotFound
 from idp.transaction import Begin
+
+_NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +125,28 @@ class LookUp:
         with self._read() as stores:
             look = _Look(stores, key, biller.bid, wanted, self._clock.now())
             numbers: dict[UUID, str] = {}
-            for user in look.named():
-                payer = stores.payers.find_payer(biller.bid, user.id)
+            for user_id in [user.id for user in look.named()] or [_NOBODY]:
+                payer = stores.payers.find_payer(biller.bid, user_id)
                 if payer is not None and may_speak_for(key, payer):
                     numbers.update((account.customer_id, account.account_number) for account in payer.accounts)
             people = look.people(numbers)
         self._limits.missed(key, 0 if numbers else 1)
         return [look.seen(number, people.get(customer_id, ())) for customer_id, number in numbers.items()]
+
+    def ask_about(self, key: ApiKey, biller: Biller, numbers: Sequence[str]) -> None:
+        """Count a question about each account, for calls that tie names to accounts: who does so without end is trying names.
+
+        RateLimited.
+        """
+        keys = {key_of(biller, number) for number in numbers} - {""}
+        self._limits.ask(key, *map(_subject, sorted(keys)))
+
+    def is_any_there(self, key: ApiKey, biller: Biller, numbers: Sequence[str], *, closed_too: bool = False) -> bool:
+        """As ask_about; and whether one of the accounts is there, to be asked before anything about names is. RateLimited."""
+        self.ask_about(key, biller, numbers)
+        with self._read() as stores:
+            found = stores.customers.find_by_accounts(biller.bid, sorted({key_of(biller, number) for number in numbers} - {""}))
+        return any(closed_too or customer.closed_at is None for customer in found.values())
 
     def account_numbered(self, key: ApiKey, biller: Biller, number: str) -> Customer:
         """The account of a number, in any spelling. RateLimited, CustomerNotFound (a closed one, too)."""
@@ -136,7 +154,7 @@ class LookUp:
         self._limits.ask(key, _subject(of))
         with self._read() as stores:
             found = stores.customers.find_by_accounts(biller.bid, [of]).get(of) if of else None
-        return self._there(key, found)
+        return _there(found)
 
     def people_of(
         self, key: ApiKey, biller: Biller, *, customer_id: UUID | None = None, number: str | None = None
@@ -157,13 +175,7 @@ class LookUp:
         self._limits.ask(key, f"customer:{customer_id}")
         with self._read() as stores:
             found = stores.customers.find_customer(biller.bid, customer_id)
-        return self._there(key, found)
-
-    def _there(self, key: ApiKey, found: Customer | None) -> Customer:
-        if found is None or found.closed_at is not None:
-            self._limits.missed(key, 1)
-            raise CustomerNotFound("not there, of another biller, or closed")
-        return found
+        return _there(found)
 
 
 @dataclass(slots=True)
@@ -232,6 +244,12 @@ class _Look:
     def _fits(self, user: User) -> bool:
         name, email = self.wanted.user_name, self.wanted.email
         return (name is None or user.user_name_key == name) and (email is None or selects_by_email(self.key, user, email))
+
+
+def _there(found: Customer | None) -> Customer:
+    if found is None or found.closed_at is not None:
+        raise CustomerNotFound("not there, of another biller, or closed")
+    return found
 
 
 def _subject(account_key: str) -> str:

@@ -80,7 +80,7 @@ def ask_contact(
     if not address:
         return False
     link = links.make(stores, biller, LinkKind.OBJECTION, subject=_subject(tie), binding=_binding(tie))
-    notices.registered_unproved(stores, biller, address, customer.account_number, user, key.partner.name, link)
+    notices.registered_unproved(stores, biller, address, customer.account_number, user, key.partner.name, link, key_id=key.id)
     return address.lower() != user.email_key
 
 

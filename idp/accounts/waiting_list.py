@@ -55,13 +55,19 @@ def is_disputed(waiting: Iterable[Registration], ended: Iterable[Registration]) 
 
 
 def tell_full_access(
-    stores: TellingStores, notices: Notices, biller: Biller, customer: Customer, who: User, standing: Iterable[Registration]
+    stores: TellingStores,
+    notices: Notices,
+    biller: Biller,
+    customer: Customer,
+    who: User,
+    standing: Iterable[Registration],
+    key_id: UUID | None,
 ) -> bool:
-    """Mail those with full access that somebody waits. False where there is nobody."""
+    """Mail those with full access that somebody waits, by a call of the key. False where there is nobody."""
     ids = [tie.user_id for tie in standing if tie.login_type in FULL_ACCESS and not tie.pending]
     people = [user for user in stores.users.list_by_ids(customer.bid, ids).values() if not user.disabled]
     for user in people:
-        notices.somebody_waits(stores, biller, user, customer.account_number, who)
+        notices.somebody_waits(stores, biller, user, customer.account_number, who, key_id=key_id)
     return bool(people)
 
 

@@ -25,6 +25,9 @@ from idp.kv import KeyValue, Stamps
 from idp.transaction import Begin
 from idp.versions import TRIES, Cached, VersionedCache, directory_stamp, pause_before, user_stamp
 
+_NOBODY = UUID(int=0)
+"""Looked up where a name is nobody's, so that this costs what a look at somebody costs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -224,71 +227,68 @@ class Payers:
             self.reload(key.bid, entry.value.user.id)
         raise StoreUnavailable("the user keeps changing under our feet")
 
-    def find_unproved(self, key: ApiKey, names: UserNames, *, fresh: bool = False) -> Cached[PayerRecord] | None:
+    def find_unproved(self, key: ApiKey, names: UserNames) -> Cached[PayerRecord] | None:
         """The one payer that the names fit, whether or not the key may speak for it; None for nobody and for several.
 
-        Never to be told of: the CALLER asks for proof first, and compares the stamps. `fresh`: from the database. InvalidFields.
+        Never to be told of: the CALLER asks for proof first, and compares the stamps. From the database; nobody costs as much as
+        somebody. InvalidFields.
         """
-        fits = self.named_all(key, names, proved=False)
-        if fresh and len(fits) == 1:
-            self.reload(key.bid, fits[0].value.user.id)
-            fits = self.named_all(key, names, proved=False)
+        fits = self._fresh(key, _wanted(names), proved=False, remembered=False)
         return fits[0] if len(fits) == 1 else None
 
-    def named_all(self, key: ApiKey, names: UserNames, *, proved: bool = True) -> list[Cached[PayerRecord]]:
-        """All payers that every given name fits and the key may speak for (at most 20); `proved` False: others too."""
-        if not names.given():
-            raise InvalidFields(fields=[FieldError("LoginGUID", "name a user: LoginGUID, PartnerUserID, UserName or EmailAddress")])
-        wanted = canonical_names(names)
-        ids = self._candidates(key, wanted)
-        fits = self._fitting(key, wanted, ids, proved=proved)
-        if not fits and (others := self._candidates(key, wanted)) != ids:
-            fits = self._fitting(key, wanted, others, proved=proved)  # the remembered id was that of a user who gave the name up
+    def named_all(self, key: ApiKey, names: UserNames) -> list[Cached[PayerRecord]]:
+        """All payers that every given name fits and the key may speak for (at most 20).
+
+        A stale record may only ever say yes (the caller's Expect finds that out); each no is said from the database, after the
+        same statements whether the names are nobody's or those of somebody whom the key may not speak for.
+        """
+        wanted = _wanted(names)
+        known = self._remembered(key, wanted)
+        if known is not None and _selects(known.value, key, wanted, proved=True):
+            return [known]
+        fits = self._fresh(key, wanted, proved=True, remembered=True)
         if len(fits) > 1:  # a refusal, which only fresh records may say
-            fresh = [entry for each in fits if (entry := self.reload(key.bid, each.value.user.id)) is not None]
-            fits = [entry for entry in fresh if _selects(entry.value, key, wanted, proved=proved)]
+            fits = self._fresh(key, wanted, proved=True, remembered=False)
         return fits
 
-    def _fitting(self, key: ApiKey, wanted: UserNames, ids: list[UUID], *, proved: bool) -> list[Cached[PayerRecord]]:
-        """A stale record may only ever say yes (the caller's Expect finds that out); each no is said from a fresh one."""
+    def _remembered(self, key: ApiKey, wanted: UserNames) -> Cached[PayerRecord] | None:
+        """The record in memory that the most telling name led to before, if it was a name that one user can have."""
+        if wanted.login_guid is not None:
+            return self._by_id.find((key.bid, wanted.login_guid))
+        unique = _unique_name(key, wanted)
+        entry = None if unique is None else self._ids.find((key.bid, *unique))
+        return None if entry is None else self._by_id.find((key.bid, entry.value))
+
+    def _fresh(self, key: ApiKey, wanted: UserNames, *, proved: bool, remembered: bool) -> list[Cached[PayerRecord]]:
+        """Those that the most telling name stands for now; the other names are held against their records.
+
+        `remembered`: a record in memory may say yes.
+        """
         fits: list[Cached[PayerRecord]] = []
-        for user_id in ids:
-            for read in (self.cached, self.reload):
-                entry = read(key.bid, user_id)
-                if entry is not None and _selects(entry.value, key, wanted, proved=proved):
-                    fits.append(entry)
-                    break
+        ids = self._ids_now(key, wanted)
+        for user_id in ids or [_NOBODY]:
+            entry = self._by_id.find((key.bid, user_id)) if remembered else None
+            if entry is None or not _selects(entry.value, key, wanted, proved=proved):
+                entry = self.reload(key.bid, user_id)
+            if entry is not None and _selects(entry.value, key, wanted, proved=proved):
+                fits.append(entry)
         return fits
 
-    def _candidates(self, key: ApiKey, names: UserNames) -> list[UUID]:
-        """Ids by the most telling name. The others are checked against the record, whose stamps are checked in turn."""
-        if names.login_guid is not None:
-            return [names.login_guid]
-        if (partner_user_id := names.partner_user_id) is not None:
-            partner = key.partner.id
-            return self._unique(
-                key.bid,
-                f"partner:{partner}",
-                partner_user_id,
-                lambda stores: stores.payers.list_ids_by_partner_user_id(key.bid, partner, partner_user_id),
-            )
-        if (user_name := names.user_name) is not None:
-            return self._unique(
-                key.bid, "user_name", user_name, lambda stores: stores.payers.list_ids_by_user_name(key.bid, user_name)
-            )
-        assert names.email is not None  # noqa: S101  (given() said so)
+    def _ids_now(self, key: ApiKey, wanted: UserNames) -> list[UUID]:
+        """Ids by the most telling name, from the database. The others are checked against the record."""
+        if wanted.login_guid is not None:
+            return [wanted.login_guid]
+        unique = _unique_name(key, wanted)
         with self._read() as stores:
-            return stores.payers.list_ids_by_email(key.bid, names.email, limit=20)
-
-    def _unique(self, bid: int, kind: str, name: str, read: Callable[[PayerStores], list[UUID]]) -> list[UUID]:
-        """A name that one user can have: the remembered id is right while that user's (checked) record still has the name."""
-        entry = self._ids.find((bid, kind, name))
-        if entry is not None and (payer := self._by_id.find((bid, entry.value))) is not None and _has(payer.value, kind, name):
-            return [entry.value]
-        with self._read() as stores:
-            ids = read(stores)
-        if ids:
-            self._ids.keep((bid, kind, name), {}, ids[0])
+            if wanted.partner_user_id is not None:
+                ids = stores.payers.list_ids_by_partner_user_id(key.bid, key.partner.id, wanted.partner_user_id)
+            elif wanted.user_name is not None:
+                ids = stores.payers.list_ids_by_user_name(key.bid, wanted.user_name)
+            else:
+                assert wanted.email is not None  # noqa: S101  (_wanted said so)
+                ids = stores.payers.list_ids_by_email(key.bid, wanted.email, limit=20)
+        if unique is not None and ids:
+            self._ids.keep((key.bid, *unique), {}, ids[0])
         return ids
 
 
@@ -335,6 +335,19 @@ def _key_of(biller: Biller, account_number: str) -> str | None:
         return None
 
 
+def _wanted(names: UserNames) -> UserNames:
+    if not names.given():
+        raise InvalidFields(fields=[FieldError("LoginGUID", "name a user: LoginGUID, PartnerUserID, UserName or EmailAddress")])
+    return canonical_names(names)
+
+
+def _unique_name(key: ApiKey, wanted: UserNames) -> tuple[str, str] | None:
+    """The most telling name, as its kind and itself, where it is one that one user can have."""
+    if wanted.partner_user_id is not None:
+        return f"partner:{key.partner.id}", wanted.partner_user_id
+    return None if wanted.user_name is None else ("user_name", wanted.user_name)
+
+
 def _selects(payer: PayerRecord, key: ApiKey, names: UserNames, *, proved: bool) -> bool:
     return _fits(payer, key, names) and (not proved or may_speak_for(key, payer))
 
@@ -347,9 +360,3 @@ def _fits(payer: PayerRecord, key: ApiKey, names: UserNames) -> bool:
         and (names.partner_user_id is None or payer.partner_user_ids.get(key.partner.id) == names.partner_user_id)
         and (names.email is None or selects_by_email(key, user, names.email))
     )
-
-
-def _has(payer: PayerRecord, kind: str, name: str) -> bool:
-    if kind == "user_name":
-        return payer.user.user_name_key == name
-    return payer.partner_user_ids.get(UUID(kind.removeprefix("partner:"))) == name

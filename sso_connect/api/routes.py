@@ -53,6 +53,7 @@ from sso_connect.api.calls import users as user_calls
 from sso_connect.api.calls.authenticate import Authenticate
 from sso_connect.api.calls.caller import Call, Caller
 from sso_connect.api.docs import add_pages, is_public
+from sso_connect.api.misses import Misses
 from sso_connect.api.names import AskUser, NameUser
 from sso_connect.api.operations import OPERATIONS, PREFIX, Operation
 from sso_connect.api.refusals import Refusals
@@ -112,6 +113,7 @@ def blueprint(
     customer = customer_calls.CustomerCalls(customers, role_code_field, invoices)
     files = file_calls.FileCalls(invoice_files, api_origin)
     ask_user = AskUser(name_user, look_up_limits)
+    misses = Misses(look_up_limits)
     by_name: Mapping[str, Call] = {
         "Ping": key_calls.ping,
         "CreateCustomer": customer_calls.create_customer(customers, role_code_field),
@@ -123,15 +125,15 @@ def blueprint(
         "UploadInvoiceFile": files.upload,
         "RetrieveInvoiceFile": files.retrieve,
         "RetrieveUsers": user_calls.retrieve_users(look_up),
-        "RegisterAccounts": registering_calls.register_accounts(register),
-        "LinkAccounts": registering_calls.link_accounts(name_user, register),
-        "UnregisterAccounts": registering_calls.unregister_accounts(name_user, unregister),
+        "RegisterAccounts": registering_calls.register_accounts(register, look_up, misses),
+        "LinkAccounts": registering_calls.link_accounts(name_user, register, look_up, misses),
+        "UnregisterAccounts": registering_calls.unregister_accounts(name_user, unregister, look_up, misses),
         "RetrieveCustomerGUID": customer_portal_calls.retrieve_customer_guid(ask_user, look_up),
         "RetrieveLoginGUID": customer_portal_calls.retrieve_login_guid(ask_user, look_up),
         "RetrieveUserAccounts": user_calls.retrieve_user_accounts(name_user, ask_user, look_up, members),
         "Revoke": token_calls.revoke(name_user, tokens, users),
-        "Introspect": token_calls.introspect(explain),
-        "Explain": connect_calls.explain(explain),
+        "Introspect": token_calls.introspect(explain, misses),
+        "Explain": connect_calls.explain(explain, misses),
         "CreateLink": connect_calls.create_link(name_user, links, clock),
         "Diagnose": diagnostics_calls.diagnose(diagnostics),
         "RecentDiagnostics": diagnostics_calls.recent(diagnostics),
@@ -181,8 +183,8 @@ def _old_name_view(old_name: str, operation: Operation, view: View) -> View:
     return answer
 
 
-def api_app(api: Blueprint, refusals: Refusals, warnings: Warnings, *, api_origin: str) -> Flask:
-    """The application of the API host: our request class, refusals and warnings told and kept, headers on every answer."""
+def api_app(api: Blueprint, refusals: Refusals, misses: Misses, warnings: Warnings, *, api_origin: str) -> Flask:
+    """The application of the API host: our request class, refusals and warnings told and kept, misses counted, headers written."""
     app = Flask(__name__, static_folder=None)
     app.request_class = ApiRequest
     app.url_map.merge_slashes = False  # another spelling of a path is another path, and not a redirect
@@ -195,6 +197,7 @@ def api_app(api: Blueprint, refusals: Refusals, warnings: Warnings, *, api_origi
     def translate(error: HubError) -> Response:
         current = _current()
         refusals.record(current, error)
+        misses.refused(current.key, error)
         response = problems.problem_json(error, current.request_id, type_base)
         if isinstance(error, Unauthenticated):
             response.headers["WWW-Authenticate"] = 'ApiKey realm="partner API"'

@@ -91,6 +91,10 @@ class Visitor:
         """A GET, with the cookies of the host."""
         return self._send("GET", url, None, None, headers)
 
+    def head(self, url: str) -> Answer:
+        """A HEAD, with the cookies of the host."""
+        return self._send("HEAD", url, None, None, None)
+
     def post(
         self,
         url: str,

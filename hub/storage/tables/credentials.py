@@ -34,6 +34,8 @@ confirmations = Table(
     Column("answer", String, nullable=False),
     Column("answered_at", UtcTime),
     Column("spent_at", UtcTime),
+    # Where the question went; "" in rows of versions before this column.
+    Column("mailbox", Text, nullable=False, server_default=""),
     ForeignKeyConstraint(["user_id", "bid"], ["users.id", "users.bid"]),
     ForeignKeyConstraint(["key_id", "bid"], ["api_keys.id", "api_keys.bid"]),
 )

@@ -112,6 +112,7 @@ users = Table(
     Column("password_partner", Uuid, ForeignKey("partners.id")),
     Column("default_customer_id", Uuid),
     Column("generation", Integer, nullable=False),
+    Column("trusted_email", Text, nullable=False, server_default=""),
     UniqueConstraint("bid", "user_name_key"),
     Index(None, "bid", "email_key"),
     ForeignKeyConstraint(["default_customer_id", "bid"], ["customers.id", "customers.bid"]),

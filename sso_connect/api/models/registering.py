@@ -117,9 +117,9 @@ class UnregisteredAccount(Wire):
 
 
 class UnregisterAccountsAnswer(Wire):
-    """An item per account, in the order sent. Without Atomic always 200."""
+    """An item per account, in the order sent. Without Atomic always 200; LoginGUID is null when no account was found."""
 
     model_config = example(LoginGUID=GUID_EXAMPLE, Results=[{"AccountNumber": "1001-02", "Status": "Unregistered"}])
 
-    login_guid: Guid
+    login_guid: Guid | None
     results: list[UnregisteredAccount]

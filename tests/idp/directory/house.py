@@ -34,6 +34,7 @@ from idp.directory.rights import LoginType
 from idp.directory.role_codes import parse_codes, stored_code
 from idp.directory.users import User, Users
 from idp.login.hashing import Hasher, Profile
+from idp.login.password_guesses import PasswordGuesses
 from idp.login.passwords import Passwords
 from idp.login.throttle import Throttle
 from idp.messages.mail import Mail, Mails
@@ -194,10 +195,9 @@ def build(sql: SqlCase) -> House:
     """Fill an empty database."""
     begin, read, clock = sql.begin, sql.database.read, sql.clock
     secrets = Secrets((b"1" * 32,), sql.database.data_keys)
-    throttle = Throttle(sql.kv)
-    passwords = Passwords(begin, read, Hasher(at_once=2, waiting=30, profile=LIGHT), throttle, clock)
     alarms = Alarms(begin, sql.kv, clock)
-    guesses = CodeGuesses(sql.kv, throttle, alarms)
+    passwords = Passwords(begin, read, Hasher(at_once=2, waiting=30, profile=LIGHT), PasswordGuesses(sql.kv, alarms), clock)
+    guesses = CodeGuesses(sql.kv, Throttle(sql.kv), alarms)
     notices = Notices(Mails(begin, clock, secrets, Mailbox()))
     links = OneTimeLinks(begin, clock)
     made = House(

@@ -14,7 +14,7 @@ from idp.messages.mail import MailStores
 from idp.messages.notices import Notices, masked
 from tests.contracts.sql_stores import OAKDALE, sample_biller, sample_user
 
-LINK = "https://oakdale.portal.example.com/b/oakdale/confirm?code=made-up"
+LINK = "https://oakdale.portal.example.com/b/oakdale/confirm#made-up"
 BILLER = sample_biller(OAKDALE, "oakdale", dba="Oakdale & Sons")
 ANN = sample_user(OAKDALE, "ann")
 BEA = sample_user(OAKDALE, "bea", locale="es")
@@ -33,9 +33,11 @@ class Posted:
 
 Write = Callable[[Notices, MailStores, Biller, User], None]
 WRITES: dict[str, Write] = {
-    "confirm_password": lambda notices, stores, biller, user: notices.ask_for_password(stores, biller, user, "Portal", LINK),
+    "confirm_password": lambda notices, stores, biller, user: notices.ask_for_password(
+        stores, biller, user, user.email, "Portal", LINK
+    ),
     "confirm_address": lambda notices, stores, biller, user: notices.ask_for_address(
-        stores, biller, user, "Portal", "new@example.com", LINK
+        stores, biller, user, user.email, "Portal", "new@example.com", LINK
     ),
     "password_changed": lambda notices, stores, biller, user: notices.password_changed(stores, biller, user, "Portal"),
     "address_changed": lambda notices, stores, biller, user: notices.address_changed(stores, biller, user, "new@example.com"),
