@@ -293,8 +293,7 @@ class Tying:
         if key is None or self._proved or (code is not None and not code.bare):
             return
         if made.state is RegistrationState.WAITING:
-            ties, key_id = self._ties[customer.id], None if key is None else key.id
-            if not tell_full_access(stores, tools.notices, biller, customer, self.user, ties, key_id):
+            if not tell_full_access(stores, tools.notices, biller, customer, self.user, self._ties[customer.id], key.id):
                 self.alarms[AlarmKind.REGISTRATION_WAITS] = (
                     f"a registration on customer {customer.id} waits for the biller's approval"
                 )
