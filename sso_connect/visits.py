@@ -124,19 +124,28 @@ class Visits:
         if presented is None:
             return None
         carried = self._carried(presented) if presented.frame_token else None
-        session = carried.session if carried is not None else self._sessions.find(presented.secret)
+        arriving = self._shown(presented)
+        session = carried.session if carried is not None else self._sessions.find(arriving or presented.secret)
         if session is None or session.facts.framed != presented.framed:
             return None
         visit = self.of_session(host, slug, session)
         if visit is None or not all(rule.holds(visit) for rule in RULES):
             return None
         if carried is None:
-            return visit
+            return replace(visit, arriving=arriving)
         settled = carried.state == "first"
         if not presented.brings(session.key):
             return replace(visit, carrier="token", frame_token=carried.next_token, settled=settled)
-        arriving = presented.arriving if presented.arriving and digest(presented.arriving) == session.key else ""
         return replace(self.settle(visit), settled=settled, arriving=arriving)
+
+    def _shown(self, presented: Presented) -> str:
+        """The secret of a cookie that does not count yet, where a form of a page of its session came along: that page was shown.
+
+        The form's frame token proves it also when its five minutes are over.
+        """
+        if not presented.arriving:
+            return ""
+        return presented.arriving if self._frame_tokens.session_key_of(presented.frame_token) == digest(presented.arriving) else ""
 
     def settle(self, visit: Visit) -> Visit:
         """A frame's session that came back by cookie: it needs no frame token, so none of it is good any more."""

@@ -85,6 +85,8 @@ class SessionPages:
         if facts.framed:
             frame_policy(response, visit.key.frame_origins)
         self._jar.drop(response, "session", slug, framed=facts.framed)
+        if visit.arriving:
+            self._jar.drop(response, "arriving", slug, framed=facts.framed)
         return response
 
     def end_sessions(self, request: HubRequest, slug: str) -> Response:
@@ -111,7 +113,10 @@ class SessionPages:
     def _go_on(self, request: HubRequest, visit: Visit, back: str) -> Response:
         """To a page of the visit; by frame token a 303 would lose the token."""
         if visit.carrier != "token":
-            return to(back)
+            response = to(back)
+            if visit.arriving:
+                self._jar.let_in(response, visit.biller.slug, visit.arriving, framed=True)
+            return response
         page = self._page(request, visit.biller, framed=True, locale=visit.payer.user.locale)
         view = PostOn(page=replace(page, inline=True), action=back, carry=self._chrome.carry(visit))
         return frame_policy(inline_style(self._pages.show(view)), visit.key.frame_origins)
