@@ -6,8 +6,8 @@
 What a key sees of the people on an account: a key with `users = all` sees everybody. A key with `users = own` sees that somebody
 is there (id and login type), and user name and address only of users that it may speak for: else anybody with a key and a list of
 account numbers could collect the payers of another portal. For the same reason a name fits only users that the key may speak for.
-A ghost is no registration and is not seen here. Whoever only waits for approval is not registered either, and is seen by keys that may
-speak for them only. How often a key asks about one account or name, and how much it asks for that is
+A ghost is no registration and is not seen here. Whoever only waits for approval is not registered either, and is seen by keys that
+may speak for them only. How often a key asks about one account or name, and how much it asks for that is
 not there, is counted (look_up_limits).
 """
 

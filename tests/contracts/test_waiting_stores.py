@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
@@ -97,7 +97,7 @@ def test_ended_ones_are_listed_by_customer_the_last_one_first(directory: Directo
         assert stores.waiting.list_ended_waiting(BIRCHWOOD, [home.id], later(1)) == {}
 
 
-def _until(registration: Registration) -> object:
+def _until(registration: Registration) -> datetime | None:
     return registration.registered_at + WAITS_FOR if registration.state is WAITING else None
 
 

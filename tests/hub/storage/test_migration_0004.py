@@ -15,15 +15,16 @@ from hub.storage import migrations
 from hub.storage.database import Database, migrate
 from hub.storage.engines import Engines, open_engines
 from hub.storage.kv_sqlite import SqliteKeyValue
-from hub.storage.tables.columns import UtcTime
+from hub.storage.tables import metadata as today
 from idp.clock import FixedClock
 from idp.directory.api_keys import Scope
 from idp.directory.registrations import WAITS_FOR, RegistrationState
+from idp.directory.rights import LoginType
 from idp.opaque import new_id
 
 BID, OTHER = 101, 202
 START = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
-OWNER, GUEST = 1, 4
+OWNER, GUEST = LoginType.OWNER, LoginType.GUEST
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -52,9 +53,10 @@ class Old:
 
     def add(self, name: str, **values: Any) -> Any:
         table = Table(name, self._metadata, autoload_with=self._connection)
+        known = today.tables[name].columns
         for column in table.columns:
-            if column.name.endswith("_at") and column.name in values:
-                column.type = UtcTime()
+            if column.name in known:  # what SQLite keeps does not say that it is an identifier, a time or JSON
+                column.type = known[column.name].type
         filled = {
             column.name: values.get(column.name, _blank(column))
             for column in table.columns
@@ -78,7 +80,7 @@ def _blank(column: Any) -> Any:
 def test_pending_guests_wait_beside_users_and_go_on_where_they_were_first(url: str, tmp_path: Path) -> None:
     engines = open_engines(url, 2)
     migrate_to(engines, "0003")
-    cases = {
+    cases: dict[str, tuple[list[tuple[str, LoginType, bool, int, int | None]], dict[str, str]]] = {
         # account: (user, login type, pending, from hour, ended at hour), and what becomes of the pending ones
         "beside": ([("a1", OWNER, False, 0, None), ("a2", GUEST, True, 1, None)], {"a2": "waiting"}),
         "alone": ([("b1", GUEST, True, 0, None)], {"b1": "until_code"}),
