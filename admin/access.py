@@ -1,10 +1,10 @@
 """Who among the staff may do what: permissions, the roles that hold them, and the one check.
 
-| role     | of whom           | may                                                                            |
-| operator | the platform      | everything, at every biller                                                    |
-| admin    | one biller        | everything at that biller                                                      |
-| support  | one biller        | read all but settings, keys and themes; change customers, change and revoke users, decide about registrations |
-| viewer   | one biller        | read what support reads, without refusals and alarms; change nothing           |
+| role     | of whom      | may                                                                                      |
+| operator | the platform | everything, at every biller                                                              |
+| admin    | one biller   | everything at that biller                                                                |
+| support  | one biller   | read all but settings, keys and themes; change customers and users; decide registrations |
+| viewer   | one biller   | read what support reads, without refusals and alarms; change nothing                     |
 
 A role with `bid` set ends at that biller, whatever the role is called. Payers have rights instead (idp.directory.rights),
 partners have scopes (idp.directory.api_keys).

@@ -24,7 +24,7 @@ class RegistrationAdmin:
     def list_page(
         self,
         staff: Staff,
-        request_id: str,
+        request_id: str,  # noqa: ARG002  (reads will go to the access log)
         bid: int,
         after: UUID | None = None,
         limit: int = 200,

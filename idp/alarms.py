@@ -47,7 +47,7 @@ class AlarmKind(StrEnum):
     REGISTRATION_OBJECTED = "registration.objected"
     """The contact on record objected to a registration: `idhub registrations restore` or `end` decides."""
     REGISTRATION_WAITS = "registration.waits"
-    """A registration waits for approval, and nobody on the account has full access: the biller is the only one who can approve it."""
+    """A registration waits for approval, and nobody on the account has full access: only the biller can approve it."""
 
 
 @dataclass(frozen=True, slots=True)

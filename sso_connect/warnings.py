@@ -101,7 +101,7 @@ CATALOGUE: Mapping[WarningCode, Meaning] = MappingProxyType(
             "Leave the kind out, or ask the biller to let the key state it: a strict key is refused (422 InvalidFields).",
         ),
         WarningCode.ROLE_CODES_REFUSED: Meaning(
-            "Role codes in a customer record were left as they are, because the key may not set any; its other fields were written.",
+            "Role codes in a customer record were left as they are, as the key may not set any; its other fields were written.",
             "the field",
             "no value, or the role codes that the account has; else a key with the scope role_codes:write",
             "Leave the field out, or ask the biller for the scope role_codes:write: a strict key is refused (422 InvalidFields).",

@@ -6,8 +6,8 @@
     objected    restore   it gives again what it gave; the Owner's seat only where nobody has taken it since
                 end       it ends
 
-Each is a change-log row, an event for the CIS and a mail to the user. Customer, then user are locked, as everybody locks them: of two
-decisions at once the second finds nothing to decide (RegistrationNotPending).
+Each is a change-log row, an event for the CIS and a mail to the user. Customer, then user are locked, as everybody locks them: of
+two decisions at once the second finds nothing to decide (RegistrationNotPending).
 """
 
 from __future__ import annotations

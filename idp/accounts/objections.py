@@ -1,13 +1,13 @@
 """Objections: the contact on record hears of a registration that nobody has proved, and can put it on hold.
 
-    ask      who registers on an account that nobody is registered on gets what it asks for, without proof. So the contact on record is
-             mailed, with a link that works once, for 30 days. The contact is an address that the registering partner did not write
-             itself (idp.directory.provenance); where there is none, the biller is told by an alarm
+    ask      who registers on an account that nobody is registered on gets what it asks for, without proof. So the contact on record
+             is mailed, with a link that works once, for 30 days. The contact is an address that the registering partner did not
+             write itself (idp.directory.provenance); where there is none, the biller is told by an alarm
     find     what the page behind the link shows. Spends nothing
-    object   the registration gives nothing from now on, and every token and session of its user ends; the biller and whoever else has
-             full access are told. The biller decides what becomes of it (idp.accounts.approvals): restore, or end
+    object   the registration gives nothing from now on, and every token and session of its user ends; the biller and whoever else
+             has full access are told. The biller decides what becomes of it (idp.accounts.approvals): restore, or end
 
-The link is void once the registration has ended, or gives something else than it gave then: somebody proved it, or staff changed it.
+The link is void once the registration has ended or gives something else than it gave then: somebody proved it, or staff changed it.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def ask_contact(
 ) -> bool:  # fmt: skip
     """Mail the contact on record, in the transaction of the registration. False where nobody but the user itself is asked.
 
-    An address that is also the user's is mailed all the same: who registers writes down the user's address, and could keep the contact
-    from being asked by writing down theirs.
+    An address that is also the user's is mailed all the same: who registers writes down the user's address, and could keep the
+    contact from being asked by writing down theirs.
     """
     address = customer.contact(key.partner.id)
     if not address:
@@ -133,7 +133,7 @@ class Objections:
                 self._notices.somebody_objected(stores, biller, user, case.customer.account_number, case.user)
 
     def _case(self, stores: ObjectionStores, biller: Biller, secret: str, *, lock: bool) -> _Case | None:
-        """The registration behind a link, if it is still as it was. `lock`: customer, then user, as everybody who changes it does."""
+        """The registration behind a link, if it is still as it was. `lock`: customer, then user, as all who change it do."""
         if biller.disabled:
             return None
         link = self._links.look(stores, biller.bid, LinkKind.OBJECTION, secret)

@@ -1,14 +1,14 @@
 """One-time links: what a mail lets somebody do who is not signed in, once.
 
-    make     in the transaction of whatever it is about: a row with the digest of a 256-bit secret. Older ones of the same kind about
-             the same thing are void
+    make     in the transaction of whatever it is about: a row with the digest of a 256-bit secret. Older ones of the same kind
+             about the same thing are void
     look     what stands behind a secret. Spends nothing, so that mail scanners, prefetches and previews do no harm
     spend    takes it: exactly one caller gets True
 
     open ──spend──> spent        void: by a newer one, or because what it was made for is no longer as it was
 
-A link is bound to what it was made for (`binding`, a text that its maker writes and compares): whoever spends it makes sure that this
-still holds. The secret stands in the fragment of the address, which no browser sends to any server, and no proxy or log sees.
+A link is bound to what it was made for (`binding`, a text that its maker writes and compares): whoever spends it makes sure that
+this still holds. The secret stands in the fragment of the address, which no browser sends to any server, and no proxy or log sees.
 """
 
 from __future__ import annotations

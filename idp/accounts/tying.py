@@ -299,7 +299,7 @@ class Tying:
                 )
         elif not others.count and not ask_contact(stores, tools.links, tools.notices, biller, key, customer, self.user, made):
             self.alarms[AlarmKind.REGISTRATION_UNASKED] = (
-                f"a user was registered on customer {customer.id} without proof, and no contact on record but its own address could be asked"
+                f"a user was registered on customer {customer.id} without proof, and nobody but that user could be asked"
             )
 
     def _step_down(self, customer: Customer) -> None:

@@ -1,8 +1,8 @@
 """The waiting list of an account: who may join it, and who hears of it.
 
-Whoever registers beside others without proof waits (idp.directory.registrations). Joining tells people by mail, so it is slowed down:
+Whoever registers beside others without proof waits (idp.directory.registrations). Joining tells people by mail, so it has limits:
 
-    once more    a user whose registration ended while it waited (declined, over, left) waits longer with each one: an hour, two, four
+    once more    a user whose registration ended while it waited (declined, over, left) waits longer each time: 1, 2, 4 hours
     many         a key has five on one account at a time, those that ended within a day counted
 
 Those with full access are mailed; where nobody has it, only the biller can approve, and is told by an alarm.

@@ -1,8 +1,8 @@
 """Customers: a biller's utility accounts. The account number is unique within the biller, in its canonical form.
 
 Customs that were set by API live here and win over those of the newest invoice (idp.billing.invoices). The role-code field is
-never stored here: it goes to `role_codes` as digests, and only a key with scope `role_codes:write` sets it. An account with an e-mail
-address has a ghost until somebody registers, and the ghost follows what is changed here. Each value keeps who wrote it (provenance).
+never stored here: it goes to `role_codes` as digests, and only a key with scope `role_codes:write` sets it. An account with an
+e-mail address has a ghost until somebody registers, and the ghost follows what is changed here. Each value keeps its writer.
 """
 
 from __future__ import annotations
@@ -331,7 +331,8 @@ def _lost_codes(there: Sequence[RoleCode], codes: Sequence[RoleCode] | None, key
 
 def sound_codes_replaced(alarms: Alarms, bid: int, key_id: UUID, *, accounts: int) -> None:
     """Tell the biller's staff that a key changed role codes that it did not write, or those of many accounts. After the commit."""
-    detail = f"an API key changed the role codes of {accounts} account{'' if accounts == 1 else 's'}; codes on printed bills may no longer work"
+    of_accounts = "1 account" if accounts == 1 else f"{accounts} accounts"
+    detail = f"an API key changed the role codes of {of_accounts}; codes on printed bills may no longer work"
     alarms.sound(bid, AlarmKind.ROLE_CODES_REPLACED, f"key:{key_id}", detail)
 
 

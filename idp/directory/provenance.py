@@ -1,14 +1,14 @@
 """Provenance: who wrote what is known of an account, so that nobody shows as proof what they wrote themselves.
 
-    Writer      an invoice file or the biller's staff, or a partner (and whether its key states `cis`: that its portal sits on the CIS)
-    Written     who wrote one value. It holds for exactly that value: when the value changes and nobody says who did it, its writer is
-                unknown, and never the one before
+    Writer      an invoice file or the biller's staff, or a partner, and whether its key states `cis` (its portal sits on the CIS)
+    Written     who wrote one value. It holds for exactly that value: when the value changes and nobody says who did it, its writer
+                is unknown, and never the one before
     rewritten   what is recorded after a change. A value that stays the same keeps its first writer, so sending back what is there
                 neither launders a value nor spoils it
     may_prove, may_be_contact    whether a value may serve against a partner: for a call of its own, or a page that it leads to
 
-What a partner wrote is no proof for that partner, unless its key stated `cis` when it wrote. Where nobody knows any more who wrote a
-value (rows from before this was recorded), it proves nothing; but a mail to it does no harm, so it is a contact.
+What a partner wrote is no proof for that partner, unless its key stated `cis` when it wrote. Where nobody knows any more who wrote
+a value (rows from before this was recorded), it proves nothing; but a mail to it does no harm, so it is a contact.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from uuid import UUID
 from idp.directory.api_keys import ApiKey
 
 KEPT_BEFORE = frozenset({"email"})
-"""Fields of which the last value that no partner wrote is kept: overwriting the address on record must not keep its owner from being
-asked."""
+"""Fields of which the last value that no partner wrote is kept: overwriting the address on record must not keep its owner from
+being asked."""
 
 _DIGITS = 16
 
@@ -80,7 +80,7 @@ def writer_of(key: ApiKey | None) -> Writer:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Who wrote a value; `of` names the value without being it. `before`: the last value that no partner wrote, where it is kept."""
+    """Who wrote a value; `of` names the value without being it. `before`: the last value that no partner wrote, if kept."""
 
     by: Writer
     of: str

@@ -1,8 +1,9 @@
 """Registrations: a user tied to a customer with one login type.
 
-`grant` decides the login type of a newcomer, `raised` what a code gives to somebody who is registered already, `settled` what becomes
-of a registration that waits; who asks, how it is proved and whether a code is right are settled before (idp.accounts.register). A
-customer has at most one Owner, and a user at most one registration per customer that has not ended: unique indexes say so too.
+`grant` decides the login type of a newcomer, `raised` what a code gives to somebody who is registered already, `settled` what
+becomes of a registration that waits; who asks, how it is proved and whether a code is right are settled before
+(idp.accounts.register). A customer has at most one Owner, and a user at most one registration per customer that has not ended:
+unique indexes say so too.
 
     active      gives its login type
     until_code  the first registrant where the biller wants a role code first: a Guest who sees and pays, until a code is shown
@@ -145,7 +146,7 @@ class Refused:
 class Others:
     """The registered users of an account besides the one it is about, and whether one is its Owner.
 
-    Neither a ghost nor whoever only waits is one. `disputed`: the contact on record objected to a registration of the account lately.
+    Neither a ghost nor whoever only waits is one. `disputed`: the contact on record lately objected to a registration.
     """
 
     count: int = 0

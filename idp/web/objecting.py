@@ -1,11 +1,11 @@
-"""The page behind the link of a mail that says "someone registered for your account": `/b/{slug}/objection#...` on the biller's host.
+"""The page behind the link of a mail that says "someone registered for your account": `/b/{slug}/objection#...`.
 
-    GET                   a static page, the same for everybody. Its script (link.js) takes the secret out of the address and posts it
+    GET                   a static page, the same for everybody. Its script (link.js) posts the secret, which stands in the address
     POST with `Link`      the question: who was registered, on which account. Spends nothing
     POST with `answer`    puts the registration on hold, once
 
-No session: the secret is the proof, and the form carries it on, with a form token that is bound to it. A mail scanner that follows the
-link, or even runs its script, does no harm: only the button does something. Nobody may frame the page, and nothing keeps it.
+No session: the secret is the proof, and the form carries it on, with a form token that is bound to it. A mail scanner that follows
+the link, or even runs its script, does no harm: only the button does something. Nobody may frame the page, and nothing keeps it.
 """
 
 from __future__ import annotations

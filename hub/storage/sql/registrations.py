@@ -1,8 +1,8 @@
 """Registrations (idp.directory.registrations). Partial unique indexes keep one Owner per customer and one tie per pair.
 
 A state is two columns: `pending`, which a program one version back reads and writes, and `state`, which it does not know. Where the
-two disagree, `pending` is right about whether the registration is active, and whatever is pending for a reason that this program does
-not know gives nothing.
+two disagree, `pending` is right about whether the registration is active, and whatever is pending for a reason that this program
+does not know gives nothing.
 """
 
 from __future__ import annotations

@@ -237,7 +237,7 @@ def test_what_waits_is_listed_page_by_page_and_what_is_over_hides_nothing(house:
 
 
 def test_what_waited_in_vain_is_tidied_away_logged_told_and_mailed_once(house: House, kim: User) -> None:
-    pat = waiting(house)
+    waiting(house)
     assert house.approvals.expire() == 0
     house.sql.clock.advance(WAITS_FOR)
     assert house.approvals.expire() == 1

@@ -188,11 +188,17 @@ def test_waiting_is_over_at_its_very_instant_and_an_objection_never_by_itself() 
 @pytest.mark.parametrize(
     ("pending", "stored", "state"),
     [
-        (False, "active", "active"), (False, "waiting", "active"), (False, "until_code", "active"), (True, "until_code", "until_code"),
-        (True, "objected", "objected"), (True, "waiting", "waiting"), (True, "active", "waiting"), (True, "", "waiting"),
+        (False, "active", "active"),
+        (False, "waiting", "active"),
+        (False, "until_code", "active"),
+        (True, "until_code", "until_code"),
+        (True, "objected", "objected"),
+        (True, "waiting", "waiting"),
+        (True, "active", "waiting"),
+        (True, "", "waiting"),
         (True, "a word of the next version", "waiting"),
     ],
-)  # fmt: skip
+)
 def test_what_a_program_one_version_back_or_forward_wrote_is_read_and_whatever_is_odd_gives_nothing(
     pending: bool, stored: str, state: str
 ) -> None:
