@@ -31,9 +31,14 @@ class Presence:
 
     def begin_swap(self) -> None:
         """From here to `end_swap`, a restore that dies leaves a database that nobody starts on."""
-        if self._descriptor is not None:
+        if self._descriptor is None:
+            return
+        try:
             os.pwrite(self._descriptor, _INTERRUPTED, 0)
             os.fsync(self._descriptor)
+        except OSError:
+            os.ftruncate(self._descriptor, 0)  # a full disk: nothing was begun
+            raise
 
     def end_swap(self) -> None:
         """The files in place are whole again."""

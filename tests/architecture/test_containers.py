@@ -113,6 +113,13 @@ def test_the_image_runs_as_a_user_without_rights_and_carries_no_secret() -> None
     assert any(line.startswith("HEALTHCHECK") and "/healthz" in line for line in lines)
 
 
+def test_the_image_can_back_up_the_database_of_the_compose_file(composed: dict[str, Any]) -> None:
+    """Debian bookworm's postgresql-client is version 15: pg_dump may be newer than the server, not older."""
+    assert re.search(r"apt-get install .*\bpostgresql-client\b", "\n".join(_lines("Dockerfile")))
+    assert "bookworm" in next(line for line in reversed(_lines("Dockerfile")) if line.startswith("FROM"))
+    assert composed["services"]["postgres"]["image"] == "postgres:15-bookworm"
+
+
 def test_everything_that_the_image_copies_exists_and_is_let_through_by_dockerignore() -> None:
     let_through = {line.removeprefix("!") for line in _lines(".dockerignore") if line.startswith("!")}
     from_here = [line.split() for line in _lines("Dockerfile") if line.startswith("COPY ") and "--from" not in line]

@@ -2,7 +2,8 @@
 
     back up    a snapshot is opened; revision and data keys are read from it, and pg_dump writes it in the custom format
     restore    BEGIN -> the tables that are there move into a schema of their own, `before_restore_TIME` -> what pg_restore says
-               -> revision checked -> COMMIT. Whatever ends on the way, ours or the server's, rolls everything back
+               -> revision checked -> tokens and sessions void -> COMMIT. Whatever ends on the way, ours or the server's, rolls
+               everything back
 
 Both need PostgreSQL itself: pg_dump and pg_restore change their session's search_path, and behind a transaction-pooling PgBouncer
 that would stay with a connection that others get next. The password goes by the environment, everything else by a private service
@@ -14,7 +15,8 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,7 @@ from idp.secrets import DataKey
 
 ASIDE = "before_restore_"
 _WAIT = "15s"
+_LEAVING_SECONDS = 3.0
 _DUMP = (
     *("--format=custom", "--no-password", "--no-owner", "--no-privileges", "--no-tablespaces", "--no-comments"),
     *("--no-publications", "--no-subscriptions", "--no-security-labels", f"--lock-wait-timeout={_WAIT}"),
@@ -102,12 +105,7 @@ def dump(url: str, chosen: Path | None, target: Path) -> Snapshot:
 def check_ready(url: str, chosen: Path | None, schema: str) -> Programs:
     """Nobody else is connected, and the programs are there. BackupRefused."""
     with _connected(url) as connection:
-        others = [f"{count} of {name}" for name, count in connection.execute(_OTHERS)]
-        if others:
-            raise BackupRefused(
-                f"the database is in use ({', '.join(others)} connected): stop the hub (serve, worker), every other `idhub` command"
-                " and PgBouncer first"
-            )
+        check_alone(connection)
         here = _one(connection, "SELECT current_schema()")
         if here != schema:
             raise BackupRefused(
@@ -116,15 +114,33 @@ def check_ready(url: str, chosen: Path | None, schema: str) -> Programs:
         return find(_major(connection), chosen)
 
 
+def check_alone(connection: psycopg.Connection[Any]) -> None:
+    """Nobody else is connected. The server sees a moment later that a client has left. BackupRefused."""
+    give_up = time.monotonic() + _LEAVING_SECONDS
+    while others := [f"{count} of {name}" for name, count in connection.execute(_OTHERS)]:
+        if time.monotonic() > give_up:
+            raise BackupRefused(
+                f"the database is in use ({', '.join(others)} connected): stop the hub (serve, worker), every other `idhub` command"
+                " and PgBouncer first"
+            )
+        time.sleep(0.1)
+
+
 def revision_of(url: str) -> str | None:
     """The revision of the schema that is there; None: none of ours."""
     with _connected(url) as connection:
         return _look(connection).revision
 
 
-def restore(url: str, programs: Programs, dump_file: Path, revision: str, schema: str, aside: str) -> bool:
-    """Put a dump in the place of what is there. Whether there was something, which is in schema `aside` now. BackupRefused."""
+def restore(
+    url: str, programs: Programs, dump_file: Path, revision: str, schema: str, aside: str, then: Callable[[], None]
+) -> bool:
+    """Put a dump in the place of what is there; `then` is done before the commit, when everything is in.
+
+    Whether there was something, which is in schema `aside` now. BackupRefused.
+    """
     with _connected(url) as connection:
+        check_alone(connection)
         there = bool(_one(connection, "SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace"))
         names = {"schema": sql.Identifier(schema), "aside": sql.Identifier(aside), "here": sql.Literal(schema)}
         before = ["BEGIN;", f"SET LOCAL lock_timeout = '{_WAIT}';", f"SELECT pg_advisory_xact_lock({LOCK}) \\g /dev/null"]
@@ -132,21 +148,26 @@ def restore(url: str, programs: Programs, dump_file: Path, revision: str, schema
             before.append(sql.SQL("CREATE SCHEMA {aside};").format(**names).as_string(connection))
             before.append(sql.SQL(_MOVE_ASIDE).format(**names).as_string(connection))
         check = sql.SQL(_CHECK).format(**names, revision=sql.Literal(revision)).as_string(connection)
-    _in_one_transaction(url, programs, dump_file, "\n".join(before) + "\n", f"{check}\nCOMMIT;\n")
+    _in_one_transaction(url, programs, dump_file, "\n".join(before) + "\n", check, then)
     with _connected(url) as connection:
         connection.execute("ANALYZE")
     return there
 
 
-def _in_one_transaction(url: str, programs: Programs, dump_file: Path, before: str, after: str) -> None:
-    """psql reads `before`, what pg_restore writes, and `after`, which has the COMMIT.
+def _in_one_transaction(url: str, programs: Programs, dump_file: Path, before: str, check: str, then: Callable[[], None]) -> None:
+    """psql reads `before`, what pg_restore writes, `check`, and a COMMIT.
 
-    It sees `after` only when pg_restore ended well. If this process dies, psql comes to the end of its input without it, and the
-    server rolls back.
+    It gets the COMMIT only when pg_restore ended well, psql has said that all of it went in, and `then` is done. If this process
+    dies, psql comes to the end of its input without it, and the server rolls back.
     """
     apply = [programs.command("psql"), "-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1", "-d", "service=hub", "-f", "-"]
     read = [programs.command("pg_restore"), *_PLAIN, "--file=-", str(dump_file)]
-    with _environment(url) as environment, tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as read_told:
+    with (
+        _environment(url) as environment,
+        tempfile.TemporaryDirectory(prefix="idhub-") as told_by,
+        tempfile.TemporaryFile() as told,
+        tempfile.TemporaryFile() as read_told,
+    ):
         with subprocess.Popen(  # noqa: S603  (found by `programs`)
             apply, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=told
         ) as psql:
@@ -159,7 +180,15 @@ def _in_one_transaction(url: str, programs: Programs, dump_file: Path, before: s
                         psql.stdin.write(block)
                 if reading.returncode:
                     raise BackupRefused(f"pg_restore: {_last_line(read_told)}")
-                psql.stdin.write(after.encode())
+                # psql keeps its output back while it is read by a program; a file it closes.
+                all_in = Path(told_by) / "all-in"
+                psql.stdin.write(f"{check}\nSELECT 'all in' \\g '{all_in}'\n".encode())
+                psql.stdin.flush()
+                while psql.poll() is None and not all_in.exists():
+                    time.sleep(0.02)
+                if psql.poll() is None:
+                    then()
+                    psql.stdin.write(b"COMMIT;\n")
                 psql.stdin.close()
             except BrokenPipeError:
                 pass  # psql ended early; it says why

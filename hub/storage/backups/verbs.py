@@ -24,7 +24,7 @@ from hub.storage.backups.manifest import BackupRefused, Manifest
 from hub.storage.migrations import head
 from hub.storage.presence import claim, join, sqlite_file
 from idp.clock import Clock
-from idp.errors import DamagedCiphertext, HubError
+from idp.errors import DamagedCiphertext
 from idp.secrets import DataKey, check_data_keys, master_key_id
 from idp.settings import Settings
 
@@ -146,15 +146,7 @@ def _restore_postgres(
     programs = postgres.check_ready(url, settings.postgres_bin, made.schema)
     manifests.copy_checked(made, backup, lambda _block: None)
     agree(made, postgres.revision_of(url) is not None)
-    there = postgres.restore(url, programs, backup / made.file, made.revision, made.schema, aside)
-    try:
-        key_value.void()
-    except (HubError, OSError) as fault:
-        why = fault.detail if isinstance(fault, HubError) else fault
-        raise BackupRefused(
-            f"the database is restored, but its tokens and sessions could not be ended ({why}):"
-            " empty the key-value store before you start the hub"
-        ) from fault
+    there = postgres.restore(url, programs, backup / made.file, made.revision, made.schema, aside, key_value.void)
     return f"schema {aside}" if there else None
 
 

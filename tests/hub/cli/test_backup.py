@@ -359,7 +359,7 @@ def _small_disk() -> None:
 @pytest.mark.parametrize("command", ["backup", "restore"])
 def test_a_full_disk_is_one_line_and_leaves_nothing_behind(backed_up: Idhub, command: str) -> None:
     folder = backed_up.folder
-    arguments = ["backup", "--to", folder / "second"] if command == "backup" else ["restore", folder / "backup", "--yes"]
+    arguments = ["backup", "--to", f"{folder}/second"] if command == "backup" else ["restore", f"{folder}/backup", "--yes"]
     with closing(sqlite3.connect(folder / "hub.sqlite3")) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     before = _files(backed_up)

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 import redis
 
+from idp.errors import StoreUnavailable
 from tests.hub.cli.conftest import BILLER, OTHER, Idhub
 from tests.processes import Run
 from tests.servers import PgBouncer, PostgresCluster, require, start_pgbouncer
@@ -159,7 +160,7 @@ def _settle() -> None:
 
 
 def test_a_dump_that_does_not_go_in_rolls_everything_back(hub: Idhub, clean_environment: pytest.MonkeyPatch) -> None:
-    folder = _wrapped(hub.folder, psql='{ head -c 30000; echo "SELECT broken;"; cat; } | exec {real} "$@"')
+    folder = _wrapped(hub.folder, pg_restore='[ "$2" = --file=/dev/null ] || echo "SELECT broken;"; {real} "$@"')
     clean_environment.setenv("IDHUB_POSTGRES_BIN", str(folder))
     line = hub.refused("restore", hub.folder / "backup", "--yes")[0]
     assert line.startswith("nothing was changed; psql: ")
@@ -262,3 +263,12 @@ def test_a_restore_behind_pgbouncer_waits_for_nobody_but_says_that_its_connectio
     _settle()
     hub.json("restore", hub.folder / "backup", "--yes")
     assert _dba(hub)[0] == "Utility 9001"
+
+
+def test_when_tokens_cannot_be_ended_nothing_is_restored(hub: Idhub, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_store: object) -> None:
+        raise StoreUnavailable("Redis is gone")
+
+    monkeypatch.setattr("hub.storage.backups.key_value.KeyValueStore.void", fail)
+    assert hub.refused("restore", hub.folder / "backup", "--yes") == ["Redis is gone"]
+    assert _dba(hub)[0] == "Changed later"
