@@ -16,6 +16,7 @@ COPY idp idp
 COPY sso_connect sso_connect
 COPY admin admin
 COPY hub hub
+COPY docs/partner-guide.md docs/partner-reference.md docs/partner-flows.md docs/
 RUN uv pip install --python /opt/hub/bin/python --no-deps --build-constraints tools/build-requirements.txt .
 
 

@@ -17,6 +17,8 @@ def _as_in_a_redirect(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**20 else value
 
 
+_THEME = "An approved theme; another one changes nothing."
+_SITE_NAME = "What sign-out names: Sign out and Return to ...; at most 80 characters."
 _NUMBER = BeforeValidator(_as_in_a_redirect)
 Parameter50 = Annotated[Text50, _NUMBER]
 Parameter200 = Annotated[Text200, _NUMBER]
@@ -34,14 +36,14 @@ class Explain(Wire):
         Method="POST", SecFetchDest="iframe",
     )  # fmt: skip
 
-    remote_authentication_token: Parameter200 | None = None
-    view_mode: Parameter50 | None = None
-    redirect_id: Parameter50 | None = None
-    css_url: Parameter4000 | None = Field(None, alias="CSSUrl")
-    return_url: Parameter4000 | None = None
-    custom_return_site_name: Parameter200 | None = None
-    account_number: Parameter200 | None = None
-    resume: Parameter4000 | None = None
+    remote_authentication_token: Parameter200 | None = Field(None, description="The token of the redirect.")
+    view_mode: Parameter50 | None = Field(None, description="0 full page, 1 iFrame, 2 new tab or pop-up.")
+    redirect_id: Parameter50 | None = Field(None, description="Which page: 1 to 11.")
+    css_url: Parameter4000 | None = Field(None, alias="CSSUrl", description=_THEME)
+    return_url: Parameter4000 | None = Field(None, description="Where sign-out would lead.")
+    custom_return_site_name: Parameter200 | None = Field(None, description=_SITE_NAME)
+    account_number: Parameter200 | None = Field(None, description="Which of the user's accounts would open.")
+    resume: Parameter4000 | None = Field(None, description="Accepted, and without effect yet.")
     method: Literal["GET", "POST"] = Field("POST", description="How it comes: by GET a strict key's token is good for 20 minutes.")
     sec_fetch_dest: Text50 | None = Field(None, description="What the browser would say it loads for: document, iframe, ...")
     sec_fetch_site: Text50 | None = Field(
@@ -80,11 +82,11 @@ class CreateLink(NamedUser):
 
     redirect_id: int = Field(ge=1, le=11, description="1 to 11, and allowed to the key.")
     view_mode: int = Field(ge=0, le=2, description="0 full page, 1 iFrame, 2 new tab or pop-up.")
-    css_url: Text4000 | None = Field(None, alias="CSSUrl", description="Over 2,000 characters it is an unknown theme.")
+    css_url: Text4000 | None = Field(None, alias="CSSUrl", description=f"{_THEME} Over 2,000 characters it is an unknown theme.")
     return_url: Text4000 | None = Field(
         None, description="At most 2,000 characters, on the key's list; off it a compat key's is dropped, with a warning."
     )
-    custom_return_site_name: Text80 | None = None
+    custom_return_site_name: Text80 | None = Field(None, description=_SITE_NAME)
     account_number: AccountNumber | None = Field(None, description="One of the user's accounts; by default its default account.")
     session_reference: Text200 | None = Field(None, description="The partner's own session id, for diagnostics and sign-out.")
     auth_time: Moment | None = Field(None, description="When the payer signed in at the partner: within the last 24 hours.")

@@ -13,8 +13,8 @@ class RetrieveLoginGUID(NamedUser):
 
     model_config = example(AccountNumber="1001-01")
 
-    customer_guid: Guid | None = None
-    account_number: AccountNumber | None = None
+    customer_guid: Guid | None = Field(None, description="The hub's id of the account.")
+    account_number: AccountNumber | None = Field(None, description="The account's number.")
 
 
 class LoginFound(Wire):
@@ -50,7 +50,7 @@ class RetrieveCustomerGUID(NamedUser):
 
     model_config = example(AccountNumber="1001-01")
 
-    account_number: AccountNumber | None = None
+    account_number: AccountNumber | None = Field(None, description="The account's number.")
 
 
 class CustomerFound(Wire):

@@ -34,29 +34,31 @@ MOST_METERS = 50
 class MeterRecord(Wire):
     """A meter of the account."""
 
-    meter_id: Name50
-    commodity: Commodity
-    service_location_id: Text50 | None = None
-    active: bool = True
+    meter_id: Name50 = Field(description="The number of the meter.")
+    commodity: Commodity = Field(description="What it measures.")
+    service_location_id: Text50 | None = Field(None, description="Where it is, in the CIS's words.")
+    active: bool = Field(True, description="Whether it is in use.")
 
 
 class RecordFields(Wire):
     """What may be set of a utility account. Custom1 to Custom60 are added by `_with_customs`."""
 
-    display_account_number: Text50 | None = None
-    customer_name: Text200 | None = None
-    address1: Text100 | None = None
-    address2: Text100 | None = None
-    city: Text100 | None = None
-    state: Text50 | None = None
-    zip: Text50 | None = None
-    phone: Text50 | None = None
-    email_address: OptionalEmail | None = None
-    prepaid: bool | None = None
-    meters: list[MeterRecord] | None = Field(None, max_length=MOST_METERS)
+    display_account_number: Text50 | None = Field(None, description="The number as payers see it.")
+    customer_name: Text200 | None = Field(None, description="The name on the account.")
+    address1: Text100 | None = Field(None, description="Street, or PO box.")
+    address2: Text100 | None = Field(None, description="Apartment, unit, floor.")
+    city: Text100 | None = Field(None, description="City.")
+    state: Text50 | None = Field(None, description="State or province.")
+    zip: Text50 | None = Field(None, description="ZIP or postal code.")
+    phone: Text50 | None = Field(None, description="Phone number in the CIS. Never used for texts.")
+    email_address: OptionalEmail | None = Field(
+        None, description="E-mail address of the account, for as long as nobody is registered on it."
+    )
+    prepaid: bool | None = Field(None, description="The account pays in advance.")
+    meters: list[MeterRecord] | None = Field(None, max_length=MOST_METERS, description="All meters of the account.")
     block_payments_cc: bool | None = Field(None, description="No card payments on this account.")
     block_payments_ach: bool | None = Field(None, description="No bank payments on this account.")
-    service_location_id: Text50 | None = None
+    service_location_id: Text50 | None = Field(None, description="Where the service is, in the CIS's words.")
 
     def values(self) -> dict[str, Any]:
         """What was given, customs aside, by the names of idp.directory.customers."""
@@ -98,7 +100,7 @@ class CreateFields(RecordFields):
         Meters=[{"MeterID": "M-1", "Commodity": "water", "Active": True}],
     )
 
-    account_number: AccountNumber
+    account_number: AccountNumber = Field(description="Unique at the biller.")
 
 
 class UpdateFields(RecordFields):
@@ -112,7 +114,10 @@ class UpdateFields(RecordFields):
     account_number: AccountNumber | None = Field(None, description="May be repeated; a number cannot be changed.")
 
 
-_CUSTOM_FIELDS: dict[str, Any] = {f"custom{number}": (Text500 | None, None) for number in CUSTOMS}
+_CUSTOM = (
+    "A custom field. The one that holds the biller's role codes becomes digests: it is never stored as text and never answered."
+)
+_CUSTOM_FIELDS: dict[str, Any] = {f"custom{number}": (Text500 | None, Field(None, description=_CUSTOM)) for number in CUSTOMS}
 
 CreateCustomer: type[CreateFields] = create_model("CreateCustomer", __base__=CreateFields, **_CUSTOM_FIELDS)
 """CreateFields with Custom1 to Custom60."""
@@ -132,14 +137,14 @@ class CreateCustomerAnswer(Wire):
 class CustomerByGuid(Wire):
     """Which account."""
 
-    customer_guid: Guid
+    customer_guid: Guid = Field(description="The hub's id of the account.")
 
 
 class CustomerByNumber(Wire):
     """Which account: one of the two."""
 
-    account_number: AccountNumber | None = None
-    customer_guid: Guid | None = None
+    account_number: AccountNumber | None = Field(None, description="The account's number.")
+    customer_guid: Guid | None = Field(None, description="The hub's id of the account.")
 
 
 class CustomerAnswer(Wire):
@@ -197,7 +202,7 @@ class ListInvoices(CustomerByGuid):
     """Whose invoices, and how many of them."""
 
     cursor: Cursor | None = Field(None, description="From the page before; the first page has none.")
-    limit: Limit = 50
+    limit: Limit = Field(50, description="Invoices on a page.")
 
 
 class InvoiceLineRecord(Wire):

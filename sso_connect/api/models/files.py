@@ -40,7 +40,7 @@ class UploadInvoiceFileAnswer(Wire):
 class RetrieveInvoiceFile(Wire):
     """Which file, and which rows of its report."""
 
-    invoice_file_id: Guid
+    invoice_file_id: Guid = Field(description="As the upload answered it.")
     cursor: Cursor | None = Field(None, description="From the page of rows before; the first page has none.")
     limit: Limit = Field(100, description="Rows of the report.")
 

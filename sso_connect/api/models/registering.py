@@ -27,9 +27,9 @@ _CODE = "What is printed on the bill. It decides the login type; a wrong one ref
 class AccountToRegister(Wire):
     """One account; its RoleCode and LoginTypeID go before those of the call."""
 
-    account_number: AccountNumber
+    account_number: AccountNumber = Field(description="The account's number.")
     role_code: RoleCodeText | None = Field(None, repr=False, description=_CODE)
-    login_type_id: LoginTypeNumber | None = Field(None)
+    login_type_id: LoginTypeNumber | None = Field(None, description="For this account: 1 Owner, 2 Co-owner, 3 Oversight, 4 Guest.")
 
 
 class _AccountsToTie(Wire):
@@ -40,7 +40,9 @@ class _AccountsToTie(Wire):
     account_proof: list[ProofKind] | None = Field(
         None, max_length=4, description="What the portal verified; only kinds that the key may state (Ping shows them)."
     )
-    accounts: list[AccountToRegister] = Field(min_length=1, max_length=MOST_ACCOUNTS)
+    accounts: list[AccountToRegister] = Field(
+        min_length=1, max_length=MOST_ACCOUNTS, description="The accounts to tie the user to."
+    )
     atomic: bool = Field(False, description=_ATOMIC)
 
 
@@ -52,8 +54,8 @@ class RegisterAccounts(_AccountsToTie):
         Accounts=[{"AccountNumber": "1001-01", "RoleCode": "O100-4821-3977"}, {"AccountNumber": "1001-02", "LoginTypeID": 2}],
     )  # fmt: skip
 
-    user_name: Name100
-    email_address: Email
+    user_name: Name100 = Field(description="Unique at the biller, compared without regard to case.")
+    email_address: Email = Field(description="May be shared by several users.")
     email_verified: bool = Field(False, description="Counts when the key is trusted.")
     partner_user_id: Name200 | None = Field(None, description="The partner's own id of the user.")
     password: Password | None = Field(
@@ -105,7 +107,7 @@ class UnregisterAccounts(NamedUser):
 
     model_config = example(LoginGUID=GUID_EXAMPLE, AccountNumbers=["1001-02"])
 
-    account_numbers: list[AccountNumber] = Field(min_length=1, max_length=MOST_ACCOUNTS)
+    account_numbers: list[AccountNumber] = Field(min_length=1, max_length=MOST_ACCOUNTS, description="The accounts to leave.")
     atomic: bool = Field(False, description=_ATOMIC)
 
 

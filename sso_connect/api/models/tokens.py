@@ -68,7 +68,7 @@ class Introspect(Wire):
 
     model_config = example(RemoteAuthenticationToken=TOKEN_EXAMPLE)
 
-    remote_authentication_token: Token
+    remote_authentication_token: Token = Field(description="The token to ask about.")
 
 
 class IntrospectAnswer(Wire):

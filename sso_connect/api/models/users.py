@@ -15,9 +15,11 @@ class RetrieveUsers(Wire):
 
     model_config = example(AccountNumbers=["1001-01", "1002-01"], EmailAddress="pat@example.com")
 
-    account_numbers: list[AccountNumber] | None = Field(None, min_length=1, max_length=MOST_ACCOUNTS)
-    email_address: Email | None = None
-    user_name: Name100 | None = None
+    account_numbers: list[AccountNumber] | None = Field(
+        None, min_length=1, max_length=MOST_ACCOUNTS, description="The accounts to ask about. Without them: all of the user."
+    )
+    email_address: Email | None = Field(None, description="The user's e-mail address.")
+    user_name: Name100 | None = Field(None, description="The user's name, compared without regard to case.")
 
 
 class RetrievedUser(Wire):
@@ -90,7 +92,7 @@ class RetrieveUserAccounts(NamedUser):
 
     model_config = example(UserName="pat")
 
-    customer_guid: Guid | None = Field(None)
+    customer_guid: Guid | None = Field(None, description="The hub's id of an account.")
 
 
 class RetrieveUserAccountsAnswer(Wire):

@@ -1,21 +1,29 @@
-"use strict";
+// The pages about the API can be read without it. It adds buttons that copy a command, opens what an address names, and folds the
+// contents away on a small screen.
+(function () {
+  "use strict";
 
-// Swagger UI on our own document. No validator badge and no top bar: nothing leaves this origin.
-// Its dark colours hang on a class, which its own switch in the top bar would set.
-const dark = window.matchMedia("(prefers-color-scheme: dark)");
-const paint = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
-dark.addEventListener("change", paint);
-paint();
+  function all(selector, act) {
+    Array.prototype.forEach.call(document.querySelectorAll(selector), act);
+  }
 
-const place = document.getElementById("document");
-window.SwaggerUIBundle({
-  url: place.dataset.url,
-  domNode: place,
-  deepLinking: true,
-  docExpansion: "list",
-  defaultModelsExpandDepth: 0,
-  persistAuthorization: false,
-  validatorUrl: null,
-  presets: [window.SwaggerUIBundle.presets.apis],
-  layout: "BaseLayout",
-});
+  if (navigator.clipboard) {
+    all(".code[data-copied]", function (block) {
+      var button = document.createElement("button");
+      button.type = "button";
+      button.className = "button quiet copy";
+      button.textContent = "Copy";
+      button.addEventListener("click", function () {
+        navigator.clipboard.writeText(block.querySelector("code").textContent.replace(/\n$/, "")).then(function () {
+          button.textContent = "Copied";
+          window.setTimeout(function () { button.textContent = "Copy"; }, 2000);
+        }, function () { button.textContent = "Press Ctrl+C"; });
+      });
+      block.insertBefore(button, block.firstChild);
+    });
+  }
+
+  if (window.matchMedia("(max-width: 63.99rem)").matches) {
+    all(".docs-contents", function (contents) { contents.open = false; });
+  }
+})();
