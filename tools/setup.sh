@@ -141,7 +141,8 @@ install_uv() {
 what_is_wanted() { { pwd -P && cat pyproject.toml uv.lock tools/build-requirements.txt tools/setup.sh; } | sha256sum | cut -d ' ' -f 1; }
 
 is_up_to_date() {
-    [ "$(cat "$STAMP" 2>/dev/null)" = "$(what_is_wanted)" ] && is_good_python .venv/bin/python && [ -x .venv/bin/idhub ]
+    [ "$(cat "$STAMP" 2>/dev/null)" = "$(what_is_wanted)" ] && is_good_python .venv/bin/python && [ -x .venv/bin/idhub ] &&
+        [ -d "$BUILD_FOLDER" ]
 }
 
 # Only what changed is compiled. A checkout that may not be written to was compiled by whoever made it.

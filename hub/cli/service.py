@@ -41,8 +41,9 @@ def migrate(operator: Operator) -> None:
 def serve(operator: Operator) -> None:
     """Serve the customer portals and the partner API until SIGTERM or Ctrl-C.
 
-    Checks first: settings, database and its migrations, key-value store, master key, an origin for each biller, room for
-    connections. A fault stops the start, a line each. At the end requests in flight are finished, for up to 30 seconds.
+    Checks first: settings, that no other hub has the port, database and its migrations, key-value store, master key, an origin for
+    each biller, room for connections. A fault stops the start, a line each. At the end requests in flight are finished, for up to
+    30 seconds.
     """
     from hub.port import PortUnavailable, reserve
     from hub.start import listen_address

@@ -181,6 +181,13 @@ def test_a_changed_lock_file_is_brought_into_the_venv_that_is_there(checkout: Ch
     assert checkout.calls()[4:] == ["sync", "pip", "pip"]
 
 
+def test_tools_that_were_thrown_away_come_back(checkout: Checkout) -> None:
+    _good(checkout.run(), "is ready")
+    shutil.rmtree(checkout.folder / ".tools")
+    _good(checkout.run(), "is ready")
+    assert (checkout.folder / ".tools" / "build").is_dir()
+
+
 def test_a_venv_whose_python_is_gone_is_made_again(checkout: Checkout) -> None:
     _good(checkout.run(), "is ready")
     python = checkout.folder / ".venv" / "bin" / "python"
