@@ -29,7 +29,8 @@ def swapping(yard: Yard, swap: Callable[[], None]) -> InvoiceFolder:
             swap()
             return super().run(*arguments, **named)
 
-    return yard.another(Swapping(yard.database.begin, yard.clock, Secrets((bytes(range(32)),), yard.database.data_keys)))
+    secrets = Secrets((bytes(range(32)),), yard.database.data_keys)
+    return yard.another(Swapping(yard.database.begin, yard.clock, secrets, yard.alarms))
 
 
 def swap_for_link(place: Path, target: Path) -> None:
