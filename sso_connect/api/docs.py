@@ -163,6 +163,7 @@ def _renderer(urls: dict[str, str], *, with_guide: bool) -> Callable[..., str]:
             here=request.path,
             ways=ways,
             guide_url=guide_url("") if with_guide else "",
+            with_contents=template in {"docs.html", "guide.html"},
             **values,
         )
 

@@ -83,6 +83,7 @@ def render_guide(text: str) -> GuidePage:
     markdown.add_render_rule("table_close", _table_close)
     tokens = markdown.parse(_COMMENT.sub("", text))
     headings = _with_anchors(tokens)
+    _without_empty_headers(tokens)
     for token in tokens:
         token.children = _with_our_links(token.children or [])
     title = headings[0].text if headings else ""
@@ -109,6 +110,13 @@ def _with_anchors(tokens: Sequence[Token]) -> list[Heading]:
         if token.tag in {"h1", "h2"}:
             found.append(Heading(anchor, inline.content.replace("`", "")))
     return found
+
+
+def _without_empty_headers(tokens: Sequence[Token]) -> None:
+    """A header that says nothing is a cell: whoever hears the table would hear it with every cell of its column."""
+    for opening, inline, closing in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if opening.type == "th_open" and not inline.content:
+            opening.tag = closing.tag = "td"
 
 
 def _with_our_links(children: list[Token]) -> list[Token]:
