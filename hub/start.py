@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from idp.directory.hosts import is_plain_http
 from idp.errors import HubError
 from idp.kv import KeyValue
 from idp.private_files import fault_of_folder
@@ -26,6 +27,8 @@ from idp.secrets import Secrets
 from idp.settings import Settings, SettingsError
 
 _MOST_ORIGINS = 5
+_MOST_WARNED = 5
+_MOST_PLAIN = 500
 
 
 class StartStore(Protocol):
@@ -33,6 +36,10 @@ class StartStore(Protocol):
 
     def list_shared_origins(self, limit: int) -> list[str]:
         """Origins on which more than one biller lives."""
+        ...
+
+    def list_plain_addresses(self, limit: int) -> list[tuple[str, str]]:
+        """(whose, address) of stored addresses that are plain http."""
         ...
 
     def connection_room(self) -> int | None:
@@ -91,6 +98,12 @@ def check_start(hub: Starting) -> list[str]:
     return database + faults + list(_invoice_folder(hub.settings)) + list(_mailbox(hub.settings))
 
 
+def start_warnings(hub: Starting) -> list[str]:
+    """One plain line per thing that is no fault and should be put right; to be asked once nothing is a fault."""
+    with hub.database.read() as stores:
+        return list(_plain_addresses(stores.start))
+
+
 def listen_address(settings: Settings) -> tuple[str, int]:
     """Host and port of IDHUB_LISTEN; an IPv6 address stands in brackets. SettingsError when it is neither."""
     host, _, port = settings.listen.rpartition(":")
@@ -129,6 +142,19 @@ def _invoice_folder(settings: Settings) -> Iterator[str]:
 def _mailbox(settings: Settings) -> Iterator[str]:
     if settings.smtp_url is None and (fault := fault_of_folder(settings.mailbox_dir)):
         yield f"mailbox: {settings.mailbox_dir} {fault}"
+
+
+def _plain_addresses(store: StartStore) -> Iterator[str]:
+    found = store.list_plain_addresses(_MOST_PLAIN)
+    plain = [each for each in found if is_plain_http(each[1])]
+    for whose, address in plain[:_MOST_WARNED]:
+        yield (
+            f"{whose}: {address} is plain http. It still works as a link, but payers sent from there are not trusted;"
+            " set an https address"
+        )
+    if len(plain) > _MOST_WARNED:
+        more = "more than " if len(found) == _MOST_PLAIN else ""
+        yield f"addresses: {more}{len(plain) - _MOST_WARNED} further ones are plain http"
 
 
 def _connections(settings: Settings, store: StartStore) -> Iterator[str]:

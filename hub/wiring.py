@@ -218,6 +218,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         scheme=settings.public_scheme,
         portal_domain=settings.portal_domain,
         share_origins=settings.shared_origin == "accepted",
+        allow_loopback_origins=settings.allow_loopback_origins,
     )
     api_keys = ApiKeys(begin, read, kv, time, allow_loopback_origins=settings.allow_loopback_origins)
     payers = Payers(read, kv, time)
@@ -263,9 +264,9 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         receipts=Receipts(begin, time, secrets),
         mails=mails,
         billers=billers,
-        partners=Partners(begin, time),
+        partners=Partners(begin, time, allow_loopback_origins=settings.allow_loopback_origins),
         api_keys=api_keys,
-        advanced_settings=AdvancedSettings(begin, kv, secrets),
+        advanced_settings=AdvancedSettings(begin, kv, secrets, allow_loopback_origins=settings.allow_loopback_origins),
         customers=Customers(begin, time, secrets, alarms),
         users=Users(begin),
         payers=payers,

@@ -14,7 +14,6 @@ from typing import Literal
 
 from idp.directory.api_keys import ApiKey
 from idp.directory.billers import Biller
-from idp.directory.hosts import origin_of
 from idp.directory.payers import PayerRecord
 from idp.errors import (
     AccountRefused,
@@ -244,7 +243,7 @@ def _returns_where_it_may(attempt: Attempt) -> bool:
 def senders_of(key: ApiKey, biller: Biller) -> frozenset[str]:
     """The origins whose pages may send a redirect: the partner's, as the key knows them, and our own (SSO links)."""
     own = {biller.origin, *key.frame_origins, *(place.origin for place in key.return_places)}
-    return frozenset(own | ({origin_of(key.partner.url)} if key.partner.url else set()))
+    return frozenset(own | key.partner.trusted_origins)
 
 
 def _is_vouched_for(attempt: Attempt) -> bool:

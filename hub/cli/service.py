@@ -114,7 +114,9 @@ def openapi(out: TextIO | None) -> None:
 
 
 def _check(operator: Operator) -> None:
-    from hub.start import check_start
+    from hub.start import check_start, start_warnings
 
     if faults := check_start(operator.wired):
         raise Refusal(*faults)
+    for line in start_warnings(operator.wired):
+        note(f"warning: {line}")

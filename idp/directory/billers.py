@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from idp.actor import Actor
 from idp.changelog import Action, Change, WithChangeLog
 from idp.clock import Clock
-from idp.directory.hosts import check_host, check_slug, is_slug, origin_of
+from idp.directory.hosts import check_host, check_slug, is_slug, parse_address
 from idp.directory.names import AccountProfile, folded
 from idp.errors import BillerNotFound, FieldError, InvalidFields, SharedOriginRefused
 from idp.kv import KeyValue
@@ -147,6 +147,7 @@ class Billers:
         scheme: str,
         portal_domain: str,
         share_origins: bool,
+        allow_loopback_origins: bool = False,
     ) -> None:
         self._begin = begin
         self._read = read
@@ -155,6 +156,7 @@ class Billers:
         self._scheme = scheme
         self._portal_domain = portal_domain
         self._share_origins = share_origins
+        self._allow_loopback = allow_loopback_origins
         self._by_host: VersionedCache[tuple[str, str], Biller] = VersionedCache(kv, capacity=2000)
         self._alone: VersionedCache[str, Biller] = VersionedCache(kv, capacity=2000)
 
@@ -212,6 +214,8 @@ class Billers:
                 changes["origin"] = f"{self._scheme}://{changes.pop('host')}"
             if "policies" in changes:
                 changes["policies"] = parse_policies(before.policies, changes["policies"])
+            if changes.get("sso_login_url", before.sso_login_url) != before.sso_login_url:  # one from before stays as it is
+                changes["sso_login_url"] = self._parse_login_url(changes["sso_login_url"])
             after = replace(before, **changes)
             check_biller(after)
             if after != before:
@@ -305,6 +309,12 @@ class Billers:
             return None
         return self._by_host.keep((host, slug), stamps, found)
 
+    def _parse_login_url(self, url: str) -> str:
+        try:
+            return parse_address(url, allow_loopback=self._allow_loopback) if url else ""
+        except ValueError as fault:
+            raise InvalidFields(fields=[FieldError("Setting 3", str(fault))]) from None
+
     def _check_origin(self, stores: BillerStores, biller: Biller) -> None:
         """Of a biller that is in its table already."""
         if stores.billers.count_on_origin(biller.origin) > 1 and not self._share_origins:
@@ -323,8 +333,6 @@ def check_biller(biller: Biller) -> None:
 
     check("Slug", check_slug, biller.slug)
     check("Host", check_host, biller.host)
-    if biller.sso_login_url:
-        check("Setting 3", origin_of, biller.sso_login_url)
     if not 0 < len(biller.dba) <= 120:
         faults.append(FieldError("Dba", "1 to 120 characters"))
     if biller.time_zone not in available_timezones():

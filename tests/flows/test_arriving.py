@@ -12,7 +12,7 @@ from idp.opaque import new_id
 from sso_connect.arrivals import senders_of
 from sso_connect.warnings import WarningCode
 from tests.flows.visitor import FRAME, FULL, Answer, Visitor
-from tests.flows.world import ACTOR, AMOUNTS, BACK, HARBORLIGHT, PRAIRIE, RIVERBEND, World
+from tests.flows.world import ACTOR, AMOUNTS, BACK, HARBORLIGHT, MEADOWLINE, PRAIRIE, RIVERBEND, World
 
 FULL_COOKIE, ARRIVING_COOKIE = "__Host-hub", "__Host-hub_n"
 STRANGER = "https://elsewhere.example"
@@ -193,6 +193,23 @@ def test_a_referer_counts_where_there_is_no_origin(world: World) -> None:
     url = f"{world.biller().base_url}/sso/connect?RemoteAuthenticationToken={world.token()}&ViewMode=0&RedirectID=1"
     assert world.visitor().get(url, headers={"Referer": f"{STRANGER}/mail"}).status == 403
     assert world.visitor().get(url, headers={"Referer": f"{HARBORLIGHT}/pay"}).status == 303
+
+
+def test_a_partners_address_that_is_plain_http_stays_a_link_and_vouches_for_no_sender(world: World) -> None:
+    plain = "http://login.meadowline.example"
+    with world.hub.database.begin() as stores:
+        found = stores.partners.find_partner_by_slug("meadowline")
+        assert found is not None
+        stores.partners.put_partner(replace(found, url=f"{plain}/start"))  # as it was stored before https was asked for
+        stores.billers.put_sso_login_url(RIVERBEND, f"{plain}/start")
+    for origin, status in ((plain, 403), ("http://meadowline.example", 403), (MEADOWLINE, 303)):
+        assert world.connect(world.visitor(), world.token(key="meadowline"), origin=origin).status == status
+    refused = world.connect(world.visitor(), world.token(key="meadowline"), origin=plain)
+    assert world.refusal(refused).code == "SenderRefused"
+    assert f'href="{plain}/start"' in refused.text
+    # The partner at the other biller, and another partner here, are what they were.
+    assert world.connect(world.visitor(), world.token(key="prairie"), bid=PRAIRIE, origin=HARBORLIGHT).status == 303
+    assert world.connect(world.visitor(), world.token(), origin=HARBORLIGHT).status == 303
 
 
 def test_the_senders_of_a_key_are_its_own_and_ours(world: World) -> None:
