@@ -42,11 +42,12 @@ def serve(operator: Operator) -> None:
 
     host, port = listen_address(operator.settings)
     _check(operator)
+    configure(operator.settings)
+    operator.wired.epochs.begin()
     # Workers are forked and wire a hub of their own: nothing that is open here may go with them.
     operator.close()
     if operator.settings_file is not None:
         os.environ["IDHUB_SETTINGS"] = str(operator.settings_file.absolute())
-    configure(operator.settings)
     run.serve(
         "hub.server.process:create", host=host, port=port, workers=operator.settings.workers, log_level=operator.settings.log_level
     )
@@ -63,6 +64,7 @@ def worker(operator: Operator) -> None:
 
     _check(operator)
     configure(operator.settings)
+    operator.wired.epochs.begin()
     log = logging.getLogger("hub.worker")
     stop = Event()
 

@@ -17,4 +17,4 @@ def create() -> Bridge:
     hub = wire(settings)
     readiness = Readiness(probes(hub))
     app = application(hub, readiness)
-    return Bridge(app, app.rules, readiness, threads=settings.threads)
+    return Bridge(app, app.rules, readiness, threads=settings.threads, every_minute=hub.epochs.beat)

@@ -32,6 +32,7 @@ from hub.storage.work import Work
 from idp.clock import Clock
 from idp.errors import HubError, StoreUnavailable
 from idp.kv import KeyValue, Renew
+from idp.opaque import new_id
 
 __all__ = ["HOLD", "Database", "migrate", "migrations_pending"]
 
@@ -107,6 +108,12 @@ class Database:
                 revision = None
         if is_behind(revision):
             raise StoreUnavailable(f"the database is at revision {revision or 'none'}: run `idhub migrate`")
+
+    def probe(self) -> None:
+        """As check, and commit a write that leaves nothing. StoreUnavailable: the database is away, read-only, full or locked."""
+        self.check()
+        with self.begin() as stores:
+            stores.probes.write(new_id())
 
     def close(self) -> None:
         """Give connections back."""

@@ -12,13 +12,14 @@ not track prepared statements, add `?prepare_threshold=none` to the URL.
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -35,6 +36,11 @@ _BEGIN_POSTGRES = (
     f" SET LOCAL idle_in_transaction_session_timeout = {_MS}"
 )
 _LIMITS_POSTGRES = f"SET statement_timeout = {_MS}; SET lock_timeout = {_MS}"
+_CANNOT_NOW = ("08", "25006", "25P03", "53", "57P", "57014", "58")
+"""SQLSTATEs and classes (PostgreSQL, appendix A): connection, read-only, idle timeout, resources, operator, cancelled, system."""
+
+_READ_ONLY = "25006"
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _RACED = {"40001", "40P01"}
 """serialization_failure, deadlock_detected: the transaction was undone, and doing it again helps."""
 
@@ -57,7 +63,10 @@ def open_engines(url: str, pool: int) -> Engines:
     parsed, arguments = _read(url)
     reading = max(1, pool // 2)
     writing = max(1, pool - reading)
-    return Engines(_open_writing(parsed, arguments, writing), _open_reading(parsed, arguments, reading))
+    engines = Engines(_open_writing(parsed, arguments, writing), _open_reading(parsed, arguments, reading))
+    for engine in (engines.writing, engines.reading):
+        _leave_read_only(engine, engines)
+    return engines
 
 
 @contextmanager
@@ -79,8 +88,14 @@ def raise_translated(fault: BaseException) -> None:
             if getattr(fault.orig, "sqlstate", None) in _RACED:
                 raise Raced(_told(fault)) from fault
             raise StoreUnavailable(_told(fault)) from fault
-        case DBAPIError(connection_invalidated=True):
+        case DBAPIError() if fault.connection_invalidated or _cannot_now(fault.orig):
             raise StoreUnavailable(_told(fault)) from fault
+
+
+def _cannot_now(cause: object) -> bool:
+    """Whether a driver's fault, of whatever class, is the database's state and not our mistake."""
+    state = getattr(cause, "sqlstate", None) or ""
+    return state.startswith(_CANNOT_NOW) or getattr(cause, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
 
 
 def _told(fault: DBAPIError) -> str:
@@ -104,6 +119,16 @@ def _read(url: str) -> tuple[URL, dict[str, Any]]:
             return parsed.set(drivername="postgresql+psycopg").difference_update_query(["prepare_threshold"]), arguments
         case other:
             raise ValueError(f"{other} is no database of ours: sqlite or postgresql")
+
+
+def _leave_read_only(engine: Engine, both: Engines) -> None:
+    """A server that takes no writes is not the primary any more: drop every connection, so that the next ones find the new one."""
+
+    @event.listens_for(engine, "handle_error")
+    def give_up(context: ExceptionContext) -> None:
+        if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+            context.is_disconnect = True
+            both.dispose()
 
 
 def _open_writing(url: URL, arguments: dict[str, Any], size: int) -> Engine:
