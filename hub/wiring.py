@@ -11,6 +11,7 @@ import secrets as chance
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from hub.storage.database import Database
@@ -44,6 +45,8 @@ from idp.directory.customers import Customers
 from idp.directory.partners import Partners
 from idp.directory.payers import Payers
 from idp.directory.users import Users
+from idp.epochs import EVERY as EPOCH_EVERY
+from idp.epochs import Epochs, LineageStore
 from idp.erasure import Erasure
 from idp.errors import Unreachable
 from idp.fetch import Fetcher, SystemResolver
@@ -98,6 +101,7 @@ class Hub:
     present: Presence
     kv: KeyValue
     database: Database
+    epochs: Epochs
     secrets: Secrets
     signing_keys: SigningKeys
     sealer: Sealer
@@ -160,6 +164,7 @@ class Hub:
                 IMPORT_UPLOAD: self.invoice_files.carry_out,
             },
             recurring=(
+                Recurring("epoch", EPOCH_EVERY, self.epochs.beat),
                 Recurring("seal", timedelta(seconds=2), self.sealer.run),
                 Recurring("relay", timedelta(seconds=2), self.relay.run),
                 Recurring("purge-refusals", timedelta(minutes=10), self.diagnostics.purge),
@@ -250,6 +255,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         present=present,
         kv=kv,
         database=database,
+        epochs=Epochs(begin, kv, time),
         secrets=secrets,
         signing_keys=signing_keys,
         sealer=Sealer(
@@ -316,7 +322,11 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     )
 
 
-def _key_value(settings: Settings, clock: Clock) -> KeyValue:
+class _Store(KeyValue, LineageStore, Protocol):
+    """A key-value store with a history."""
+
+
+def _key_value(settings: Settings, clock: Clock) -> _Store:
     url = settings.keyvalue_url
     if url.startswith(_SQLITE):
         return SqliteKeyValue(Path(url.removeprefix(_SQLITE)), clock=clock)

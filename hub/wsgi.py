@@ -10,6 +10,7 @@ Sites share services, not request hooks: an error handler of the API can never a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +21,7 @@ from hub.body_rules import BodyRules
 from hub.server.health import HealthAnswer, Probe, Readiness, answer_alive, answer_ready
 from hub.wiring import Hub
 from idp.errors import HubError, SessionRequired
+from idp.kv import Count
 from idp.settings import Network
 from idp.web import problems
 from idp.web.confirming import ConfirmPages
@@ -47,6 +49,8 @@ from sso_connect.portal.session_pages import SessionPages
 from sso_connect.portal.session_pages import blueprint as session_blueprint
 from sso_connect.ways_out import WaysOut
 
+_PROBE_LIFE = timedelta(seconds=10)
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -65,8 +69,13 @@ def application(hub: Hub, readiness: Readiness | None = None) -> Application:
 
 
 def probes(hub: Hub) -> Mapping[str, Probe]:
-    """What /readyz asks, by the name that it tells."""
-    return {"database": hub.database.check, "keyvalue": hub.kv.check, "keys": hub.secrets.check}
+    """What /readyz asks, by the name that it tells. Both stores are written to: one that can only be read serves nobody."""
+
+    def keyvalue() -> None:
+        hub.kv.check()
+        hub.kv.transact(Count("write-probe", _PROBE_LIFE))
+
+    return {"database": lambda: hub.database.probe(), "keyvalue": keyvalue, "keys": lambda: hub.secrets.check()}
 
 
 class Application(Forwarded):

@@ -27,7 +27,8 @@ Lists
 
 Epoch
     Everything carries the epoch of the store. A store that may have lost data (Redis restarted without a full log, flushed,
-    failed over) begins a new epoch, and everything older is void: nothing that was revoked revives (docs/operations.md).
+    failed over) begins a new epoch, and everything older is void: nothing that was revoked revives (docs/operations.md). A store
+    cannot see that it was restored from a backup: `idp.epochs` finds that by comparing it with the database.
 
 Faults: anything that keeps the store from answering is `idp.errors.StoreUnavailable`; whether the steps were carried out is
 then unknown, and `Take` must be treated as spent.

@@ -64,11 +64,12 @@ def _serve(operator: Operator, host: str, port: int) -> None:
     from hub.server import run
 
     _check(operator)
+    configure(operator.settings)
+    operator.wired.epochs.begin()
     # Workers are forked and wire a hub of their own: nothing that is open here may go with them.
     operator.close()
     if operator.settings_file is not None:
         os.environ["IDHUB_SETTINGS"] = str(operator.settings_file.absolute())
-    configure(operator.settings)
     run.serve(
         "hub.server.process:create", host=host, port=port, workers=operator.settings.workers, log_level=operator.settings.log_level
     )
@@ -85,6 +86,7 @@ def worker(operator: Operator) -> None:
 
     _check(operator)
     configure(operator.settings)
+    operator.wired.epochs.begin()
     log = logging.getLogger("hub.worker")
     stop = Event()
 

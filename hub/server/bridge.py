@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -43,15 +44,25 @@ _LONG_PER_THREAD = 2
 _END_SECONDS = 5.0
 _AGAIN_IN = timedelta(seconds=5)
 _CLOSE = ("Connection", "close")
+_MINUTE = 60.0
+_log = logging.getLogger(__name__)
 
 
 class Bridge:
     """An RSGI application around a WSGI one."""
 
     def __init__(
-        self, application: WSGIApplication, rules: Rules, readiness: Readiness, *, threads: int, limits: Limits = _LIMITS
+        self,
+        application: WSGIApplication,
+        rules: Rules,
+        readiness: Readiness,
+        *,
+        threads: int,
+        limits: Limits = _LIMITS,
+        every_minute: Callable[[], object] | None = None,
     ) -> None:
-        """`threads`: how many run the application at once; twice as many more may wait for long bodies."""
+        """`threads`: how many run the application at once; twice as many more may wait for long bodies. `every_minute` runs in a
+        thread of its own."""
         self._application = application
         self._rules = rules
         self._readiness = readiness
@@ -60,6 +71,8 @@ class Bridge:
         self._most_long = threads * _LONG_PER_THREAD
         self._long_threads = Threads(self._most_long, "long-request")
         self._probing = Threads(1, "readiness")
+        self._minding = Threads(1, "every-minute")
+        self._every_minute = every_minute
         self._long = 0
         self._claims = Claims(limits.of_one_key)
         self._answered: deque[asyncio.Future[None]] = deque()
@@ -71,10 +84,12 @@ class Bridge:
         """In the worker process, before the first request."""
         self._loop = loop
         self._watch = Watch(loop)
+        if self._every_minute is not None:
+            loop.call_later(_MINUTE, self._run_every_minute)
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         """After the last request."""
-        for pool in (self._threads, self._long_threads, self._probing):
+        for pool in (self._threads, self._long_threads, self._probing, self._minding):
             pool.close(_END_SECONDS)
 
     async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
@@ -91,6 +106,12 @@ class Bridge:
             await self._run(head, exchange, self._threads)
         else:
             await self._receive(head, exchange, self._rules(head))
+
+    def _run_every_minute(self) -> None:
+        task = self._every_minute
+        if task is not None:
+            self._minding.run(lambda: _suppressed(task))
+            self._loop.call_later(_MINUTE, self._run_every_minute)
 
     # --- health ---
 
@@ -348,6 +369,13 @@ def _give(exchange: Exchange, answer: HealthAnswer, *, is_closing: bool) -> None
 def _too_slow(rule: BodyRule) -> HubError:
     limit = "16 KiB a second" if rule.seconds is None else f"{rule.seconds:g} seconds"
     return BodyTooSlow(f"the body did not arrive in time ({limit})")
+
+
+def _suppressed(task: Callable[[], object]) -> None:
+    try:
+        task()
+    except HubError as fault:
+        _log.warning("not done this minute", extra={"cause": fault.detail or fault.code})
 
 
 def _no_write(_data: bytes) -> object:

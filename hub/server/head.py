@@ -16,10 +16,10 @@ import re
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hub.server.rsgi import Scope
-from idp.errors import HubError, MalformedRequest
+from idp.errors import HeadTooLarge, HubError, MalformedRequest
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -49,6 +49,13 @@ SAID_ONCE = frozenset(
 )
 """Headers whose second line is refused. Our own (`X-Hub-...`) are among them, see `_is_said_once`."""
 
+MOST_ADDRESS: Final = 16 * 1024
+"""Characters of path and query: twice what partners' longest redirects have."""
+MOST_HEADER_BYTES: Final = 32 * 1024
+"""Of all values together: what nginx takes by default. The server itself takes at most 100 lines."""
+MOST_COOKIES: Final = 300
+"""Browsers keep at most 180 of one site."""
+
 _OURS = "x-hub-"
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
@@ -73,7 +80,7 @@ class Head:
 
 def read_head(scope: Scope) -> Head:
     """Read everything that precedes the body."""
-    path, method = scope.path, scope.method
+    path, query, method = scope.path, scope.query_string, scope.method
     server, _, port = scope.server.rpartition(":")
     environ: WSGIEnvironment = {
         "SCRIPT_NAME": "",
@@ -83,7 +90,7 @@ def read_head(scope: Scope) -> Head:
         "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
         "REQUEST_METHOD": method,
         "PATH_INFO": _as_latin1(path),
-        "QUERY_STRING": _as_latin1(scope.query_string),
+        "QUERY_STRING": _as_latin1(query),
         "wsgi.url_scheme": scope.scheme,
         "wsgi.version": (1, 0),
         "wsgi.errors": sys.stderr,
@@ -97,6 +104,8 @@ def read_head(scope: Scope) -> Head:
     if not host and scope.http_version == "1" and scope.authority:
         host = environ["HTTP_HOST"] = scope.authority
     fault = fault or _check_host(host, scope)
+    if len(path) + len(query) > MOST_ADDRESS:
+        fault = HeadTooLarge(f"an address of {len(path) + len(query)} characters, at most {MOST_ADDRESS}")
     if fault is not None:
         host = ""
     length: str | None = environ.get("CONTENT_LENGTH")
@@ -112,8 +121,10 @@ def read_head(scope: Scope) -> Head:
 
 
 def _read_lines(lines: list[tuple[str, str]], environ: WSGIEnvironment) -> HubError | None:
-    fault = None
+    fault: HubError | None = None
+    size = 0
     for name, value in lines:
+        size += len(value)
         variable = _variable(name)
         if not variable:
             fault = MalformedRequest(f"the header {name[:60]} has an underscore in its name")
@@ -123,6 +134,10 @@ def _read_lines(lines: list[tuple[str, str]], environ: WSGIEnvironment) -> HubEr
             fault = MalformedRequest(f"the header {name} came twice")
         else:
             environ[variable] += f"{';' if variable == 'HTTP_COOKIE' else ','}{value}"
+    if size > MOST_HEADER_BYTES:
+        return HeadTooLarge(f"headers of {size} bytes, at most {MOST_HEADER_BYTES}")
+    if environ.get("HTTP_COOKIE", "").count(";") >= MOST_COOKIES:
+        return HeadTooLarge(f"more than {MOST_COOKIES} cookies")
     return fault
 
 

@@ -95,7 +95,10 @@ class Incoming:
 
     def close(self) -> None:
         """The reader is done, whether it has read everything or not."""
-        self.fail(MalformedRequest("the body is not read any more"))
+        with self._changed:
+            # A fault that was raised leads to the frames it passed, and these to the request: nothing here may hold it any longer.
+            self._fault = MalformedRequest("the body is not read any more")
+            self._pieces.clear()
         if self._owner:
             self._claims.release(self._owner)
             self._owner = ""

@@ -18,4 +18,4 @@ def create() -> Bridge:
     hub.database.announce()
     readiness = Readiness(probes(hub))
     app = application(hub, readiness)
-    return Bridge(app, app.rules, readiness, threads=settings.threads)
+    return Bridge(app, app.rules, readiness, threads=settings.threads, every_minute=hub.epochs.beat)

@@ -48,3 +48,5 @@ class Threads:
                 task()
             except Exception:  # noqa: BLE001  (whatever the application does, the thread goes on)
                 _log.exception("a request could not be answered")
+            # An idle thread must not hold on to a request: its connection stays open as long as somebody may read its body.
+            del task

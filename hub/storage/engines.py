@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -42,6 +42,10 @@ _BEGIN_POSTGRES = (
 _LIMITS_POSTGRES = f"SET statement_timeout = {_MS}; SET lock_timeout = {_MS}"
 _POOLED = "pooled"
 """Key in the info of a pool's entry: whether a pooler is between it and the server."""
+_CANNOT_NOW = ("08", "25006", "25P03", "53", "57P", "57014", "58")
+"""SQLSTATEs and classes (PostgreSQL, appendix A): connection, read-only, idle timeout, resources, operator, cancelled, system."""
+
+_READ_ONLY = "25006"
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _RACED = {"40001", "40P01"}
 """serialization_failure, deadlock_detected: the transaction was undone, and doing it again helps."""
@@ -68,7 +72,10 @@ def open_engines(url: str, pool: int) -> Engines:
     parsed, arguments = _read(url)
     reading = max(1, pool // 2)
     writing = max(1, pool - reading)
-    return Engines(_open_writing(parsed, arguments, writing), _open_reading(parsed, arguments, reading))
+    engines = Engines(_open_writing(parsed, arguments, writing), _open_reading(parsed, arguments, reading))
+    for engine in (engines.writing, engines.reading):
+        _leave_read_only(engine, engines)
+    return engines
 
 
 @contextmanager
@@ -95,10 +102,16 @@ def raise_translated(fault: BaseException) -> None:
             raise MalformedRequest(_UNKEEPABLE) from fault
         case DataError() if getattr(fault.orig, "sqlstate", None) in _NO_TEXT:
             raise MalformedRequest(_UNKEEPABLE) from fault
-        case DBAPIError(connection_invalidated=True):
+        case DBAPIError() if fault.connection_invalidated or _cannot_now(fault.orig):
             raise StoreUnavailable(_told(fault)) from fault
         case DBAPIError() if getattr(fault.orig, "sqlite_errorcode", None) in _DAMAGED:
             raise StoreUnavailable(f"{_told(fault)}: stop the hub and restore a backup (`idhub restore`)") from fault
+
+
+def _cannot_now(cause: object) -> bool:
+    """Whether a driver's fault, of whatever class, is the database's state and not our mistake."""
+    state = getattr(cause, "sqlstate", None) or ""
+    return state.startswith(_CANNOT_NOW) or getattr(cause, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
 
 
 def _told(fault: DBAPIError) -> str:
@@ -144,6 +157,16 @@ def _read(url: str) -> tuple[URL, dict[str, Any]]:
             return parsed.set(drivername="postgresql+psycopg").difference_update_query(["prepare_threshold"]), arguments
         case other:
             raise ValueError(f"{other} is no database of ours: sqlite or postgresql")
+
+
+def _leave_read_only(engine: Engine, both: Engines) -> None:
+    """A server that takes no writes is not the primary any more: drop every connection, so that the next ones find the new one."""
+
+    @event.listens_for(engine, "handle_error")
+    def give_up(context: ExceptionContext) -> None:
+        if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+            context.is_disconnect = True
+            both.dispose()
 
 
 def _open_writing(url: URL, arguments: dict[str, Any], size: int) -> Engine:

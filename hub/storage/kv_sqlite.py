@@ -1,6 +1,6 @@
 """The key-value contract in one SQLite file: the embedded default, for a few processes on one machine.
 
-    SqliteKeyValue   the file: opening it, locking it, purging it
+    SqliteKeyValue   the file: locking it, purging it, its epoch (opening it: hub.storage.kv_file)
     _Transaction     one transaction: decide every step against the file and what the steps before it staged, then write
 
 Each process has one connection behind a lock (SQLite writes one at a time anyway, and waiting on our own lock is fair and does
@@ -14,8 +14,8 @@ not poll); processes exclude each other by BEGIN IMMEDIATE. Every entry is a row
     i:  list        JSON [[member, end], ..]; the member "" stands for those that made room, with the latest of their ends
 
 Epoch: a commit survives the death of the process but, with synchronous=NORMAL, perhaps not that of the machine. The file notes
-the boot of the machine that last wrote it; on another boot it begins empty. Where the boot cannot be told, commits are synced.
-A file restored from a backup has to be removed instead (docs/operations.md).
+the boot of the machine that last wrote it; on another boot it begins a new epoch, empty. Where the boot cannot be told, commits are
+synced. A file that was put back from a backup is found by comparing it with the database (idp.epochs).
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ import os
 import secrets
 import sqlite3
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -34,6 +33,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from hub.storage.kv_file import begin_epoch, boot_id, find_lineage, open_file
 from hub.storage.kv_program import (
     STAMP_LIFETIME,
     STAMP_REFRESH,
@@ -45,6 +45,7 @@ from hub.storage.kv_program import (
     milliseconds,
 )
 from idp.clock import Clock, SystemClock
+from idp.epochs import Lineage
 from idp.errors import StoreUnavailable
 from idp.kv import (
     MOST_MEMBERS,
@@ -79,26 +80,10 @@ from idp.kv import (
     Take,
     Written,
 )
-from idp.private_files import make_file
 
 _WAIT_SECONDS = 5.0
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
 _STAMP_MS = milliseconds(STAMP_LIFETIME)
 _REFRESH_MS = milliseconds(STAMP_REFRESH)
-
-_TABLES = (
-    "CREATE TABLE IF NOT EXISTS entry (key TEXT PRIMARY KEY, body TEXT NOT NULL, expires INTEGER NOT NULL)",
-    "CREATE INDEX IF NOT EXISTS entry_expires ON entry (expires)",
-    "CREATE TABLE IF NOT EXISTS boot (only INTEGER PRIMARY KEY CHECK (only = 1), id TEXT NOT NULL)",
-)
-
-
-def boot_id() -> str | None:
-    """Which boot of the machine this is; None where the system does not tell (not Linux)."""
-    try:
-        return _BOOT.read_text(encoding="ascii").strip() or None
-    except OSError:
-        return None
 
 
 class SqliteKeyValue:
@@ -107,11 +92,12 @@ class SqliteKeyValue:
     def __init__(self, path: Path, *, clock: Clock | None = None, boot: str | None = None) -> None:
         """Opens the file or makes it, readable by its owner only. `boot`: see `boot_id`. Raises StoreUnavailable."""
         self._path = path
+        self._boot = boot or boot_id()
         self._clock = clock or SystemClock()
         self._process = os.getpid()
         self._lock = threading.Lock()
         with self._translated():
-            self._connection = self._open(boot or boot_id())
+            self._open()
 
     def transact(self, *steps: Step) -> Outcome:
         """Run the steps atomically. Raises StoreUnavailable; ValueError for steps that make no sense."""
@@ -122,10 +108,26 @@ class SqliteKeyValue:
 
     def check(self) -> None:
         """Answer, or raise StoreUnavailable: the file is away, locked for long, damaged or not ours to write."""
+        self._follow()
         with self._exclusive():
             self._connection.execute("SELECT id FROM boot").fetchone()
-        if not self._path.exists():
-            raise StoreUnavailable(f"the key-value file {self._path} was removed under the running hub: restart it")
+
+    def lineage(self) -> Lineage:
+        """The present epoch and its beat. Raises StoreUnavailable."""
+        self._follow()
+        with self._exclusive():
+            return find_lineage(self._connection)
+
+    def keep_beat(self, lineage: Lineage) -> bool:
+        """Keep a beat of this epoch; False when the epoch is another one by now. Raises StoreUnavailable."""
+        with self._exclusive():
+            kept = self._connection.execute("UPDATE epoch SET beat = ? WHERE name = ?", (lineage.beat, lineage.epoch))
+            return kept.rowcount == 1
+
+    def begin_epoch(self) -> Lineage:
+        """Void everything. The new epoch. Raises StoreUnavailable."""
+        with self._exclusive():
+            return begin_epoch(self._connection)
 
     def purge(self, limit: int) -> int:
         """Remove up to `limit` entries that are over."""
@@ -140,6 +142,19 @@ class SqliteKeyValue:
         with self._lock:
             self._connection.close()
 
+    def _open(self) -> None:
+        self._connection = open_file(self._path, self._boot, wait=_WAIT_SECONDS)
+        self._file = self._path.stat().st_ino
+
+    def _follow(self) -> None:
+        """Open the file anew where another one was put in its place: whoever starts now opens that one. StoreUnavailable."""
+        with self._translated(), self._held():
+            if not self._path.exists():
+                raise StoreUnavailable(f"the key-value file {self._path} was removed under the running hub: restart it")
+            if self._path.stat().st_ino != self._file:
+                self._connection.close()
+                self._open()
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
@@ -150,56 +165,27 @@ class SqliteKeyValue:
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
         """Hold the write lock: committed when the block is left, rolled back when it raises."""
+        with self._held(), self._translated():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """No other thread of this process uses the connection."""
         if os.getpid() != self._process:
             raise StoreUnavailable("the key-value file was opened before a fork")
         if not self._lock.acquire(timeout=_WAIT_SECONDS):
             raise StoreUnavailable("SQLite key-value store: waited too long for other threads")
         try:
-            with self._translated():
-                self._connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield
-                    self._connection.execute("COMMIT")
-                except BaseException:
-                    if self._connection.in_transaction:
-                        self._connection.execute("ROLLBACK")
-                    raise
+            yield
         finally:
             self._lock.release()
-
-    def _open(self, boot: str | None) -> sqlite3.Connection:
-        make_file(self._path, "-wal", "-shm")
-        connection = sqlite3.connect(
-            self._path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
-        )
-        try:
-            _use_wal(connection)
-            connection.execute(f"PRAGMA synchronous = {'NORMAL' if boot else 'FULL'}")
-            connection.execute("BEGIN IMMEDIATE")
-            for table in _TABLES:
-                connection.execute(table)
-            last = connection.execute("SELECT id FROM boot").fetchone()
-            if last is None or last[0] != (boot or ""):
-                connection.execute("DELETE FROM entry")
-                connection.execute("INSERT OR REPLACE INTO boot (only, id) VALUES (1, ?)", (boot or "",))
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-
-def _use_wal(connection: sqlite3.Connection) -> None:
-    # SQLite does not wait for a lock here: two processes that open a new file at once would trip over each other.
-    give_up = time.monotonic() + _WAIT_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError:
-            if time.monotonic() > give_up:
-                raise
-            time.sleep(0.02)
 
 
 class _StoppedError(Exception):

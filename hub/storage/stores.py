@@ -17,6 +17,7 @@ from hub.storage.sql.changelog import SqlChangeLogStore
 from hub.storage.sql.confirmations import SqlConfirmationStore
 from hub.storage.sql.customers import SqlCustomerStore
 from hub.storage.sql.destinations import SqlDestinationStore
+from hub.storage.sql.epochs import SqlEpochStore
 from hub.storage.sql.erasures import SqlErasureStore
 from hub.storage.sql.ghosts import SqlGhostStore
 from hub.storage.sql.history import SqlChangeHistoryStore
@@ -30,6 +31,7 @@ from hub.storage.sql.outbox import SqlOutboxStore
 from hub.storage.sql.partners import SqlPartnerStore
 from hub.storage.sql.passwords import SqlPasswordStore
 from hub.storage.sql.payers import SqlPayerStore
+from hub.storage.sql.probes import SqlProbeStore
 from hub.storage.sql.receipts import SqlReceiptStore
 from hub.storage.sql.refusals import SqlRefusalStore
 from hub.storage.sql.registrations import SqlRegistrationStore
@@ -193,6 +195,14 @@ class Stores:
     @cached_property
     def themes(self) -> SqlThemeStore:
         return SqlThemeStore(self._work)
+
+    @cached_property
+    def epochs(self) -> SqlEpochStore:
+        return SqlEpochStore(self._work)
+
+    @cached_property
+    def probes(self) -> SqlProbeStore:
+        return SqlProbeStore(self._work)
 
     @cached_property
     def start(self) -> SqlStartStore:

@@ -1,7 +1,7 @@
 """Everything that the hub refuses, in one catalogue.
 
     HubError
-    ├── Invalid           what was sent cannot be understood or is not allowed         400 / 408 / 413 / 415 / 422
+    ├── Invalid           what was sent cannot be understood or is not allowed         400 / 408 / 413 / 415 / 422 / 431
     ├── Unauthenticated   no proof of who is asking, or the wrong one                  401
     ├── Denied            known, but not allowed                                       403
     ├── NotFound          unknown, or somebody else's: the two look the same           404
@@ -54,6 +54,7 @@ from idp.errors.requests import (
     Busy,
     CsrfRefused,
     DamagedCiphertext,
+    HeadTooLarge,
     IdempotencyInProgress,
     IdempotencyKeyReused,
     InvalidFields,
@@ -127,6 +128,7 @@ __all__ = [
     "Expired",
     "FailedItem",
     "FieldError",
+    "HeadTooLarge",
     "HubError",
     "IdempotencyInProgress",
     "IdempotencyKeyReused",

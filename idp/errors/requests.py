@@ -11,7 +11,7 @@ class MalformedRequest(Invalid):
     code = "MalformedRequest"
     http = 400
     public = "The request could not be read."
-    fix = "Send one well-formed JSON object in UTF-8, each name once, nested at most 20 deep."
+    fix = "Send each header once, and one well-formed JSON object in UTF-8, each name once, nested at most 20 deep."
 
 
 class UnsupportedMediaType(Invalid):
@@ -42,6 +42,15 @@ class BodyTooSlow(Invalid):
     http = 408
     public = "The request took too long to arrive."
     fix = "Send the request again over a faster connection; nothing was changed."
+
+
+class HeadTooLarge(Invalid):
+    """The address, the headers or the cookies are larger than any browser or partner needs (RFC 6585 5)."""
+
+    code = "HeadTooLarge"
+    http = 431
+    public = "The request is too large."
+    fix = "Send a shorter address and fewer cookies: an address of at most 16 KiB, headers of at most 32 KiB."
 
 
 class InvalidFields(Invalid):

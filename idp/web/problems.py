@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 from idp.errors import (
     BodyTooLarge,
     BodyTooSlow,
+    HeadTooLarge,
     HubError,
     Kind,
     MalformedRequest,
@@ -103,6 +104,6 @@ def problem_json(error: HubError, request_id: str, type_base: str) -> Response:
 
 def _public_detail(error: HubError) -> str:
     """For what the caller itself got wrong in its form, our words help and tell nothing new; for all else the fix does."""
-    if isinstance(error, MalformedRequest | UnsupportedMediaType | BodyTooLarge | BodyTooSlow) and error.detail:
+    if isinstance(error, MalformedRequest | UnsupportedMediaType | BodyTooLarge | BodyTooSlow | HeadTooLarge) and error.detail:
         return f"{error.detail}. {error.fix}"
     return error.fix

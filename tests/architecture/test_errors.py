@@ -16,7 +16,7 @@ from idp.web.problems import problem_json
 from sso_connect.warnings import WarningCode
 
 HTTP_OF_KIND = {
-    Kind.INVALID: {400, 408, 413, 415, 422},
+    Kind.INVALID: {400, 408, 413, 415, 422, 431},
     Kind.UNAUTHENTICATED: {401},
     Kind.DENIED: {403},
     Kind.NOT_FOUND: {404, 405},

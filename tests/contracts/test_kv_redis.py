@@ -38,15 +38,15 @@ class Server:
     def __init__(self, run: Run, options: tuple[str, ...]) -> None:
         self._run = run
         self._options = options
-        self._folder = run.folder / f"r{secrets.token_hex(3)}"
-        self._folder.mkdir()
-        self.url = f"unix://{self._folder}/s"
+        self.folder = run.folder / f"r{secrets.token_hex(3)}"
+        self.folder.mkdir()
+        self.url = f"unix://{self.folder}/s"
         self.raw = redis.Redis.from_url(self.url, decode_responses=True, retry=None)
         self.process: Process
         self.start()
 
     def start(self, *more: str) -> None:
-        command: list[str | Path] = [require("redis"), "--port", "0", "--unixsocket", f"{self._folder}/s", "--dir", self._folder]
+        command: list[str | Path] = [require("redis"), "--port", "0", "--unixsocket", f"{self.folder}/s", "--dir", self.folder]
         always = ("--maxmemory-policy", "noeviction", "--repl-diskless-sync-delay", "0")
         self.process = self._run.start("redis", [*command, *always, *self._options, *more], shown=False)
         self.until(lambda: bool(self.raw.ping()))

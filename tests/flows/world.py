@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from hub.server.health import Readiness
 from hub.storage.database import migrate
 from hub.wiring import Hub, wire
-from hub.wsgi import application
+from hub.wsgi import application, probes
 from idp.accounts.register import AccountWanted, Wanted
 from idp.actor import System
 from idp.billing.invoices import Invoice, InvoiceLine
@@ -195,7 +196,13 @@ def open_world(prepared: Prepared, folder: Path, **settings: str) -> Iterator[Wo
     clock = FixedClock(BEGIN)
     hub = wire(load(environment), clock)
     try:
-        yield World(hub, clock, application(hub), prepared, {each.bid: each for each in hub.billers.list_page()})
+        yield World(
+            hub,
+            clock,
+            application(hub, Readiness(probes(hub), fresh=0.0)),
+            prepared,
+            {each.bid: each for each in hub.billers.list_page()},
+        )
     finally:
         hub.close()
 
