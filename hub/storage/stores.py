@@ -22,7 +22,7 @@ from hub.storage.sql.history import SqlChangeHistoryStore
 from hub.storage.sql.import_runs import SqlImportRunStore
 from hub.storage.sql.invoices import SqlInvoiceStore
 from hub.storage.sql.jobs import SqlJobStore
-from hub.storage.sql.mails import SqlMailStore
+from hub.storage.sql.mails import SqlMailCapStore, SqlMailStore
 from hub.storage.sql.outbox import SqlOutboxStore
 from hub.storage.sql.partners import SqlPartnerStore
 from hub.storage.sql.passwords import SqlPasswordStore
@@ -134,6 +134,14 @@ class Stores:
     @cached_property
     def mails(self) -> SqlMailStore:
         return SqlMailStore(self._work)
+
+    @cached_property
+    def mail_caps(self) -> SqlMailCapStore:
+        return SqlMailCapStore(self._work)
+
+    @cached_property
+    def held_mails(self) -> SqlMailCapStore:
+        return SqlMailCapStore(self._work)
 
     @cached_property
     def signing_keys(self) -> SqlSigningKeyStore:

@@ -19,7 +19,7 @@ from idp.actor import Actor
 from idp.changelog import Action, Change, WithChangeLog
 from idp.clock import Clock
 from idp.directory.hosts import check_host, check_slug, origin_of
-from idp.directory.names import AccountProfile
+from idp.directory.names import AccountProfile, check_shown
 from idp.errors import BillerNotFound, FieldError, InvalidFields, SharedOriginRefused
 from idp.kv import KeyValue
 from idp.opaque import new_id
@@ -287,6 +287,7 @@ def check_biller(biller: Biller) -> None:
     check("Host", check_host, biller.host)
     if biller.sso_login_url:
         check("Setting 3", origin_of, biller.sso_login_url)
+    check("Dba", check_shown, biller.dba)
     if not 0 < len(biller.dba) <= 120:
         faults.append(FieldError("Dba", "1 to 120 characters"))
     if biller.time_zone not in available_timezones():

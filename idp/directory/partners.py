@@ -11,6 +11,7 @@ from idp.actor import Actor
 from idp.changelog import Action, Change, WithChangeLog
 from idp.clock import Clock
 from idp.directory.hosts import check_slug, origin_of
+from idp.directory.names import check_shown
 from idp.errors import FieldError, InvalidFields, PartnerNotFound
 from idp.opaque import new_id
 from idp.transaction import Begin
@@ -129,6 +130,10 @@ def _check_partner(partner: Partner) -> None:
         faults.append(FieldError("Slug", str(fault)))
     if not 0 < len(partner.name) <= 120:
         faults.append(FieldError("Name", "1 to 120 characters"))
+    try:
+        check_shown(partner.name)
+    except ValueError as fault:
+        faults.append(FieldError("Name", str(fault)))
     try:
         if partner.url:
             origin_of(partner.url)
