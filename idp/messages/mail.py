@@ -193,6 +193,11 @@ class Mails:
         """Let a worker take up a mail, in the caller's transaction."""
         stores.jobs.add_job(Job(new_id(), bid, SEND_MAIL, str(mail_id), run_at=self._clock.now()))
 
+    def list_page(self, bid: int, state: str = "", limit: int = 200) -> list[StoredMail]:
+        """Mails of a biller, newest first; `state`: only those in it."""
+        with self._begin() as stores:
+            return stores.mails.list_mails(bid, state, limit)
+
     def send(self, job: Job) -> None:
         """The handler of SEND_MAIL: sends it, or holds it where it must wait."""
         mail_id = UUID(job.payload)
