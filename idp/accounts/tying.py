@@ -233,7 +233,8 @@ class Tying:
         self._change(customer, tie, before, LoginType.CO_OWNER)
         guids = {"LoginGUID": str(before.id)}, {"LoginGUID": str(self.user.id)}
         self._event(EventType.OWNER_CHANGED, customer, self.user, *guids)
-        self.tools.notices.seat_moved(self.stores, self.call.biller, customer.account_number, gained=self.user, lost=before)
+        number, key_id = customer.account_number, self._key_id
+        self.tools.notices.seat_moved(self.stores, self.call.biller, number, gained=self.user, lost=before, key_id=key_id)
 
     def _change(self, customer: Customer, tie: Registration, user: User, login_type: LoginType) -> None:
         changed = replace(tie, login_type=login_type, pending=False)

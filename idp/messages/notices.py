@@ -68,10 +68,12 @@ class Notices:
         values = {"account": account_number, "email": masked(email)}
         self._post(stores, biller, None, "account_address_changed", old, key_id, **values)
 
-    def seat_moved(self, stores: MailStores, biller: Biller, account_number: str, *, gained: User, lost: User) -> None:
+    def seat_moved(
+        self, stores: MailStores, biller: Biller, account_number: str, *, gained: User, lost: User, key_id: UUID | None = None
+    ) -> None:
         """Somebody took over the Owner's seat of an account: to both."""
-        self._tell(stores, biller, gained, "seat_gained", account=account_number)
-        self._tell(stores, biller, lost, "seat_lost", account=account_number)
+        self._tell(stores, biller, gained, "seat_gained", key_id=key_id, account=account_number)
+        self._tell(stores, biller, lost, "seat_lost", key_id=key_id, account=account_number)
 
     def _tell(
         self, stores: MailStores, biller: Biller, user: User, template: str, *, key_id: UUID | None = None, **values: str
