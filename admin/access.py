@@ -67,6 +67,7 @@ class Permission(StrEnum):
     BILLER_REGISTRATIONS_APPROVE = "biller:registrations:approve"
     BILLER_REFUSALS_READ = "biller:refusals:read"
     BILLER_ALARMS_READ = "biller:alarms:read"
+    BILLER_MAILS_READ = "biller:mails:read"
     BILLER_CHANGES_READ = "biller:changes:read"
     BILLER_IMPORTS_READ = "biller:imports:read"
     BILLER_IMPORTS_CREATE = "biller:imports:create"
@@ -96,6 +97,7 @@ ROLES: Mapping[StaffRole, frozenset[Permission]] = {
     | {
         Permission.BILLER_REFUSALS_READ,
         Permission.BILLER_ALARMS_READ,
+        Permission.BILLER_MAILS_READ,
         Permission.BILLER_CUSTOMERS_CHANGE,
         Permission.BILLER_USERS_CHANGE,
         Permission.BILLER_USERS_REVOKE,

@@ -1,4 +1,4 @@
-"""What happened: the change log as staff read it, its proof, refusals by their reference, warnings of partners, and alarms."""
+"""What happened: the change log as staff read it, its proof, refusals by reference, warnings of partners, mails, and alarms."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from idp.actor import Staff
 from idp.alarms import Alarm, Alarms
 from idp.changelog import ChangeRow, Checkpoint, Sealer, SealStores
 from idp.erasure import Erasure, ErasureStore, Subject
+from idp.messages.mail import Mails, StoredMail
 from idp.secrets import INSTALLATION
 from idp.transaction import Begin
 from idp.verification import Trust, Verdict, verify
@@ -162,6 +163,18 @@ class CarrierAdmin:
         """Of the last days, by key, browser and carrier."""
         check_may(staff, Permission.BILLER_REFUSALS_READ, bid)
         return self._counts.list_recent(bid, days)
+
+
+class MailAdmin:
+    """Lists what was mailed to payers, never what it says."""
+
+    def __init__(self, mails: Mails) -> None:
+        self._mails = mails
+
+    def list_page(self, staff: Staff, request_id: str, bid: int, state: str = "", limit: int = 200) -> list[StoredMail]:  # noqa: ARG002
+        """Newest first; `state`: only mails in it. Bodies are sealed."""
+        check_may(staff, Permission.BILLER_MAILS_READ, bid)
+        return self._mails.list_page(bid, state, limit)
 
 
 class AlarmAdmin:

@@ -60,6 +60,7 @@ from idp.login.passwords import Passwords
 from idp.login.proofs import Proofs
 from idp.login.sessions import Sessions
 from idp.login.throttle import Throttle
+from idp.messages.held_mail import HeldMails
 from idp.messages.mail import SEND_MAIL, MailboxSender, Mails, Sender, SmtpSender
 from idp.messages.notices import Notices
 from idp.outbox import Relay
@@ -110,6 +111,7 @@ class Hub:
     relay: Relay
     receipts: Receipts
     mails: Mails
+    held_mails: HeldMails
     billers: Billers
     partners: Partners
     api_keys: ApiKeys
@@ -167,6 +169,7 @@ class Hub:
                 Recurring("epoch", EPOCH_EVERY, self.epochs.beat),
                 Recurring("seal", timedelta(seconds=2), self.sealer.run),
                 Recurring("relay", timedelta(seconds=2), self.relay.run),
+                Recurring("release-mails", timedelta(seconds=30), self.held_mails.release),
                 Recurring("purge-refusals", timedelta(minutes=10), self.diagnostics.purge),
                 Recurring("refresh-themes", timedelta(minutes=10), self.themes.refresh),
                 Recurring("purge-alarms", timedelta(hours=1), self.alarms.purge),
@@ -227,9 +230,9 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     )
     api_keys = ApiKeys(begin, read, kv, time, allow_loopback_origins=settings.allow_loopback_origins)
     payers = Payers(read, kv, time)
-    mails = Mails(begin, time, secrets, _sender(settings))
-    notices = Notices(mails)
     alarms = Alarms(begin, kv, time)
+    mails = Mails(begin, time, secrets, _sender(settings), alarms)
+    notices = Notices(mails)
     passwords = Passwords(begin, read, _hasher(settings), PasswordGuesses(kv, alarms), time)
     confirmations = Confirmations(begin, notices, alarms, time)
 
@@ -269,6 +272,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         relay=Relay(begin, time),
         receipts=Receipts(begin, time, secrets),
         mails=mails,
+        held_mails=HeldMails(begin, mails, time),
         billers=billers,
         partners=Partners(begin, time, allow_loopback_origins=settings.allow_loopback_origins),
         api_keys=api_keys,

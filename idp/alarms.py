@@ -34,6 +34,8 @@ class AlarmKind(StrEnum):
     """A partner shows more wrong passwords than payers mistype, or many are shown for one user."""
     NOBODY_TO_ASK = "confirmations.nobody_to_ask"
     """A partner wants what only the payer may allow, of a user without an address that no partner set."""
+    MAILS_HELD = "mails.held"
+    """More mails to one mailbox, or by one key, than may go: they wait."""
     THEME_UNUSABLE = "theme.unusable"
     """An approved stylesheet cannot be had or read any more; its last good copy stays."""
     FRAME_TOKEN_COPIED = "frame_token.copied"  # noqa: S105  (a word of the vocabulary, not a secret)

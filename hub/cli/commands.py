@@ -48,6 +48,7 @@ _SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "carriers": "hub.cli.carriers:carriers",
         "warnings": "hub.cli.warnings:group",
         "alarms": "hub.cli.alarms:group",
+        "mails": "hub.cli.mails:group",
         "audit": "hub.cli.audit:group",
         "verify": "hub.cli.audit:second_look",
         "signing-keys": "hub.cli.keys:group",

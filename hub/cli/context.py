@@ -18,7 +18,7 @@ from idp.settings import Settings, load
 if TYPE_CHECKING:
     from admin.billers import BillerAdmin
     from admin.destinations import DestinationAdmin
-    from admin.history import AlarmAdmin, CarrierAdmin, HistoryAdmin, RefusalAdmin, WarningAdmin
+    from admin.history import AlarmAdmin, CarrierAdmin, HistoryAdmin, MailAdmin, RefusalAdmin, WarningAdmin
     from admin.legacy import LegacySetUp
     from admin.partners import KeyAdmin, PartnerAdmin
     from admin.people import CustomerAdmin, UserAdmin
@@ -195,6 +195,13 @@ class Operator:
         from admin.history import AlarmAdmin
 
         return AlarmAdmin(self.hub.alarms)
+
+    @cached_property
+    def mails(self) -> MailAdmin:
+        """What was mailed to payers."""
+        from admin.history import MailAdmin
+
+        return MailAdmin(self.hub.mails)
 
 
 pass_operator = click.make_pass_decorator(Operator)

@@ -266,7 +266,10 @@ class DemoSite:
         first, _, last = payer.name.partition(" ")
         accounts = tuple(AccountWanted(number, payer.login_type) for number in payer.accounts)
         wanted = Wanted(payer.user_name, payer.email, accounts, first_name=first, last_name=last)
-        hub.register.register(ACTOR, str(new_id()), biller, wanted, key)
+        made = hub.register.register(ACTOR, str(new_id()), biller, wanted, key).user
+        if made is not None:
+            # The biller's staff know these people: where a payer must be asked, it can be.
+            hub.users.change(ACTOR, str(new_id()), biller.bid, made.id, email=payer.email)
 
     def _write_partner_config(self, billers: Mapping[str, Biller], shown: Mapping[str, str], meters: demo_meters.Meters) -> None:
         connections = [

@@ -24,7 +24,7 @@ from hub.storage.sql.history import SqlChangeHistoryStore
 from hub.storage.sql.import_runs import SqlImportRunStore
 from hub.storage.sql.invoices import SqlInvoiceStore
 from hub.storage.sql.jobs import SqlJobStore
-from hub.storage.sql.mails import SqlMailStore
+from hub.storage.sql.mails import SqlMailCapStore, SqlMailStore
 from hub.storage.sql.not_kept import SqlNotKeptStore
 from hub.storage.sql.one_time_links import SqlOneTimeLinkStore
 from hub.storage.sql.outbox import SqlOutboxStore
@@ -151,6 +151,14 @@ class Stores:
     @cached_property
     def mails(self) -> SqlMailStore:
         return SqlMailStore(self._work)
+
+    @cached_property
+    def mail_caps(self) -> SqlMailCapStore:
+        return SqlMailCapStore(self._work)
+
+    @cached_property
+    def held_mails(self) -> SqlMailCapStore:
+        return SqlMailCapStore(self._work)
 
     @cached_property
     def signing_keys(self) -> SqlSigningKeyStore:

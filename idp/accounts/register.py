@@ -29,7 +29,7 @@ from idp.directory.billers import Biller
 from idp.directory.customers import Customer
 from idp.directory.payers import UserNames
 from idp.directory.rights import LoginType
-from idp.directory.users import PartnerUser, User, logged_values
+from idp.directory.users import PartnerUser, User, check_shown_names, logged_values
 from idp.errors import Raced, UserDisabled, UserNotFound
 from idp.login.hashing import PasswordHash
 from idp.login.passwords import Passwords, PasswordStores
@@ -255,6 +255,7 @@ class Register:
                 return who
             if who.user is not None:
                 return _Person(who.user, None)
+            check_shown_names(wanted.user_name, {"FirstName": wanted.first_name, "LastName": wanted.last_name})
             newcomer = self._newcomer(call, wanted, names)
             return _Person(newcomer, lambda: self._make(stores, call, newcomer, hashed))
 

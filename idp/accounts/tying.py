@@ -309,7 +309,8 @@ class Tying:
         assert before is not None  # noqa: S101  (a foreign key says so)
         self._change(customer, tie, before, Grant(LoginType.CO_OWNER), Action.REGISTRATION_CHANGE)
         self._written.owner_changed(customer, self.user, before=before, after=self.user)
-        self.tools.notices.seat_moved(self.stores, self.call.biller, customer.account_number, gained=self.user, lost=before)
+        number, key_id = customer.account_number, self._key_id
+        self.tools.notices.seat_moved(self.stores, self.call.biller, number, gained=self.user, lost=before, key_id=key_id)
 
     def _raise(self, customer: Customer, tie: Registration, more: Grant, action: Action) -> None:
         if more.takes_over:

@@ -20,7 +20,7 @@ from idp.actor import Actor
 from idp.changelog import Action, Change, WithChangeLog
 from idp.clock import Clock
 from idp.directory.hosts import check_host, check_slug, is_slug, parse_address
-from idp.directory.names import AccountProfile, folded
+from idp.directory.names import AccountProfile, check_shown, folded
 from idp.errors import BillerNotFound, FieldError, InvalidFields, SharedOriginRefused
 from idp.kv import KeyValue
 from idp.opaque import new_id
@@ -333,6 +333,7 @@ def check_biller(biller: Biller) -> None:
 
     check("Slug", check_slug, biller.slug)
     check("Host", check_host, biller.host)
+    check("Dba", check_shown, biller.dba)
     if not 0 < len(biller.dba) <= 120:
         faults.append(FieldError("Dba", "1 to 120 characters"))
     if biller.time_zone not in available_timezones():

@@ -20,6 +20,7 @@ MAX_ACCOUNT_CHARACTERS = 50
 
 _LOOK_ALIKES = str.maketrans("OIL", "011")
 _NOT_DIGITS = re.compile(r"[^0-9]")
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _USER_PART = precis_i18n.get_profile("UsernameCaseMapped")
 
 
@@ -40,6 +41,22 @@ def account_key(profile: AccountProfile, account_number: str) -> str:
     if not key or not key.isprintable():
         raise ValueError(told)
     return key
+
+
+def check_user_name(user_name: str) -> None:
+    """ValueError for a name that no user may get: one that could pose as a link or as more than a name wherever it is shown.
+
+    Asked where a name is set. Users who have such a name from before keep it, and are found by it.
+    """
+    if "://" in user_name:
+        raise ValueError("a user name may not hold a web address")
+    check_shown(user_name.strip())
+
+
+def check_shown(text: str) -> None:
+    """ValueError for a text with line breaks, control characters, or others that nobody sees (marks of direction, no width)."""
+    if any(unicodedata.category(each) in _UNSEEN for each in text):
+        raise ValueError("may not hold line breaks or invisible characters")
 
 
 def user_name_key(user_name: str) -> str:

@@ -12,6 +12,7 @@ from idp.actor import Actor
 from idp.changelog import Action, Change, WithChangeLog
 from idp.clock import Clock
 from idp.directory.hosts import check_slug, parse_address, trusted_origin
+from idp.directory.names import check_shown
 from idp.errors import FieldError, InvalidFields, PartnerNotFound
 from idp.opaque import new_id
 from idp.transaction import Begin
@@ -152,3 +153,7 @@ def _faults_of(partner: Partner) -> Iterator[FieldError]:
         yield FieldError("Slug", str(fault))
     if not 0 < len(partner.name) <= 120:
         yield FieldError("Name", "1 to 120 characters")
+    try:
+        check_shown(partner.name)
+    except ValueError as fault:
+        yield FieldError("Name", str(fault))

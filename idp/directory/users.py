@@ -6,7 +6,7 @@ users is AmbiguousUser. A GUID that was given out is never used again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ from uuid import UUID
 
 from idp.actor import Actor, Cis, Partner
 from idp.changelog import Action, Change, WithChangeLog
-from idp.directory.names import normal_email, user_name_key
+from idp.directory.names import check_shown, check_user_name, normal_email, user_name_key
 from idp.errors import FieldError, InvalidFields, UserNotFound
 from idp.transaction import Begin
 
@@ -199,6 +199,22 @@ def _get(stores: UserStores, bid: int, user_id: UUID, *, lock: bool = False) -> 
     return found
 
 
+def check_shown_names(user_name: str, others: Mapping[str, str]) -> None:
+    """InvalidFields for names, set now, that could pose as something else where they are shown. `others`: by wire name."""
+    faults: list[FieldError] = []
+    try:
+        check_user_name(user_name)
+    except ValueError as fault:
+        faults.append(FieldError("UserName", str(fault)))
+    for field, text in others.items():
+        try:
+            check_shown(text)
+        except ValueError as fault:
+            faults.append(FieldError(field, str(fault)))
+    if faults:
+        raise InvalidFields(fields=faults)
+
+
 def _canonical(changes: dict[str, Any]) -> dict[str, Any]:
     allowed = {"user_name", "email", "email_verified", "first_name", "last_name", "phone", "locale", "disabled"}
     faults = [FieldError(name, "cannot be set") for name in sorted(set(changes) - allowed)]
@@ -216,6 +232,8 @@ def _canonical(changes: dict[str, Any]) -> dict[str, Any]:
         faults.append(FieldError("EmailAddress", str(fault)))
     if faults:
         raise InvalidFields(fields=faults)
+    shown = {"FirstName": changes.get("first_name", ""), "LastName": changes.get("last_name", "")}
+    check_shown_names(changes.get("user_name", ""), shown)
     return canonical
 
 

@@ -1,8 +1,9 @@
 """Notices: the mails that the hub writes to payers, one function each, in the payer's language.
 
-Plain text from the catalogue (`mails.{template}.subject` and `.body`), posted in the transaction of the change that it tells of. A
-link stands alone on its line; never a password in a mail. Names come from partners and files: each is put on one line, so that none
-can pose as a line of ours.
+Plain text from the catalogue (`mails.{template}.subject`, `.body`, and `.line` for a summary), posted in the transaction of the
+change that it tells of. A link is alone on its line; never a password in a mail. What payers, partners and files wrote is quoted
+(idp.messages.quoting), so that none of it can pose as ours. A mail with a link is a question, any other a notice: what becomes of
+them when a mailbox gets too many is in idp.messages.mail_caps.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ from uuid import UUID
 from idp.directory.billers import Biller
 from idp.directory.users import User
 from idp.messages.mail import Mails, MailStores
+from idp.messages.quoting import one_line, quoted
 from idp.texts import LOCALES, Texts
+
+_OURS = frozenset({"link", "email"})
+"""Values that are shown as they are: our own addresses, and e-mail addresses, which went through idp.directory.names."""
 
 
 class Notices:
@@ -63,10 +68,12 @@ class Notices:
         values = {"account": account_number, "email": masked(email)}
         self._post(stores, biller, None, "account_address_changed", old, key_id, **values)
 
-    def seat_moved(self, stores: MailStores, biller: Biller, account_number: str, *, gained: User, lost: User) -> None:
+    def seat_moved(
+        self, stores: MailStores, biller: Biller, account_number: str, *, gained: User, lost: User, key_id: UUID | None = None
+    ) -> None:
         """Somebody took over the Owner's seat of an account: to both."""
-        self._tell(stores, biller, gained, "seat_gained", account=account_number)
-        self._tell(stores, biller, lost, "seat_lost", account=account_number)
+        self._tell(stores, biller, gained, "seat_gained", key_id=key_id, account=account_number)
+        self._tell(stores, biller, lost, "seat_lost", key_id=key_id, account=account_number)
 
     def somebody_waits(
         self, stores: MailStores, biller: Biller, user: User, account_number: str, who: User, *, key_id: UUID | None = None
@@ -132,20 +139,25 @@ class Notices:
         **values: str,
     ) -> None:
         locale = biller.locale if user is None else user.locale or biller.locale
+        locale = locale if locale in LOCALES else LOCALES[0]
+        texts = Texts(locale, biller.time_zone)
         if user is not None:
             values["user_name"] = user.user_name
-        texts = Texts(locale if locale in LOCALES else LOCALES[0], biller.time_zone)
-        shown = {name: " ".join(value.split()) for name, value in (values | {"biller": biller.dba}).items()}
-        subject = texts.get(f"mails.{template}.subject", **shown)
-        body = texts.get(f"mails.{template}.body", **shown)
+        shown = {name: one_line(value) if name in _OURS else quoted(value) for name, value in values.items()}
+        shown["biller"] = one_line(biller.dba)
+        line = f"mails.{template}.line"
         self._mails.post(
             stores,
             biller.bid,
             None if user is None else user.id,
             template,
             to,
-            subject,
-            f"{body}\n\n{texts.get('mails.foot', **shown)}\n",
+            texts.get(f"mails.{template}.subject", **shown),
+            f"{texts.get(f'mails.{template}.body', **shown)}\n\n{texts.get('mails.foot', **shown)}\n",
+            key_id=key_id,
+            handling="question" if "link" in values else "notice",
+            line=texts.get(line, **shown) if texts.has(line) else "",
+            locale=locale,
         )
 
 

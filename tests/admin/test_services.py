@@ -11,7 +11,7 @@ import pytest
 
 from admin.billers import BillerAdmin
 from admin.destinations import DestinationAdmin
-from admin.history import AlarmAdmin, CarrierAdmin, ChangeFilter, HistoryAdmin, RefusalAdmin, WarningAdmin
+from admin.history import AlarmAdmin, CarrierAdmin, ChangeFilter, HistoryAdmin, MailAdmin, RefusalAdmin, WarningAdmin
 from admin.partners import KeyAdmin, PartnerAdmin
 from admin.people import CustomerAdmin, UserAdmin
 from admin.themes import ThemeAdmin
@@ -52,6 +52,7 @@ def _services() -> Iterator[object]:
         WarningAdmin,
         CarrierAdmin,
         AlarmAdmin,
+        MailAdmin,
         ThemeAdmin,
     )
     for kind in kinds:

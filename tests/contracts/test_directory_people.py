@@ -37,7 +37,7 @@ def test_a_user_comes_back_as_it_was_stored(directory: DirectoryCase) -> None:
     home = sample_customer(OAKDALE, "a-1")
     made = sample_user(
         OAKDALE, "Ann", email_verified=True, first_name="Ann", last_name="Éxample", phone="555-0100", locale="es", disabled=True,
-        password_partner=directory.partner.id, default_customer_id=home.id, generation=4,
+        password_partner=directory.partner.id, default_customer_id=home.id, generation=4, trusted_email="Ann@home.example",
     )  # fmt: skip
     directory.add(home, made)
     assert stored(directory, made) == made

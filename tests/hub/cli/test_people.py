@@ -198,3 +198,16 @@ def test_an_address_that_staff_set_is_told_to_both_and_is_where_the_payer_is_ask
     assert billers.refused("users", "set-email", "--bid", OTHER, "avery", "--email", "x@example.com", "--yes")[0].startswith(
         "There is no such user."
     )
+
+
+def test_mails_are_listed_for_their_biller_with_what_became_of_them_and_without_what_they_say(billers: Idhub) -> None:
+    _create(billers, "--account", "1001-01")
+    billers.json("users", "set-email", "--bid", BILLER, "avery", "--email", "new@example.com", "--yes")
+    rows = billers.json("mails", "list", "--bid", BILLER)
+    assert [(row["to"], row["kind"], row["state"], row["reason"]) for row in rows] == [
+        ("n***@example.com", "address_set", "queued", ""),
+        ("a***@example.com", "address_changed", "queued", ""),
+    ]
+    assert billers.json("mails", "list", "--bid", BILLER, "--state", "held") == []
+    assert billers.json("mails", "list", "--bid", OTHER) == []
+    assert "body" not in rows[0]

@@ -132,7 +132,7 @@ def desk(house: House) -> Desk:
     house.made("pat", "1001-01")
     house.made("pat", "1001-01", key="there all", bid=BIRCHWOOD)
     sender = Collected()
-    mails = Mails(begin, clock, house.secrets, sender)
+    mails = Mails(begin, clock, house.secrets, sender, house.alarms)
     notices = Notices(mails)
     hasher = Hasher(at_once=4, waiting=8, profile=Profile(64, 1, 1))
     passwords = Passwords(begin, read, hasher, PasswordGuesses(house.sql.kv, house.alarms), clock)

@@ -198,7 +198,7 @@ def build(sql: SqlCase) -> House:
     alarms = Alarms(begin, sql.kv, clock)
     passwords = Passwords(begin, read, Hasher(at_once=2, waiting=30, profile=LIGHT), PasswordGuesses(sql.kv, alarms), clock)
     guesses = CodeGuesses(sql.kv, Throttle(sql.kv), alarms)
-    notices = Notices(Mails(begin, clock, secrets, Mailbox()))
+    notices = Notices(Mails(begin, clock, secrets, Mailbox(), alarms))
     links = OneTimeLinks(begin, clock)
     made = House(
         sql=sql,

@@ -20,6 +20,7 @@ from sqlalchemy import select, update
 
 from hub.storage.sql.data_keys import SqlDataKeyStore
 from hub.storage.tables import jobs as tables
+from idp.alarms import Alarms
 from idp.errors import DamagedCiphertext
 from idp.jobs import Job, Worker
 from idp.messages.mail import SEND_MAIL, Mail, MailboxSender, Mails, Sender, SmtpSender
@@ -54,7 +55,7 @@ def mails(sql: SqlCase, sender: Sender) -> Mails:
     secrets = Secrets((b"1" * 32,), SqlDataKeyStore(sql.single))
     for bid in (OAKDALE, BIRCHWOOD):
         secrets.derive(bid, "link")
-    return Mails(sql.begin, sql.clock, secrets, sender)
+    return Mails(sql.begin, sql.clock, secrets, sender, Alarms(sql.begin, sql.kv, sql.clock))
 
 
 def worker(sql: SqlCase, service: Mails) -> Worker:

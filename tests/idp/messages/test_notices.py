@@ -26,8 +26,11 @@ class Posted:
     def __init__(self) -> None:
         self.mails: list[tuple[UUID | None, str, str, str, str]] = []
 
-    def post(self, _stores: object, bid: int, user_id: UUID | None, template: str, to: str, subject: str, body: str) -> None:
+    def post(
+        self, _stores: object, bid: int, user_id: UUID | None, template: str, to: str, subject: str, body: str, **more: object
+    ) -> None:
         assert bid == OAKDALE
+        assert more["handling"] == ("question" if LINK in body else "notice")
         self.mails.append((user_id, template, to, subject, body))
 
 
