@@ -128,7 +128,7 @@ def test_the_problem_of_a_reason_tells_code_status_and_public_words_and_never_th
     assert body["type"] == f"https://api.example/problems/{reason.code}"
     assert body["title"] == reason.public
     assert body["Errors"] == [{"Field": "Field", "Message": "wrong"}]
-    shown = {"MalformedRequest", "UnsupportedMediaType", "BodyTooLarge"}
+    shown = {"MalformedRequest", "UnsupportedMediaType", "BodyTooLarge", "BodyTooSlow", "HeadTooLarge"}
     assert (private in json.dumps(body)) == (reason.code in shown)
 
 

@@ -174,7 +174,9 @@ def test_a_guest_until_a_code_is_shown_is_an_ordinary_guest_after_a_guests_code(
 @pytest.mark.parametrize("asked", LoginType)
 def test_the_billers_yes_gives_what_it_says_but_no_seat_beside_others(asked: LoginType) -> None:
     assert approved(asked, Others()) == Grant(asked)
-    assert approved(asked, Others(1)) == (Grant(CO_OWNER, note="OwnerSeatTaken") if asked is OWNER else Grant(asked))
+    assert approved(asked, Others(1)) == (Grant(CO_OWNER, note="AccountHasUsers") if asked is OWNER else Grant(asked))
+    owned = Others(1, owner=True)
+    assert approved(asked, owned) == (Grant(CO_OWNER, note="OwnerSeatTaken") if asked is OWNER else Grant(asked))
 
 
 def test_waiting_is_over_at_its_very_instant_and_an_objection_never_by_itself() -> None:
