@@ -80,7 +80,7 @@ class RegisteredAccount(Wire):
     login_type_id: LoginTypeNumber | None = Field(description="What was granted; null when nothing was.")
     login_type: LoginTypeWord | None
     pending: bool = Field(
-        description="Whether a role code or an approval is still missing. Note says which, and GuestUntilApproved and OnHold: no access."
+        description="Whether a role code or a decision is still missing. With Note GuestUntilApproved or OnHold: no access."
     )
     note: str = Field(
         description="Why the grant is not what was asked, or empty: FromRoleCode, OwnerSeatTaken, OwnerSeatTakenOver, "
