@@ -81,8 +81,13 @@ class RegisteredAccount(Wire):
     ]  # fmt: skip
     login_type_id: LoginTypeNumber | None = Field(description="What was granted; null when nothing was.")
     login_type: LoginTypeWord | None
-    pending: bool = Field(description="Guest until a role code, somebody with full access, or the biller gives more.")
-    note: str = Field(description="Why the grant is not what was asked, or empty.")
+    pending: bool = Field(
+        description="Whether a role code or a decision is still missing. With Note GuestUntilApproved or OnHold: no access."
+    )
+    note: str = Field(
+        description="Why the grant is not what was asked, or empty: FromRoleCode, OwnerSeatTaken, OwnerSeatTakenOver, "
+        "GuestUntilRoleCode, GuestUntilApproved, OnHold."
+    )
 
 
 class RegisterAccountsAnswer(Wire):
