@@ -126,7 +126,7 @@ def _tell(console: Console, site: DemoSite, prepared: Prepared) -> None:
     for payer in PAYERS:
         few = len(payer.accounts) <= 2
         accounts = ", ".join(payer.accounts) if few else f"{payer.accounts[0]} to {payer.accounts[-1]}"
-        payers.add_row(payer.name, payer.user_name, prepared.billers[payer.slug].dba, accounts, payer.note)
+        payers.add_row(payer.name, payer.user_name, payer.slug, accounts, payer.note)
     console.print(payers)
     console.print()
     for slug, biller in prepared.billers.items():
@@ -136,10 +136,8 @@ def _tell(console: Console, site: DemoSite, prepared: Prepared) -> None:
             console.print(f"  API key of {demo_meters.NAME} (compat, shows passwords): {prepared.meters.secret}", soft_wrap=True)
         console.print(f"  API key of {OWN_NAME} (all payers), for a page of your own: {prepared.own[slug]}", soft_wrap=True)
     console.print()
-    console.print(
-        f"A page of your own on {site.own_origin} may frame the bills and hand payers over (docs/partner-guide.md, section 12)."
-    )
-    console.print(f"API: {site.api}/api/v1  (readable: {site.api}/api/v1/docs)")
+    console.print(f"A page of your own on {site.own_origin} may frame the bills and hand payers over (partner guide, section 12).")
+    console.print(f"API: {site.api}/api/v1  (readable: {site.api}/api/v1/docs, guide: {site.api}/api/v1/guide)", soft_wrap=True)
     console.print(f"Data, logs and mails: {site.folder}")
     console.print(f"idhub commands beside the demo: export IDHUB_SETTINGS={site.settings_file}", soft_wrap=True)
     console.print("Ctrl-C stops everything.")
