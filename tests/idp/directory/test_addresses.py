@@ -37,13 +37,12 @@ def billers(house: House) -> Billers:
 
 @pytest.mark.parametrize("url", BAD)
 def test_a_partner_gets_no_address_that_is_plain_http_or_has_two_readings(house: House, url: str) -> None:
-    for act in (
-        lambda: partners(house).create(MAKER, "r", slug="three", name="Three", url=url),
-        lambda: partners(house).change(MAKER, "r", "one", url=url),
-    ):
-        with pytest.raises(InvalidFields) as refused:
-            act()
-        assert [each.field for each in refused.value.fields] == ["Url"]
+    with pytest.raises(InvalidFields) as refused:
+        partners(house).create(MAKER, "r", slug="three", name="Three", url=url)
+    assert [each.field for each in refused.value.fields] == ["Url"]
+    with pytest.raises(InvalidFields) as refused:
+        partners(house).change(MAKER, "r", "one", url=url)
+    assert [each.field for each in refused.value.fields] == ["Url"]
     assert [each.slug for each in partners(house).list_all()] == ["one", "two"]
 
 
