@@ -60,6 +60,13 @@ class Erasing:
     reason: str
     proof: str
 
+    @property
+    def on(self) -> str:
+        """Whose values, in words."""
+        if self.user_id is not None:
+            return f"user {self.user_id}"
+        return "rows by id" if self.customer_id is None else f"account {self.customer_id}"
+
     def statement(self) -> str:
         """What its proof must be made over."""
         who = (self.bid, self.actor_kind, self.actor_id, self.request_id, self.user_id, self.customer_id)

@@ -140,6 +140,7 @@ class _Values:
         self._findings = findings
         self._without: dict[int, int] = {}
         """Row id -> seal, of rows whose values nobody has explained yet."""
+        self._proofs: set[str] = set()
         self.erased: list[Erased] = []
 
     def look(self, row: ChangeRow, values: ChangeValues | None) -> None:
@@ -161,15 +162,12 @@ class _Values:
                 Fault.ERASURE, seal, f"row {erasing.row_id} says that {who} erased values, and this hub did not write it"
             )
             return
-        on = (
-            f"user {erasing.user_id}"
-            if erasing.user_id
-            else f"account {erasing.customer_id}"
-            if erasing.customer_id
-            else "rows by id"
-        )
+        if erasing.proof in self._proofs:
+            self._findings.add(Fault.ERASURE, seal, f"row {erasing.row_id} is a copy of an earlier erasing row")
+            return
+        self._proofs.add(erasing.proof)
         self.erased.append(
-            Erased(erasing.seal, erasing.row_id, erasing.at, erasing.bid, who, on, erasing.reason, len(erasing.rows))
+            Erased(erasing.seal, erasing.row_id, erasing.at, erasing.bid, who, erasing.on, erasing.reason, len(erasing.rows))
         )
         # While we walk, somebody may erase values that we have seen a moment ago: only what still has them is a fault.
         for row in sorted(self._erasures.list_with_values([each for each in erasing.rows if each not in self._without])):

@@ -124,7 +124,7 @@ class Partners:
             return stores.partners.list_partners()
 
     def _checked(self, partner: Partner, kept_url: str = "") -> Partner:
-        """A partner whose address is in its one spelling; a stored `kept_url` stays as it is. InvalidFields with every fault."""
+        """A partner whose address is in its one spelling; `kept_url`, from before, stays. InvalidFields with every fault."""
         faults = list(_faults_of(partner))
         try:
             checked = partner if partner.url == kept_url else replace(partner, url=self.parse_url(partner.url))

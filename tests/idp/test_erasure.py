@@ -263,7 +263,7 @@ def _foreign(sql: SqlCase, said: Erasing) -> str:
     return other.mac(0, "erasure", said.statement())
 
 
-def test_a_copy_of_a_true_erasing_row_explains_nothing_new(sql: SqlCase) -> None:
+def test_a_copy_of_a_true_erasing_row_is_found_and_explains_nothing_new(sql: SqlCase) -> None:
     append(sql, renamed(OAKDALE, AVERY), renamed(OAKDALE, AVERY))
     erasure(sql).erase(OLGA, "r", OAKDALE, Subject(rows=(2,)), "true")
     seal(sql)
@@ -272,7 +272,8 @@ def test_a_copy_of_a_true_erasing_row_explains_nothing_new(sql: SqlCase) -> None
     delete_values(sql, 1)
     forge(sql, json.loads(content)["after"])
     seal(sql)
-    assert findings(sql) == [(Fault.VALUES_MISSING, 1)]
+    assert findings(sql) == [(Fault.ERASURE, 4), (Fault.VALUES_MISSING, 1)]
+    assert [each.reason for each in verified(sql).erased] == ["true"]
 
 
 def test_an_erasing_row_explains_only_rows_before_it(sql: SqlCase) -> None:
