@@ -136,6 +136,7 @@ class RedisKeyValue:
                 f"Redis has maxmemory-policy {policy}: it would forget revocations. Set maxmemory-policy noeviction."
             )
         if facts.get("role") != "master":
+            self._close_idle()
             raise StoreUnavailable("this Redis is a replica: give the address of the primary")
         version = facts.get("redis_version", "0")
         if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < _OLDEST:
@@ -271,11 +272,13 @@ class _Lane:
     def keep_beat(self, lineage: Lineage) -> bool:
         """Keep a beat; False when the epoch is another one."""
         self._connect()
+        self._enter_epoch()  # another connection may have begun one
         return self._marker.startswith(f"{lineage.epoch} ") and self._write_marker(self._marker, lineage)
 
     def begin_epoch(self) -> Lineage:
         """Begin an epoch. StoreUnavailable when another process does at the same moment."""
         self._connect()
+        self._enter_epoch()
         begun = Lineage(secrets.token_hex(8), FRESH)
         marker = f"{begun.epoch} {self._marker.split(' ', 1)[1]}"
         if not self._write_marker(marker, begun):

@@ -15,13 +15,16 @@ from sqlalchemy import text
 
 from hub.storage.database import Database
 from hub.storage.engines import open_engines
+from hub.storage.kv_redis import RedisKeyValue
 from hub.storage.kv_sqlite import SqliteKeyValue
 from hub.storage.migrations import migrate
 from idp.clock import FixedClock
 from idp.epochs import FRESH, LONGEST_GAP, Epochs, Lineage
 from idp.errors import StoreUnavailable
 from idp.kv import Put, Read, Record
+from tests.contracts.test_kv_redis import EVERYTHING_KEPT, Server
 from tests.databases import START
+from tests.processes import Run
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
@@ -277,6 +280,44 @@ def test_processes_at_once_on_postgresql_agree(tmp_path: Path, postgres_url: str
     engines.dispose()
     assert kv.lineage() == Lineage(epoch, beat)
     stores.stop()
+
+
+@pytest.mark.servers
+def test_an_old_log_of_redis_that_was_put_in_its_place_begins_a_new_epoch(tmp_path: Path, run: Run) -> None:
+    """What Redis cannot tell by itself: it reads the log, and takes it for its own."""
+    url, clock = f"sqlite:///{tmp_path / 'hub.db'}", FixedClock(START)
+    migrate(url)
+    server = Server(run, EVERYTHING_KEPT)
+
+    def process() -> tuple[Epochs, RedisKeyValue, Database]:
+        kv = RedisKeyValue(server.url, max_connections=2)
+        database = Database(url, kv, clock, pool=2)
+        epochs = Epochs(database.begin, kv, clock)
+        epochs.begin()
+        return epochs, kv, database
+
+    def ends(*parts: Database | RedisKeyValue) -> None:
+        for part in parts:
+            part.close()
+
+    _, kv, database = process()
+    kv.transact(Put("token", "1", idle=DAY))
+    log = server.folder / "appendonlydir"
+    shutil.copytree(log, tmp_path / "old")
+    server.restart()
+    ends(kv, database)
+    _, kv, database = process()
+    assert isinstance(kv.transact(Read("token", optional=True)).results[0], Record)
+    server.crash()
+    shutil.rmtree(log)
+    shutil.copytree(tmp_path / "old", log)
+    server.start()
+    assert isinstance(kv.transact(Read("token", optional=True)).results[0], Record)
+    ends(kv, database)
+    _, kv, database = process()
+    assert not isinstance(kv.transact(Read("token", optional=True)).results[0], Record)
+    ends(kv, database)
+    server.crash()
 
 
 def test_a_store_that_begins_another_epoch_in_the_meantime_is_left_for_the_next_minute(stores: Stores) -> None:
