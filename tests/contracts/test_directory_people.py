@@ -136,6 +136,18 @@ def test_a_second_proof_gives_the_partners_own_id_where_there_was_none_and_keeps
     assert found == replace(first, partner_user_id="p-1")
 
 
+def test_the_first_partner_of_a_user_stays_the_first_at_its_biller(directory: DirectoryCase) -> None:
+    ann, theirs, other = sample_user(OAKDALE, "ann"), sample_user(BIRCHWOOD, "ann"), sample_partner("gridbill")
+    directory.put(lambda stores: stores.partners.add_partner(other))
+    first = PartnerUser(OAKDALE, other.id, ann.id, None, later(1))
+    directory.add(ann, theirs, PartnerUser(OAKDALE, directory.partner.id, ann.id, None, later(2)), first)
+    directory.add(replace(first, since=later(3)))
+    with directory.database.read() as stores:
+        assert stores.partner_users.find_first(OAKDALE, ann.id) == first
+        assert stores.partner_users.find_first(BIRCHWOOD, ann.id) is None
+        assert stores.partner_users.find_first(BIRCHWOOD, theirs.id) is None
+
+
 def test_a_partners_own_id_names_one_user_of_a_biller(directory: DirectoryCase) -> None:
     ann, bea, other = sample_user(OAKDALE, "ann"), sample_user(OAKDALE, "bea"), sample_partner("gridbill")
     directory.put(lambda stores: stores.partners.add_partner(other))
