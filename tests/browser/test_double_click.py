@@ -1,4 +1,4 @@
-"""A real double click on a single-use hand-off, with a slow network: Chromium throws the first answer away, and the payer comes in."""
+"""A real double click on a single-use hand-off, on a slow network: Chromium throws the first answer away, the payer comes in."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def once(stage: Stage) -> Iterator[PartnerClient]:
     """A key whose tokens are good once."""
     hub = stage.demo.wire()
     try:
-        policies = KeyPolicies(token="single_use", users="all")  # noqa: S106  (a policy, not a secret)
+        policies = KeyPolicies(token="single_use", users="all")
         partner = stage.demo.partner_origin
         issued = hub.api_keys.issue(
             ACTOR, str(new_id()), bid=9001, partner_slug="harborlight", policies=policies, frame_origins=[partner]

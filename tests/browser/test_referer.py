@@ -1,4 +1,4 @@
-"""What requests say of the page that they come from: no token in any Referer, wherever it stood in an address. Seen by the server."""
+"""What requests say of the page that they come from, seen by the server: no token in any Referer, wherever it was in an address."""
 
 from __future__ import annotations
 
