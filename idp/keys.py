@@ -107,6 +107,8 @@ class SigningKeys:
             return [json.loads(key.public) for key in stores.signing_keys.list_keys(INSTALLATION, purpose)]
 
     def _active(self, purpose: Purpose) -> SigningKey:
+        # Before the transaction: a data key that is made inside of one would wait for it, on SQLite until both give up.
+        self._secrets.prepare(INSTALLATION)
         for _ in range(2):
             with self._begin() as stores:
                 for key in stores.signing_keys.list_keys(INSTALLATION, purpose):
