@@ -167,6 +167,10 @@ def _use_wal(connection: Any) -> None:
 
 
 def _make_private(path: str) -> None:
-    """Only the owner may read the file. A folder that is not there is told by the first connection."""
+    """Only the owner may read the file. A folder that is not there is told by the first connection.
+
+    A file that is there is not opened: to close it would take the locks of every connection that this process has on it, and
+    another process that leaves would then remove the write-ahead log under them (fcntl(2), "record locks").
+    """
     with suppress(OSError):
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

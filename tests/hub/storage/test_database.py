@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import pwd
 import signal
+import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -360,3 +363,24 @@ def test_after_a_restart_of_postgresql_requests_go_through_again_and_nothing_tha
     with database.begin() as stores:
         stores.billers.add_biller(sample_biller(BIRCHWOOD, "birchwood"))
     assert count_billers(database) == 2
+
+
+def test_opening_a_sqlite_file_once_more_takes_no_locks_from_the_connections_that_are_open(tmp_path: Path) -> None:
+    """POSIX takes every lock of a process on a file when the process closes ANY descriptor of it. Without its locks, another process
+    that leaves takes the write-ahead log away, and what is written afterwards is seen by nobody here."""
+    path = tmp_path / "hub.db"
+    first = engines.open_engines(f"sqlite:///{path}", 2)
+    with first.writing.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE notes (text TEXT)")
+    second = engines.open_engines(f"sqlite:///{path}", 2)
+    SqliteKeyValue(path).close()
+    come = f"import sqlite3; c = sqlite3.connect({str(path)!r}); c.execute('INSERT INTO notes VALUES (1)'); c.commit(); c.close()"
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", come], check=True)
+    assert (tmp_path / "hub.db-wal").exists(), "the other process took itself for the last one"
+    with first.writing.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO notes VALUES (1)")
+    with closing(sqlite3.connect(path)) as fresh:
+        assert fresh.execute("SELECT count(*) FROM notes").fetchone() == (3,)
+    first.dispose()
+    second.dispose()
