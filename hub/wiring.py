@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets as chance
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -27,7 +28,7 @@ from idp.accounts.tying import Tools
 from idp.accounts.unregister import Unregister
 from idp.accounts.update_email import UpdateEmail
 from idp.accounts.update_password import UpdatePassword
-from idp.alarms import Alarms
+from idp.alarms import AlarmKind, Alarms
 from idp.billing.invoices import Invoices
 from idp.changelog import Sealer
 from idp.clock import Clock, SystemClock
@@ -40,7 +41,8 @@ from idp.directory.payers import Payers
 from idp.directory.users import Users
 from idp.errors import Unreachable
 from idp.fetch import Fetcher, SystemResolver
-from idp.jobs import Recurring, Worker
+from idp.jobs import AnyHandler, Job, LongHandler, Recurring, Worker
+from idp.jobs.worker import purge_dead_jobs
 from idp.keys import SigningKeys
 from idp.kv import KeyValue
 from idp.login.frame_tokens import FrameTokens
@@ -64,6 +66,7 @@ from sso_connect.explain import Explain
 from sso_connect.framing import Carriers
 from sso_connect.handoff import Handoff
 from sso_connect.imports.folder import EVERY, InvoiceFolder
+from sso_connect.imports.history import ImportHistory
 from sso_connect.imports.runner import InvoiceFileImport
 from sso_connect.imports.uploads import IMPORT_UPLOAD, InvoiceFiles
 from sso_connect.links import Links
@@ -114,6 +117,7 @@ class Hub:
     warnings: Warnings
     invoice_import: InvoiceFileImport
     invoice_files: InvoiceFiles
+    import_history: ImportHistory
     themes: Themes
     admission: Admission
     tokens: Tokens
@@ -128,12 +132,18 @@ class Hub:
     handles: AccountHandles
     csrf: Csrf
 
+    @property
+    def job_handlers(self) -> Mapping[str, AnyHandler]:
+        """Who does which kind of job."""
+        files = self.invoice_files
+        return {SEND_MAIL: self.mails.send, IMPORT_UPLOAD: LongHandler(files.carry_out, files.give_up)}
+
     def worker(self) -> Worker:
         """What `idhub worker` runs."""
         return Worker(
             self.database.begin,
             self.clock,
-            handlers={SEND_MAIL: self.mails.send, IMPORT_UPLOAD: self.invoice_files.carry_out},
+            handlers=self.job_handlers,
             recurring=(
                 Recurring("seal", timedelta(seconds=2), self.sealer.run),
                 Recurring("relay", timedelta(seconds=2), self.relay.run),
@@ -146,11 +156,19 @@ class Hub:
                 Recurring("purge-confirmations", timedelta(hours=1), self.confirmations.purge),
                 *self._watched(),
                 Recurring("purge-uploads", timedelta(minutes=10), self.invoice_files.purge),
+                Recurring("end-lost-imports", timedelta(seconds=30), self.import_history.end_lost),
+                Recurring("purge-import-runs", timedelta(minutes=10), self.import_history.purge),
+                Recurring("purge-mails", timedelta(minutes=10), self.mails.purge),
+                Recurring("purge-jobs", timedelta(hours=1), lambda: purge_dead_jobs(self.database.begin, self.clock)),
                 Recurring("purge-events", timedelta(minutes=10), self.relay.purge),
                 Recurring("purge-key-value", timedelta(minutes=1), lambda: self.kv.purge(_PURGE_BATCH)),
             ),
             jitter=chance.SystemRandom().random,
+            dead=self._sound,
         )
+
+    def _sound(self, job: Job, cause: str) -> None:
+        self.alarms.sound(job.bid, AlarmKind.JOB_DEAD, f"job:{job.kind}", f"given up after {job.tries} tries: {cause}")
 
     def _watched(self) -> tuple[Recurring, ...]:
         folder = self.settings.invoice_folder
@@ -160,6 +178,7 @@ class Hub:
 
     def close(self) -> None:
         """Write what waits, and give connections back."""
+        self.receipts.close()
         self.warnings.flush()
         self.database.close()
         self.kv.close()
@@ -246,6 +265,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         warnings=warnings,
         invoice_import=invoice_import,
         invoice_files=InvoiceFiles(begin, time, secrets, invoice_import),
+        import_history=ImportHistory(begin, time),
         themes=themes,
         admission=admission,
         tokens=tokens,

@@ -34,11 +34,13 @@ class AlarmKind(StrEnum):
     """An approved stylesheet cannot be had or read any more; its last good copy stays."""
     LOOK_UPS_MISSED = "look_ups.missed"
     """A key asks for many accounts or users that are not there."""
+    JOB_DEAD = "job.dead"
+    """A job was given up: it failed too often, or its workers died over it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One alarm. `subject`: `key:{id}`, `staff:{name}`; `detail`: a sentence for people."""
+    """One alarm. `subject`: `key:{id}`, `staff:{name}`, `job:{kind}`; `detail`: a sentence for people."""
 
     bid: int
     id: UUID

@@ -116,7 +116,7 @@ class ImportRunning(Conflict):
 
     code = "ImportRunning"
     public = "Another import for this biller is running."
-    fix = "Wait until it is done; after an import that broke off, a few minutes. Then send the file again: nothing is taken twice."
+    fix = "Wait until it is done, or for a minute if it was killed. Then import the file again: nothing is imported twice."
 
 
 class PartnerUserIdTaken(Conflict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from hub.storage.tables.jobs import mails
 from hub.storage.work import Work
@@ -26,6 +26,16 @@ _FIND = select(
 _MARK_SENT = (
     update(mails).where(mails.c.bid == bindparam("of_bid"), mails.c.id == bindparam("mail_id")).values(sent_at=bindparam("went_at"))
 )
+_over = (
+    select(mails.c.id)
+    .where(mails.c.created_at < bindparam("before_time"))
+    .order_by(mails.c.created_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+    .cte("picked")
+)
+# Counted by RETURNING, because sqlite3 has no row count for a statement that begins with WITH.
+_PURGE = delete(mails).where(mails.c.id.in_(select(_over.c.id))).returning(mails.c.id)
 
 
 class SqlMailStore:
@@ -59,3 +69,7 @@ class SqlMailStore:
     def mark_sent(self, bid: int, mail_id: UUID, at: datetime) -> None:
         """Note when it went."""
         self._work.connection.execute(_MARK_SENT, {"of_bid": bid, "mail_id": mail_id, "went_at": at})
+
+    def purge_mails(self, before: datetime, limit: int) -> int:
+        """Remove those written before `before`, of all billers. How many."""
+        return len(self._work.connection.execute(_PURGE, {"before_time": before, "most": limit}).all())

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    text,
 )
 
 from hub.storage.tables.columns import BigId, Json, KeyText, UtcTime, metadata
@@ -101,6 +102,14 @@ import_runs = Table(
     Column("unchanged", Integer, nullable=False),
     Column("left_out", Integer, nullable=False),
     Column("reason", Text, nullable=False),
+)
+Index("ix_import_runs_bid_started_at", import_runs.c.bid, import_runs.c.started_at, import_runs.c.id)
+Index("ix_import_runs_started_at", import_runs.c.started_at)
+Index(
+    "ix_import_runs_running",
+    import_runs.c.started_at,
+    postgresql_where=text("state = 'running'"),
+    sqlite_where=text("state = 'running'"),
 )
 
 import_rows = Table(

@@ -60,6 +60,14 @@ jobs = Table(
     Column("leased_until", UtcTime),
     Column("error", String, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    # Workers in a row that died over it.
+    Column("lost", Integer, nullable=False, server_default="0"),
+)
+Index(
+    "ix_jobs_dead",
+    jobs.c.run_at,
+    postgresql_where=text("state = 'dead'"),
+    sqlite_where=text("state = 'dead'"),
 )
 Index(
     "ix_jobs_waiting",
@@ -91,3 +99,4 @@ mails = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("sent_at", UtcTime),
 )
+Index("ix_mails_created_at", mails.c.created_at)

@@ -20,7 +20,7 @@ from idp.errors import CredentialsRefused, HubError, PasswordOwnedByPartner
 from idp.login.hashing import Hasher, Profile
 from idp.login.passwords import Passwords
 from idp.login.throttle import Throttle
-from idp.messages.mail import Mail, Mails
+from idp.messages.mail import SEND_MAIL, Mail, Mails
 from idp.messages.notices import Notices
 from tests.databases import PATIENCE
 from tests.idp.directory import house as houses
@@ -85,9 +85,9 @@ class Desk:
         while True:
             with self.house.sql.begin() as stores:
                 now = self.house.sql.clock.now()
-                jobs = stores.jobs.lease_jobs("w", now, now, 100)
+                jobs = stores.jobs.lease_jobs("w", now, now, 100, [SEND_MAIL])
                 for job in jobs:
-                    stores.jobs.finish_job(job.id)
+                    stores.jobs.finish_job(job.id, "w")
             if not jobs:
                 break
             for job in jobs:
