@@ -11,12 +11,10 @@ import secrets as chance
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from urllib.parse import urlsplit
 
+from hub.parts import Parts, open_key_value
 from hub.storage.database import Database
-from hub.storage.kv_redis import RedisKeyValue
-from hub.storage.kv_sqlite import SqliteKeyValue
 from idp.accounts.code_guesses import CodeGuesses
 from idp.accounts.confirmations import Confirmations
 from idp.accounts.departures import Departures
@@ -56,7 +54,7 @@ from idp.messages.notices import Notices
 from idp.outbox import Relay
 from idp.receipts import Receipts
 from idp.secrets import Secrets
-from idp.settings import Settings, SettingsError, is_loopback_name
+from idp.settings import Settings, is_loopback_name
 from idp.web.csrf import Csrf
 from sso_connect.account_handles import AccountHandles
 from sso_connect.admission import Admission
@@ -77,7 +75,6 @@ from sso_connect.visits import Visits
 from sso_connect.warnings import Warnings
 
 _PURGE_BATCH = 1000
-_SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,26 +181,17 @@ class Hub:
         self.kv.close()
 
 
-def wire(settings: Settings, clock: Clock | None = None) -> Hub:
-    """Put a hub together. SettingsError when the settings cannot be used; connects to nothing yet."""
-    time = clock or SystemClock()
-    kv = _key_value(settings, time)
-    database = Database(settings.database_url, kv, time, pool=settings.database_pool)
-    begin, read = database.begin, database.read
-    secrets = Secrets(settings.master_keys(), database.data_keys)
-    signing_keys = SigningKeys(begin, time, secrets)
+def wire(settings: Settings, clock: Clock | None = None, *, parts: Parts | None = None) -> Hub:
+    """Put a hub together, on `parts` where some are made already. SettingsError when the settings cannot be used.
 
-    billers = Billers(
-        begin,
-        read,
-        kv,
-        time,
-        secrets,
-        scheme=settings.public_scheme,
-        portal_domain=settings.portal_domain,
-        share_origins=settings.shared_origin == "accepted",
-    )
-    api_keys = ApiKeys(begin, read, kv, time, allow_loopback_origins=settings.allow_loopback_origins)
+    Connects to nothing yet.
+    """
+    if parts is None:
+        time = clock or SystemClock()
+        parts = Parts(settings, time, open_key_value(settings, time))
+    time, kv, database, secrets = parts.clock, parts.kv, parts.database, parts.secrets
+    begin, read = database.begin, database.read
+    signing_keys, billers, api_keys = parts.signing_keys, parts.billers, parts.api_keys
     payers = Payers(read, kv)
     mails = Mails(begin, time, secrets, _sender(settings))
     notices = Notices(mails)
@@ -211,7 +199,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     passwords = Passwords(begin, read, _hasher(settings), throttle, time)
     confirmations = Confirmations(begin, notices, time)
 
-    alarms = Alarms(begin, kv, time)
+    alarms = parts.alarms
     departures = Departures(kv)
     look_up_limits = LookUpLimits(kv, alarms)
 
@@ -221,10 +209,8 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     tokens = Tokens(read, kv, api_keys, payers, sessions, proofs, admission, time)
     frame_tokens = FrameTokens(kv)
     visits = Visits(read, billers, sessions, tokens, api_keys, payers, frame_tokens)
-    diagnostics = Diagnostics(begin, kv, time)
-    warnings = Warnings(begin, time)
+    diagnostics, warnings = parts.diagnostics, parts.warnings
     themes = Themes(begin, read, kv, time, _stylesheets(settings), alarms)
-    invoice_import = InvoiceFileImport(begin, time, secrets)
     return Hub(
         settings=settings,
         clock=time,
@@ -232,16 +218,16 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         database=database,
         secrets=secrets,
         signing_keys=signing_keys,
-        sealer=Sealer(begin, time, lambda claims: signing_keys.sign("checkpoint", claims)),
+        sealer=parts.sealer,
         relay=Relay(begin, time),
         receipts=Receipts(begin, time, secrets),
         mails=mails,
         billers=billers,
-        partners=Partners(begin, time),
+        partners=parts.partners,
         api_keys=api_keys,
-        advanced_settings=AdvancedSettings(begin, kv, secrets),
-        customers=Customers(begin, time, secrets),
-        users=Users(begin),
+        advanced_settings=parts.advanced_settings,
+        customers=parts.customers,
+        users=parts.users,
         payers=payers,
         members=Members(read),
         alarms=alarms,
@@ -260,18 +246,18 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         update_password=UpdatePassword(begin, payers, passwords, confirmations, notices, time),
         update_email=UpdateEmail(begin, confirmations, notices, time),
         invoices=Invoices(read),
-        destinations=Destinations(begin, read, kv),
+        destinations=parts.destinations,
         diagnostics=diagnostics,
         warnings=warnings,
-        invoice_import=invoice_import,
-        invoice_files=InvoiceFiles(begin, time, secrets, invoice_import),
-        import_history=ImportHistory(begin, time),
+        invoice_import=parts.invoice_import,
+        invoice_files=InvoiceFiles(begin, time, secrets, parts.invoice_import),
+        import_history=parts.import_history,
         themes=themes,
         admission=admission,
         tokens=tokens,
         sessions=sessions,
         frame_tokens=frame_tokens,
-        carrier_counts=CarrierCounts(begin, time),
+        carrier_counts=parts.carrier_counts,
         visits=visits,
         handoff=Handoff(read, time, tokens, api_keys, sessions, visits, frame_tokens, themes, diagnostics, warnings),
         explain=Explain(tokens, api_keys, payers, time),
@@ -280,15 +266,6 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         handles=AccountHandles(secrets),
         csrf=Csrf(secrets),
     )
-
-
-def _key_value(settings: Settings, clock: Clock) -> KeyValue:
-    url = settings.keyvalue_url
-    if url.startswith(_SQLITE):
-        return SqliteKeyValue(Path(url.removeprefix(_SQLITE)), clock=clock)
-    if urlsplit(url).scheme in {"redis", "rediss", "unix"}:
-        return RedisKeyValue(url, max_connections=settings.threads + 2)
-    raise SettingsError("IDHUB_KEYVALUE_URL: sqlite:///PATH, redis://..., rediss://... or unix://PATH")
 
 
 def _hasher(settings: Settings) -> Hasher:

@@ -17,6 +17,7 @@ from flask import Flask, Response, jsonify, request
 
 import sso_connect.portal
 from hub.logs import configure
+from hub.storage.stores import load_all
 from hub.wiring import Hub, wire
 from idp.errors import HubError, SessionRequired
 from idp.settings import load
@@ -47,6 +48,7 @@ def create() -> WSGIApplication:
     """What a worker process of granian loads."""
     settings = load()
     configure(settings)
+    load_all()
     return application(wire(settings))
 
 

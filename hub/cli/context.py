@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from admin.people import CustomerAdmin, UserAdmin
     from admin.sandbox import Sandboxes
     from admin.themes import ThemeAdmin
+    from hub.parts import Parts
     from hub.wiring import Hub
 
 
@@ -50,43 +51,56 @@ class Operator:
         return load(dict(os.environ) | named)
 
     @cached_property
+    def _parts(self) -> Parts:
+        """Of the hub, nothing asked yet. SettingsError."""
+        from hub.parts import Parts
+        from idp.clock import SystemClock
+
+        self.settings.master_keys()  # what is wrong with the settings is told before what is wrong with the stores
+        return Parts(self.settings, SystemClock())
+
+    @cached_property
     def wired(self) -> Hub:
         """Everything wired, nothing asked yet. SettingsError."""
         from hub.wiring import wire
 
-        self.settings.master_keys()  # what is wrong with the settings is told before what is wrong with the stores
-        return wire(self.settings)
+        return wire(self.settings, parts=self._parts)
+
+    @cached_property
+    def parts(self) -> Parts:
+        """What most commands need, on a migrated database that was written under our master key.
+
+        StoreUnavailable, DamagedCiphertext.
+        """
+        self._parts.check()
+        return self._parts
 
     @cached_property
     def hub(self) -> Hub:
-        """Everything wired, on a migrated database that was written under our master key. StoreUnavailable, DamagedCiphertext.
-
-        The first command on a new database makes the installation's data key, so that every later one with another master key
-        is told at once, and not when it has written half of something.
-        """
-        wired = self.wired
-        wired.database.check()
-        wired.secrets.check()
-        return wired
+        """Everything wired, on a checked database; for what `parts` has not."""
+        self._parts.check()
+        return self.wired
 
     def close(self) -> None:
         """Give connections back, where any were opened."""
         if "wired" in self.__dict__:
             self.wired.close()
+        elif "_parts" in self.__dict__:
+            self._parts.close()
 
     @cached_property
     def billers(self) -> BillerAdmin:
         """Billers and their advanced settings."""
         from admin.billers import BillerAdmin
 
-        return BillerAdmin(self.hub.billers, self.hub.advanced_settings)
+        return BillerAdmin(self.parts.billers, self.parts.advanced_settings)
 
     @cached_property
     def partners(self) -> PartnerAdmin:
         """Partners."""
         from admin.partners import PartnerAdmin
 
-        return PartnerAdmin(self.hub.partners)
+        return PartnerAdmin(self.parts.partners)
 
     @cached_property
     def keys(self) -> KeyAdmin:
@@ -94,43 +108,53 @@ class Operator:
         from admin.partners import KeyAdmin
 
         loopback = self.settings.allow_loopback_origins
-        return KeyAdmin(self.hub.api_keys, self.hub.billers, allow_loopback_origins=loopback)
+        return KeyAdmin(self.parts.api_keys, self.parts.billers, allow_loopback_origins=loopback)
 
     @cached_property
     def destinations(self) -> DestinationAdmin:
         """The RedirectID table of a biller."""
         from admin.destinations import DestinationAdmin
 
-        return DestinationAdmin(self.hub.destinations, self.hub.billers)
+        return DestinationAdmin(self.parts.destinations, self.parts.billers)
 
     @cached_property
     def customers(self) -> CustomerAdmin:
         """Accounts of a biller."""
         from admin.people import CustomerAdmin
 
-        return CustomerAdmin(self.hub.customers, self.hub.billers)
+        return CustomerAdmin(self.parts.customers, self.parts.billers)
 
     @cached_property
     def users(self) -> UserAdmin:
-        """Users of a biller."""
+        """Users of a biller. What registers, ends and checks passwords is wired when it is needed."""
         from admin.people import UserAdmin
+        from hub.parts import deferred
 
-        hub = self.hub
-        return UserAdmin(hub.users, hub.passwords, hub.partners, hub.register, hub.unregister, hub.billers, hub.database.read)
+        parts = self.parts
+        return UserAdmin(
+            parts.users,
+            deferred(lambda: self.hub.passwords),
+            parts.partners,
+            deferred(lambda: self.hub.register),
+            deferred(lambda: self.hub.unregister),
+            parts.billers,
+            parts.database.read,
+        )
 
     @cached_property
     def themes(self) -> ThemeAdmin:
         """Stylesheets of partners."""
         from admin.themes import ThemeAdmin
+        from hub.parts import deferred
 
-        return ThemeAdmin(self.hub.themes, self.hub.billers)
+        return ThemeAdmin(deferred(lambda: self.hub.themes), self.parts.billers)
 
     @cached_property
     def carriers(self) -> CarrierAdmin:
         """How framed sessions come back."""
         from admin.history import CarrierAdmin
 
-        return CarrierAdmin(self.hub.carrier_counts)
+        return CarrierAdmin(self.parts.carrier_counts)
 
     @cached_property
     def legacy(self) -> LegacySetUp:
@@ -153,29 +177,29 @@ class Operator:
         """The change log."""
         from admin.history import HistoryAdmin
 
-        signing = self.hub.signing_keys
-        return HistoryAdmin(self.hub.database.read, self.hub.sealer, lambda token: signing.check("checkpoint", token))
+        parts = self.parts
+        return HistoryAdmin(parts.database.read, parts.sealer, lambda token: parts.signing_keys.check("checkpoint", token))
 
     @cached_property
     def refusals(self) -> RefusalAdmin:
         """What was refused."""
         from admin.history import RefusalAdmin
 
-        return RefusalAdmin(self.hub.diagnostics)
+        return RefusalAdmin(self.parts.diagnostics)
 
     @cached_property
     def warnings(self) -> WarningAdmin:
         """What partners were warned of."""
         from admin.history import WarningAdmin
 
-        return WarningAdmin(self.hub.warnings)
+        return WarningAdmin(self.parts.warnings)
 
     @cached_property
     def alarms(self) -> AlarmAdmin:
         """What a person should look at."""
         from admin.history import AlarmAdmin
 
-        return AlarmAdmin(self.hub.alarms)
+        return AlarmAdmin(self.parts.alarms)
 
 
 pass_operator = click.make_pass_decorator(Operator)

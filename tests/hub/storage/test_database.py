@@ -366,17 +366,19 @@ def test_after_a_restart_of_postgresql_requests_go_through_again_and_nothing_tha
 
 
 def test_opening_a_sqlite_file_once_more_takes_no_locks_from_the_connections_that_are_open(tmp_path: Path) -> None:
-    """POSIX takes every lock of a process on a file when the process closes ANY descriptor of it. Without its locks, another process
-    that leaves takes the write-ahead log away, and what is written afterwards is seen by nobody here."""
+    """POSIX drops every lock of a process on a file when the process closes ANY descriptor of it. Another process that leaves would
+    then remove the write-ahead log under us."""
     path = tmp_path / "hub.db"
     first = engines.open_engines(f"sqlite:///{path}", 2)
     with first.writing.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE notes (text TEXT)")
     second = engines.open_engines(f"sqlite:///{path}", 2)
     SqliteKeyValue(path).close()
-    come = f"import sqlite3; c = sqlite3.connect({str(path)!r}); c.execute('INSERT INTO notes VALUES (1)'); c.commit(); c.close()"
+    come = (
+        "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nc.execute('INSERT INTO notes VALUES (1)')\nc.commit()\nc.close()"
+    )
     for _ in range(2):
-        subprocess.run([sys.executable, "-c", come], check=True)
+        subprocess.run([sys.executable, "-c", come, path], check=True)
     assert (tmp_path / "hub.db-wal").exists(), "the other process took itself for the last one"
     with first.writing.begin() as connection:
         connection.exec_driver_sql("INSERT INTO notes VALUES (1)")

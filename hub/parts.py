@@ -1,0 +1,230 @@
+"""The parts of a hub that stand by themselves: stores, secrets, and the nouns of directory and diagnostics.
+
+Each is made, and its code loaded, when it is first asked for: a command that lists billers must not pay for the portal, the mail
+or the key-value store. `hub.wiring` builds everything else on top, from the same parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import urlsplit
+
+from idp.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from hub.storage.database import Database
+    from idp.alarms import Alarms
+    from idp.changelog import Sealer
+    from idp.clock import Clock
+    from idp.directory.advanced_settings import AdvancedSettings
+    from idp.directory.api_keys import ApiKeys
+    from idp.directory.billers import Billers
+    from idp.directory.customers import Customers
+    from idp.directory.partners import Partners
+    from idp.directory.users import Users
+    from idp.keys import SigningKeys
+    from idp.kv import KeyValue
+    from idp.secrets import Secrets
+    from sso_connect.carrier_counts import CarrierCounts
+    from sso_connect.diagnostics import Diagnostics
+    from sso_connect.imports.history import ImportHistory
+    from sso_connect.imports.runner import InvoiceFileImport
+    from sso_connect.redirects import Destinations
+    from sso_connect.warnings import Warnings
+
+_SQLITE = "sqlite:///"
+
+T = TypeVar("T")
+
+
+class _Deferred:
+    """Stands in for an object until that is first used."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._lock = Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        with self._lock:
+            if "_made" not in self.__dict__:
+                self.__dict__["_made"] = self._make()
+        found = getattr(self._made, name)
+        self.__dict__[name] = found
+        return found
+
+
+def deferred(make: Callable[[], T]) -> T:
+    """What `make` makes, made at its first use. Not for what is compared or asked for its type."""
+    return cast("T", _Deferred(make))
+
+
+class Parts:
+    """Made one by one. A forked process makes its own."""
+
+    def __init__(self, settings: Settings, clock: Clock, kv: KeyValue | None = None) -> None:
+        """`kv`: the key-value store, where it is open already."""
+        self.settings = settings
+        self.clock = clock
+        self._kv = kv
+
+    @cached_property
+    def kv(self) -> KeyValue:
+        """The key-value store; opened with its first use where it was not given."""
+        return self._kv or deferred(lambda: open_key_value(self.settings, self.clock))
+
+    @cached_property
+    def database(self) -> Database:
+        """Connects to nothing yet."""
+        from hub.storage.database import Database
+
+        return Database(self.settings.database_url, self.kv, self.clock, pool=self.settings.database_pool)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """SettingsError where the master key cannot be read."""
+        from idp.secrets import Secrets
+
+        return Secrets(self.settings.master_keys(), self.database.data_keys)
+
+    @cached_property
+    def signing_keys(self) -> SigningKeys:
+        from idp.keys import SigningKeys
+
+        return SigningKeys(self.database.begin, self.clock, self.secrets)
+
+    @cached_property
+    def sealer(self) -> Sealer:
+        from idp.changelog import Sealer
+
+        return Sealer(self.database.begin, self.clock, lambda claims: self.signing_keys.sign("checkpoint", claims))
+
+    # --- directory ---
+
+    @cached_property
+    def billers(self) -> Billers:
+        from idp.directory.billers import Billers
+
+        return Billers(
+            self.database.begin,
+            self.database.read,
+            self.kv,
+            self.clock,
+            self.secrets,
+            scheme=self.settings.public_scheme,
+            portal_domain=self.settings.portal_domain,
+            share_origins=self.settings.shared_origin == "accepted",
+        )
+
+    @cached_property
+    def advanced_settings(self) -> AdvancedSettings:
+        from idp.directory.advanced_settings import AdvancedSettings
+
+        return AdvancedSettings(self.database.begin, self.kv, self.secrets)
+
+    @cached_property
+    def destinations(self) -> Destinations:
+        from sso_connect.redirects import Destinations
+
+        return Destinations(self.database.begin, self.database.read, self.kv)
+
+    @cached_property
+    def partners(self) -> Partners:
+        from idp.directory.partners import Partners
+
+        return Partners(self.database.begin, self.clock)
+
+    @cached_property
+    def api_keys(self) -> ApiKeys:
+        from idp.directory.api_keys import ApiKeys
+
+        loopback = self.settings.allow_loopback_origins
+        return ApiKeys(self.database.begin, self.database.read, self.kv, self.clock, allow_loopback_origins=loopback)
+
+    @cached_property
+    def customers(self) -> Customers:
+        from idp.directory.customers import Customers
+
+        return Customers(self.database.begin, self.clock, self.secrets)
+
+    @cached_property
+    def users(self) -> Users:
+        from idp.directory.users import Users
+
+        return Users(self.database.begin)
+
+    # --- what happened ---
+
+    @cached_property
+    def alarms(self) -> Alarms:
+        from idp.alarms import Alarms
+
+        return Alarms(self.database.begin, self.kv, self.clock)
+
+    @cached_property
+    def warnings(self) -> Warnings:
+        from sso_connect.warnings import Warnings
+
+        return Warnings(self.database.begin, self.clock)
+
+    @cached_property
+    def diagnostics(self) -> Diagnostics:
+        from sso_connect.diagnostics import Diagnostics
+
+        return Diagnostics(self.database.begin, self.kv, self.clock)
+
+    @cached_property
+    def carrier_counts(self) -> CarrierCounts:
+        from sso_connect.carrier_counts import CarrierCounts
+
+        return CarrierCounts(self.database.begin, self.clock)
+
+    # --- invoice files ---
+
+    @cached_property
+    def invoice_import(self) -> InvoiceFileImport:
+        from sso_connect.imports.runner import InvoiceFileImport
+
+        return InvoiceFileImport(self.database.begin, self.clock, self.secrets)
+
+    @cached_property
+    def import_history(self) -> ImportHistory:
+        from sso_connect.imports.history import ImportHistory
+
+        return ImportHistory(self.database.begin, self.clock)
+
+    def check(self) -> None:
+        """A migrated database that was written under our master key. StoreUnavailable, DamagedCiphertext.
+
+        The first command on a new database makes the installation's data key, so that every later one with another master key
+        is told at once, and not when it has written half of something.
+        """
+        self.database.check()
+        self.secrets.check()
+
+    def close(self) -> None:
+        """Give connections back, where any were opened."""
+        if "warnings" in self.__dict__:
+            self.warnings.flush()
+        if "database" in self.__dict__:
+            self.database.close()
+        kv = self.__dict__.get("kv")
+        if kv is not None and not (isinstance(kv, _Deferred) and "_made" not in kv.__dict__):
+            self.kv.close()
+
+
+def open_key_value(settings: Settings, clock: Clock) -> KeyValue:
+    """The key-value store of the settings. SettingsError where they name none."""
+    url = settings.keyvalue_url
+    if url.startswith(_SQLITE):
+        from hub.storage.kv_sqlite import SqliteKeyValue
+
+        return SqliteKeyValue(Path(url.removeprefix(_SQLITE)), clock=clock)
+    if urlsplit(url).scheme in {"redis", "rediss", "unix"}:
+        from hub.storage.kv_redis import RedisKeyValue
+
+        return RedisKeyValue(url, max_connections=settings.threads + 2)
+    raise SettingsError("IDHUB_KEYVALUE_URL: sqlite:///PATH, redis://..., rediss://... or unix://PATH")
