@@ -62,6 +62,11 @@ def deferred(make: Callable[[], T]) -> T:
     return cast("T", _Deferred(make))
 
 
+def is_made(found: object) -> bool:
+    """Whether this is there already, and not only deferred."""
+    return not isinstance(found, _Deferred) or "_made" in found.__dict__
+
+
 class Parts:
     """Made one by one. A forked process makes its own."""
 
@@ -78,10 +83,13 @@ class Parts:
 
     @cached_property
     def database(self) -> Database:
-        """Connects to nothing yet."""
+        """Connects to nothing yet. SettingsError where the URL names no database of ours."""
         from hub.storage.database import Database
 
-        return Database(self.settings.database_url, self.kv, self.clock, pool=self.settings.database_pool)
+        try:
+            return Database(self.settings.database_url, self.kv, self.clock, pool=self.settings.database_pool)
+        except ValueError as fault:
+            raise SettingsError(f"IDHUB_DATABASE_URL: {fault}") from fault
 
     @cached_property
     def secrets(self) -> Secrets:
@@ -211,8 +219,7 @@ class Parts:
             self.warnings.flush()
         if "database" in self.__dict__:
             self.database.close()
-        kv = self.__dict__.get("kv")
-        if kv is not None and not (isinstance(kv, _Deferred) and "_made" not in kv.__dict__):
+        if "kv" in self.__dict__ and is_made(self.kv):
             self.kv.close()
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from hub.parts import Parts, open_key_value
+from hub.parts import Parts, is_made, open_key_value
 from hub.storage.database import Database
 from idp.accounts.code_guesses import CodeGuesses
 from idp.accounts.confirmations import Confirmations
@@ -178,7 +178,8 @@ class Hub:
         self.receipts.close()
         self.warnings.flush()
         self.database.close()
-        self.kv.close()
+        if is_made(self.kv):
+            self.kv.close()
 
 
 def wire(settings: Settings, clock: Clock | None = None, *, parts: Parts | None = None) -> Hub:

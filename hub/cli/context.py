@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import getpass
 import os
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from admin.billers import BillerAdmin
     from admin.destinations import DestinationAdmin
     from admin.history import AlarmAdmin, CarrierAdmin, HistoryAdmin, RefusalAdmin, WarningAdmin
+    from admin.imports import ImportAdmin
+    from admin.jobs import JobAdmin
     from admin.legacy import LegacySetUp
     from admin.partners import KeyAdmin, PartnerAdmin
     from admin.people import CustomerAdmin, UserAdmin
@@ -27,12 +30,16 @@ if TYPE_CHECKING:
     from hub.parts import Parts
     from hub.wiring import Hub
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 
 class Operator:
     """An operator on the machine. Whoever can run this with the settings can read the master key: the role is `operator`."""
 
     def __init__(self, settings_file: Path | None = None) -> None:
         self.settings_file = settings_file
+        self.command: click.Context | None = None
+        """The command that is run, once it is known which."""
         self.request_id = str(new_id())
         """Of this run: what it changes is found in the change log by it."""
 
@@ -49,6 +56,12 @@ class Operator:
         """From the environment and the file. SettingsError with every fault."""
         named = {} if self.settings_file is None else {"IDHUB_SETTINGS": str(self.settings_file)}
         return load(dict(os.environ) | named)
+
+    @property
+    def known_settings(self) -> Settings | None:
+        """The settings, where they were read without a fault."""
+        found = self.__dict__.get("settings")
+        return found if isinstance(found, Settings) else None
 
     @cached_property
     def _parts(self) -> Parts:
@@ -80,6 +93,10 @@ class Operator:
         """Everything wired, on a checked database; for what `parts` has not."""
         self._parts.check()
         return self.wired
+
+    def bid_of(self, slug: str) -> int:
+        """The BID of the biller with this slug. BillerNotFound."""
+        return self.parts.billers.get_by_slug(slug).bid
 
     def close(self) -> None:
         """Give connections back, where any were opened."""
@@ -195,6 +212,21 @@ class Operator:
         return WarningAdmin(self.parts.warnings)
 
     @cached_property
+    def imports(self) -> ImportAdmin:
+        """Past imports."""
+        from admin.imports import ImportAdmin
+
+        return ImportAdmin(self.parts.import_history, self.parts.billers)
+
+    @cached_property
+    def jobs(self) -> JobAdmin:
+        """Background jobs."""
+        from admin.jobs import JobAdmin
+        from hub.parts import deferred
+
+        return JobAdmin(self.parts.database.begin, self.parts.clock, deferred(lambda: self.hub.job_handlers))
+
+    @cached_property
     def alarms(self) -> AlarmAdmin:
         """What a person should look at."""
         from admin.history import AlarmAdmin
@@ -202,4 +234,15 @@ class Operator:
         return AlarmAdmin(self.parts.alarms)
 
 
-pass_operator = click.make_pass_decorator(Operator)
+def pass_operator(command: F) -> F:
+    """Give a command its Operator as the first argument."""
+
+    @wraps(command)
+    def run(*arguments: Any, **named: Any) -> Any:
+        context = click.get_current_context()
+        operator = context.find_object(Operator)
+        assert operator is not None  # noqa: S101  (made by the top of the tree)
+        operator.command = context
+        return context.invoke(command, operator, *arguments, **named)
+
+    return cast("F", run)

@@ -15,9 +15,9 @@ from typing import Any
 import click
 
 from hub.cli.context import Operator, pass_operator
-from hub.cli.faults import Refusal
+from hub.cli.faults import Refusal, start_line, why
 from hub.cli.output import note, print_json
-from idp.settings import Settings
+from idp.settings import Settings, SettingsError
 
 KILL_SECONDS = 30
 """Longer than any request may last: what is in flight at SIGTERM is finished."""
@@ -36,12 +36,15 @@ _THROUGH_OURS: Mapping[str, Any] = {
 @click.command()
 @pass_operator
 def migrate(operator: Operator) -> None:
-    """Bring the database to the newest version. Processes of the version before go on working meanwhile."""
+    """Update the database schema to this version. Processes of the previous version keep working meanwhile."""
     from hub.storage.migrations import head
     from hub.storage.migrations import migrate as run
 
-    run(operator.settings.database_url)
-    note(f"the database is at revision {head()}")
+    try:
+        run(operator.settings.database_url)
+    except ValueError as fault:
+        raise SettingsError(f"IDHUB_DATABASE_URL: {fault}") from fault
+    note(f"The database is at revision {head()}.")
 
 
 @click.command()
@@ -49,8 +52,8 @@ def migrate(operator: Operator) -> None:
 def serve(operator: Operator) -> None:
     """Serve the customer portals and the partner API until SIGTERM or Ctrl-C.
 
-    Checks first: settings, database and its migrations, key-value store, master key, an origin for each biller, room for
-    connections. A fault stops the start, a line each. At the end requests in flight are finished, for up to 30 seconds.
+    Runs startup checks first and reports all failures: settings, database and its migrations, key-value store, master key, an
+    origin for each biller, enough connections. On exit, requests in progress have 30 seconds to finish.
     """
     from hub.start import listen_address
 
@@ -66,9 +69,9 @@ def serve(operator: Operator) -> None:
 @click.command()
 @pass_operator
 def worker(operator: Operator) -> None:
-    """Run jobs until SIGTERM or Ctrl-C: mails, events for the CIS, seals of the change log, purges.
+    """Run background jobs until SIGTERM or Ctrl-C: mail, imports, events, purges.
 
-    Any number may run; they share the work. One that dies loses its lease, and another takes over.
+    Any number of workers may run; they share the work. If one is killed, another gets its jobs within two minutes.
     """
     from hub.logs import configure
 
@@ -91,9 +94,9 @@ def worker(operator: Operator) -> None:
 
 
 @click.command()
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A file for it (default: standard output).")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file (default: standard output).")
 def openapi(out: Path | None) -> None:
-    """Print the OpenAPI 3.1 document of the partner API, as JSON. Needs no settings."""
+    """Print the OpenAPI 3.1 document of the partner API as JSON. Needs no settings."""
     from sso_connect.api.openapi import openapi_document
 
     if out is None:
@@ -102,14 +105,14 @@ def openapi(out: Path | None) -> None:
     try:
         out.write_text(json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as fault:
-        raise Refusal(f"{out}: {fault.strerror}") from fault
+        raise Refusal(f"{out} cannot be written: {why(fault)}.") from fault
 
 
 def _check(operator: Operator) -> None:
     from hub.start import check_start
 
     if faults := check_start(operator.wired):
-        raise Refusal(*faults)
+        raise Refusal(*(start_line(each, operator.settings) for each in faults))
 
 
 def _run_granian(settings: Settings, host: str, port: int) -> None:

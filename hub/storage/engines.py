@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from idp.errors import Raced, StoreUnavailable
@@ -79,6 +79,8 @@ def raise_translated(fault: BaseException) -> None:
             if getattr(fault.orig, "sqlstate", None) in _RACED:
                 raise Raced(_told(fault)) from fault
             raise StoreUnavailable(_told(fault)) from fault
+        case DatabaseError() if type(fault) is DatabaseError:  # SQLite: damaged, or no database at all
+            raise StoreUnavailable(_told(fault)) from fault
         case DBAPIError(connection_invalidated=True):
             raise StoreUnavailable(_told(fault)) from fault
 
@@ -89,7 +91,10 @@ def _told(fault: DBAPIError) -> str:
 
 
 def _read(url: str) -> tuple[URL, dict[str, Any]]:
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError("not a database URL: sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE") from None
     match parsed.get_backend_name():
         case "sqlite":
             if not parsed.database or parsed.database == ":memory:":
@@ -103,7 +108,7 @@ def _read(url: str) -> tuple[URL, dict[str, Any]]:
                 arguments["prepare_threshold"] = None if threshold == "none" else int(str(threshold))
             return parsed.set(drivername="postgresql+psycopg").difference_update_query(["prepare_threshold"]), arguments
         case other:
-            raise ValueError(f"{other} is no database of ours: sqlite or postgresql")
+            raise ValueError(f"the database {other} is not supported: use sqlite or postgresql")
 
 
 def _open_writing(url: URL, arguments: dict[str, Any], size: int) -> Engine:

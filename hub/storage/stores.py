@@ -1,8 +1,8 @@
 """All stores of one transaction: the object behind `with self._begin() as stores:`.
 
-It satisfies the slice of stores that any service names (`BillerStores`, `PayerStores`, ...). A store is made, and its statements are
-loaded, when it is asked for: most requests need two or three, and a command hardly more in its life. A server loads them all at its
-start (`load_all`).
+It satisfies the slice of stores that any service names (`BillerStores`, `PayerStores`, ...). A store is made, and its statements
+are loaded, when it is asked for: most requests need two or three, and a command hardly more in its life. A server loads them all at
+its start (`load_all`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hub.storage.sql.history import SqlChangeHistoryStore
     from hub.storage.sql.import_runs import SqlImportRunStore
     from hub.storage.sql.invoices import SqlInvoiceStore
+    from hub.storage.sql.job_desk import SqlJobDeskStore
     from hub.storage.sql.jobs import SqlJobStore
     from hub.storage.sql.mails import SqlMailStore
     from hub.storage.sql.outbox import SqlOutboxStore
@@ -174,6 +175,12 @@ class Stores:
         from hub.storage.sql.jobs import SqlJobStore
 
         return SqlJobStore(self._work)
+
+    @cached_property
+    def job_desk(self) -> SqlJobDeskStore:
+        from hub.storage.sql.job_desk import SqlJobDeskStore
+
+        return SqlJobDeskStore(self._work)
 
     @cached_property
     def mails(self) -> SqlMailStore:

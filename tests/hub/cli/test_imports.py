@@ -110,7 +110,7 @@ def test_the_named_biller_and_the_file_must_agree(billers: Idhub) -> None:
 def test_a_file_that_does_not_say_whose_it_is_or_names_nobody_is_refused(idhub: Idhub, tmp_path: Path) -> None:
     empty = tmp_path / "empty.bif"
     empty.write_bytes(b"")
-    assert "does not say whose it is: line 1" in idhub.refused("import", "bif", empty)[0]
+    assert "does not say which biller it is for: line 1" in idhub.refused("import", "bif", empty)[0]
     assert str(RIVERBEND) in idhub.refused("import", "bif", WATER)[0]
     assert "no such biller" in idhub.refused("import", "bif", WATER, "--bid", "77")[0]
 

@@ -190,7 +190,7 @@ def test_a_pool_that_stays_empty_is_unavailability_and_not_a_wait_for_ever(
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://root@localhost/hub"])
 def test_a_database_that_we_cannot_use_is_refused_at_once(opened: Callable[..., Database], url: str) -> None:
-    with pytest.raises(ValueError, match=r"SQLite needs a file|no database of ours"):
+    with pytest.raises(ValueError, match=r"SQLite needs a file|is not supported"):
         opened(url)
 
 
@@ -374,9 +374,7 @@ def test_opening_a_sqlite_file_once_more_takes_no_locks_from_the_connections_tha
         connection.exec_driver_sql("CREATE TABLE notes (text TEXT)")
     second = engines.open_engines(f"sqlite:///{path}", 2)
     SqliteKeyValue(path).close()
-    come = (
-        "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nc.execute('INSERT INTO notes VALUES (1)')\nc.commit()\nc.close()"
-    )
+    come = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nc.execute('INSERT INTO notes VALUES (1)')\nc.commit()\nc.close()"
     for _ in range(2):
         subprocess.run([sys.executable, "-c", come, path], check=True)
     assert (tmp_path / "hub.db-wal").exists(), "the other process took itself for the last one"
