@@ -143,7 +143,7 @@ def show(operator: Operator, bid: int, key_id: UUID, as_json: bool) -> None:
 @json_option
 @pass_operator
 def change(operator: Operator, /, bid: int, key_id: UUID, label: str | None, as_json: bool, **policies: Any) -> None:
-    """Update only the options you give. Takes effect at once, also for existing tokens and sessions."""
+    """Update a key. Only the options you give change, at once, also for existing tokens and sessions."""
     changed = operator.keys.change(
         operator.staff, operator.request_id, bid, key_id, label=label, policies=lambda before: _changed(before, policies)
     )

@@ -127,7 +127,7 @@ def key_option(command: F) -> F:
 def limit_option(command: F, default: int = 200) -> F:
     """`--limit N`, as the parameter `limit`."""
     return click.option(
-        "--limit", type=click.IntRange(1, 1000), default=default, show_default=True, help="Maximum number of rows."
+        "--limit", type=click.IntRange(1, 1000), metavar="N", default=default, show_default=True, help="Maximum number of rows."
     )(command)
 
 

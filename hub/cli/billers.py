@@ -111,7 +111,7 @@ def change(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Update only the options you give."""
+    """Update a biller. Only the options you give change."""
     if column_map is not None and default_columns:
         raise click.UsageError("Give --column-map or --default-columns, not both.")
     changes = {name: value for name, value in given.items() if value is not None}

@@ -135,7 +135,7 @@ def show(operator: Operator, bid: int, account_number: str, as_json: bool) -> No
 @json_option
 @pass_operator
 def change(operator: Operator, /, bid: int, account_number: str, as_json: bool, **given: Any) -> None:
-    """Update only the options you give. An empty text removes a value."""
+    """Update an account. Only the options you give change; an empty text removes a value."""
     changed = operator.customers.change(operator.staff, operator.request_id, bid, account_number, **_named(given))
     print_record(customer_values(changed), as_json=as_json)
 

@@ -34,7 +34,7 @@ from hub.cli.demo_site import PAYERS, DemoFailedError, DemoSite, Prepared
     type=click.Path(path_type=Path),
     default=Path("var/demo"),
     show_default=True,
-    help="Where its data goes; emptied first.",
+    help="Data folder. It is emptied first.",
 )
 def command(check: bool, port: int, partner_port: int, folder: Path) -> None:
     """Run the hub with sample data, a worker and an example partner portal on this machine, until Ctrl-C."""

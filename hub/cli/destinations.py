@@ -39,7 +39,7 @@ def list_(operator: Operator, bid: int, as_json: bool) -> None:
 @json_option
 @pass_operator
 def change(operator: Operator, bid: int, redirect_id: int, off: bool | None, title: str | None, as_json: bool) -> None:
-    """Update only the options you give."""
+    """Update a destination. Only the options you give change."""
     changed = operator.destinations.change(operator.staff, operator.request_id, bid, redirect_id, off=off, title=title)
     print_record(_shown(changed), as_json=as_json)
 

@@ -67,7 +67,7 @@ _MOST_FILE = 64 * 1024
 def legacy_setup(operator: Operator, /, path: Path | None, as_json: bool, **given: Any) -> None:
     """Set up a partner with an existing integration at one biller.
 
-    Creates a compat key with the policies token=session, users=all and account-proof=cis. Options take precedence over the file.
+    Creates a compat key with the policies token=session, users=all and account_proof=cis. Options take precedence over the file.
     It is safe to run the command again: it completes what is missing. The secret is printed once, with the key.
     """
     from admin.legacy import read_wanted

@@ -50,7 +50,7 @@ def list_(operator: Operator, as_json: bool) -> None:
 @json_option
 @pass_operator
 def change(operator: Operator, /, slug: str, as_json: bool, **given: Any) -> None:
-    """Update only the options you give."""
+    """Update a partner. Only the options you give change."""
     changes = {name: value for name, value in given.items() if value is not None}
     print_record(_shown(operator.partners.change(operator.staff, operator.request_id, slug, **changes)), as_json=as_json)
 

@@ -60,7 +60,7 @@ def approve(operator: Operator, css_url: str, bid: int, as_json: bool) -> None:
 @json_option
 @pass_operator
 def refuse(operator: Operator, css_url: str, bid: int, as_json: bool) -> None:
-    """Stop showing a theme, or do not start."""
+    """Refuse a theme, or stop showing it."""
     print_record(_shown(operator.themes.refuse(operator.staff, operator.request_id, bid, css_url)), as_json=as_json)
 
 

@@ -182,7 +182,7 @@ def show(operator: Operator, bid: int, user: str, as_json: bool) -> None:
 @json_option
 @pass_operator
 def change(operator: Operator, /, bid: int, user: str, as_json: bool, **given: Any) -> None:
-    """Update only the options you give."""
+    """Update a user. Only the options you give change."""
     changes = {name: value for name, value in given.items() if value is not None}
     print_record(user_values(operator.users.change(operator.staff, operator.request_id, bid, user, **changes)), as_json=as_json)
 
