@@ -122,7 +122,7 @@ class BillerStore(Protocol):
         ...
 
     def count_on_origin(self, origin: str) -> int:
-        """How many billers live on an origin."""
+        """How many billers live on an origin; nobody else comes to it before this transaction ends."""
         ...
 
 

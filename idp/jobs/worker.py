@@ -34,6 +34,7 @@ LONG_LEASE: Final = timedelta(seconds=45)
 (15 s) and two clocks may differ (30 s)."""
 
 _RENEW_EVERY: Final = timedelta(seconds=5)
+_STORE_WAIT: Final = timedelta(seconds=10)
 _LONGEST_WAIT: Final = 3600
 _FIRST_WAIT_OF_LOST: Final = timedelta(seconds=30)
 _RECLAIM: Final = "reclaim"
@@ -97,8 +98,10 @@ class Worker:
             mine = stores.jobs.take_lease(work.name, self._name, now, now + LEASE)
         try:
             done = work.run() if mine else 0
-        except StoreUnavailable:
-            raise
+        except StoreUnavailable as fault:
+            # Perhaps another store than the one that jobs are in: the other work goes on. If it is the same, the next lease tells.
+            _log.warning("recurring work waits for a store", extra={"work": work.name, "cause": fault.detail})
+            done = 0
         except Exception as fault:  # noqa: BLE001  (the other work goes on, and this one when it is due again)
             _log.error("recurring work failed", extra={"work": work.name, "cause": type(fault).__name__})
             done = 0
@@ -151,6 +154,11 @@ class Worker:
         except WorkStopped:
             now = self._clock.now()
             self._end(lambda stores: stores.jobs.defer_job(job, now))
+        except StoreUnavailable:
+            # No fault of the job: it has not had a try, and is done when the store is back.
+            later = self._clock.now() + _STORE_WAIT
+            self._end(lambda stores: stores.jobs.defer_job(job, later))
+            raise
         except Exception as fault:  # noqa: BLE001  (whatever a handler does, the worker and the other jobs go on)
             self._failed(job, fault)
         else:

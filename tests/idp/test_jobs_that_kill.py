@@ -156,6 +156,20 @@ def test_an_end_that_the_database_could_not_take_is_told_when_it_is_back(sql: Sq
     assert len(done) == 1
 
 
+def test_a_job_whose_store_is_unavailable_has_not_had_a_try(sql: SqlCase) -> None:
+    add(sql, OAKDALE)
+
+    def wait(_job: Job) -> None:
+        raise StoreUnavailable("told to be away")
+
+    for _ in range(20):
+        with pytest.raises(StoreUnavailable):
+            worker(sql, {"work": wait}).step()
+        sql.clock.advance(timedelta(seconds=10))
+    (row,) = stored(sql)
+    assert (row.state, row.tries, row.lost) == ("waiting", 0, 0)
+
+
 def test_a_clock_that_was_set_back_stops_neither_jobs_nor_recurring_work(sql: SqlCase) -> None:
     add(sql, OAKDALE)
     lose(sql, 1)
