@@ -176,7 +176,7 @@ class Hub:
     def close(self) -> None:
         """Write what waits, and give connections back."""
         self.receipts.close()
-        self.warnings.flush()
+        self.warnings.close()
         self.database.close()
         if is_made(self.kv):
             self.kv.close()

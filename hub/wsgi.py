@@ -49,7 +49,9 @@ def create() -> WSGIApplication:
     settings = load()
     configure(settings)
     load_all()
-    return application(wire(settings))
+    hub = wire(settings)
+    hub.warnings.keep_writing()
+    return application(hub)
 
 
 def application(hub: Hub) -> WSGIApplication:

@@ -57,6 +57,14 @@ def receipts_on(sql: SqlCase) -> Receipts:
     return Receipts(sql.begin, sql.clock, Secrets((b"1" * 32,), sql.database.data_keys))
 
 
+def dead_claim(desk: Desk, key: str = "k", *, bid: int = OAKDALE) -> Receipt:
+    """A claim of a process that is dead by now: nobody renews it."""
+    dead = Desk(desk.sql, receipts_on(desk.sql))
+    claimed = dead.claim(key, bid=bid)
+    dead.receipts.close()
+    return claimed
+
+
 @pytest.fixture
 def postgres_desk(postgres_sql: SqlCase) -> Iterator[Desk]:
     made = Desk(postgres_sql, receipts_on(postgres_sql))
@@ -135,7 +143,7 @@ def test_a_change_that_is_rolled_back_takes_its_answer_along(desk: Desk) -> None
 
 
 def test_the_claim_of_a_dead_worker_is_taken_over_and_its_late_change_is_rolled_back(desk: Desk) -> None:
-    dead = desk.claim()
+    dead = dead_claim(desk)
     desk.sql.clock.advance(CLAIMED_FOR)
     living = desk.claim()
     with pytest.raises(IdempotencyInProgress):
@@ -149,7 +157,7 @@ def test_the_claim_of_a_dead_worker_is_taken_over_and_its_late_change_is_rolled_
 
 
 def test_a_twin_in_progress_is_told_when_to_ask_again(desk: Desk) -> None:
-    desk.claim()
+    dead_claim(desk)
     for left in range(6, 0, -1):
         with pytest.raises(IdempotencyInProgress) as told:
             desk.open()
@@ -159,9 +167,7 @@ def test_a_twin_in_progress_is_told_when_to_ask_again(desk: Desk) -> None:
 
 
 def test_a_retry_after_a_crash_is_let_in_within_seconds(desk: Desk) -> None:
-    dead = Desk(desk.sql, receipts_on(desk.sql))
-    dead.claim()
-    dead.receipts.close()
+    dead_claim(desk)
     desk.sql.clock.advance(timedelta(seconds=6))
     assert isinstance(desk.open(), Receipt)
 
@@ -188,7 +194,7 @@ def test_a_request_that_hangs_loses_its_claim(desk: Desk) -> None:
 
 
 def test_a_claim_that_was_taken_over_or_answered_is_not_renewed(desk: Desk) -> None:
-    late, other = desk.claim(), desk.claim("other", bid=BIRCHWOOD)
+    late, other = dead_claim(desk), dead_claim(desk, "other", bid=BIRCHWOOD)
     desk.sql.clock.advance(CLAIMED_FOR)
     living = desk.claim()
     desk.change_and_keep(other)
@@ -260,7 +266,7 @@ def test_a_heartbeat_renews_and_drops_by_itself(desk: Desk) -> None:
 
 
 def test_a_clock_that_was_set_back_keeps_no_key_claimed_until_it_has_caught_up(desk: Desk) -> None:
-    desk.claim()
+    dead_claim(desk)
     desk.sql.clock.advance(timedelta(hours=-5))
     assert isinstance(desk.open(), Receipt)
 
