@@ -1,10 +1,10 @@
 """Who among the staff may do what: permissions, the roles that hold them, and the one check.
 
-| role     | of whom           | may                                                                            |
-| operator | the platform      | everything, at every biller                                                    |
-| admin    | one biller        | everything at that biller                                                      |
-| support  | one biller        | read all but settings, keys and themes; change customers, change and revoke users      |
-| viewer   | one biller        | read what support reads, without refusals and alarms; change nothing           |
+| role     | of whom      | may                                                                                      |
+| operator | the platform | everything, at every biller                                                              |
+| admin    | one biller   | everything at that biller                                                                |
+| support  | one biller   | read all but settings, keys and themes; change customers and users; decide registrations |
+| viewer   | one biller   | read what support reads, without refusals and alarms; change nothing                     |
 
 A role with `bid` set ends at that biller, whatever the role is called. Payers have rights instead (idp.directory.rights),
 partners have scopes (idp.directory.api_keys).
@@ -24,7 +24,7 @@ class Permission(StrEnum):
 
     scope     `platform`: belongs to no biller, for the operator's own staff only; `biller`: always asked for one biller
     resource  the business noun in the plural, as in the change log and the command line
-    action    `read`, `create`, `change`, `remove`, or the verb of the service (`rotate`, `revoke`, `approve`, `verify`)
+    action    `read`, `create`, `change`, `remove`, or the verb of the service (`rotate`, `revoke`, `approve`, `verify`, `erase`)
     The name of a member is its value in capitals, colons as underscores. Permissions are never implied by each other.
     """
 
@@ -36,6 +36,7 @@ class Permission(StrEnum):
     PLATFORM_PARTNERS_CHANGE = "platform:partners:change"
     PLATFORM_CHANGES_READ = "platform:changes:read"
     PLATFORM_CHANGES_VERIFY = "platform:changes:verify"
+    PLATFORM_CHANGES_ERASE = "platform:changes:erase"
     PLATFORM_CHECKPOINTS_READ = "platform:checkpoints:read"
     PLATFORM_CHECKPOINTS_CREATE = "platform:checkpoints:create"
 
@@ -62,8 +63,11 @@ class Permission(StrEnum):
     BILLER_USERS_CREATE = "biller:users:create"
     BILLER_USERS_CHANGE = "biller:users:change"
     BILLER_USERS_REVOKE = "biller:users:revoke"
+    BILLER_REGISTRATIONS_READ = "biller:registrations:read"
+    BILLER_REGISTRATIONS_APPROVE = "biller:registrations:approve"
     BILLER_REFUSALS_READ = "biller:refusals:read"
     BILLER_ALARMS_READ = "biller:alarms:read"
+    BILLER_MAILS_READ = "biller:mails:read"
     BILLER_CHANGES_READ = "biller:changes:read"
     BILLER_IMPORTS_READ = "biller:imports:read"
     BILLER_IMPORTS_CREATE = "biller:imports:create"
@@ -80,6 +84,7 @@ _VIEWER = frozenset(
         Permission.BILLER_DESTINATIONS_READ,
         Permission.BILLER_CUSTOMERS_READ,
         Permission.BILLER_USERS_READ,
+        Permission.BILLER_REGISTRATIONS_READ,
         Permission.BILLER_CHANGES_READ,
         Permission.BILLER_IMPORTS_READ,
     }
@@ -92,9 +97,11 @@ ROLES: Mapping[StaffRole, frozenset[Permission]] = {
     | {
         Permission.BILLER_REFUSALS_READ,
         Permission.BILLER_ALARMS_READ,
+        Permission.BILLER_MAILS_READ,
         Permission.BILLER_CUSTOMERS_CHANGE,
         Permission.BILLER_USERS_CHANGE,
         Permission.BILLER_USERS_REVOKE,
+        Permission.BILLER_REGISTRATIONS_APPROVE,
     },
     "viewer": _VIEWER,
 }

@@ -1,9 +1,9 @@
-"""What happened: the change log as staff read it, its proof, refusals by their reference, warnings of partners, and alarms."""
+"""What happened: the change log as staff read it, its proof, refusals by reference, warnings of partners, mails, and alarms."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
@@ -11,9 +11,12 @@ from uuid import UUID
 from admin.access import Permission, check_may
 from idp.actor import Staff
 from idp.alarms import Alarm, Alarms
-from idp.changelog import ChangeRow, Checkpoint, Sealer, SealStores, Verdict, verify
+from idp.changelog import ChangeRow, Checkpoint, Sealer, SealStores
+from idp.erasure import Erasure, ErasureStore, Subject
+from idp.messages.mail import Mails, StoredMail
 from idp.secrets import INSTALLATION
 from idp.transaction import Begin
+from idp.verification import Trust, Verdict, verify
 from sso_connect.carrier_counts import CarrierCount, CarrierCounts
 from sso_connect.diagnostics import Diagnostics, Refusal
 from sso_connect.warnings import Standing, Warnings
@@ -40,7 +43,7 @@ class ChangeEntry:
 
     @property
     def erased(self) -> bool:
-        """The row had values, and they are gone."""
+        """The row had values, and they are gone. Whether that was told in the log is for `verify` to say."""
         return bool(self.row.commitment) and not self.values
 
     def before_and_after(self) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
@@ -65,15 +68,24 @@ class HistoryStores(SealStores, Protocol):
     @property
     def change_history(self) -> ChangeHistoryStore: ...
 
+    @property
+    def erasures(self) -> ErasureStore: ...
+
 
 class HistoryAdmin:
     """Reads and proves the change log."""
 
-    def __init__(self, read: Begin[HistoryStores], sealer: Sealer, check: Callable[[str], Mapping[str, Any] | None]) -> None:
-        """`check`: the claims of a checkpoint's token, None when its signature is not ours (idp.keys)."""
+    def __init__(
+        self,
+        read: Begin[HistoryStores],
+        sealer: Sealer,
+        erasure: Erasure,
+        trust: Trust,
+    ) -> None:
         self._read = read
         self._sealer = sealer
-        self._check = check
+        self._erasure = erasure
+        self._trust = trust
 
     def list_changes(self, staff: Staff, request_id: str, wanted: ChangeFilter, limit: int = 50) -> list[ChangeEntry]:  # noqa: ARG002
         """Newest first. BID 0 is the installation: partners and their changes, for the operator's staff only."""
@@ -88,7 +100,12 @@ class HistoryAdmin:
         """Walk the whole chain, with checkpoint tokens that were kept elsewhere."""
         check_may(staff, Permission.PLATFORM_CHANGES_VERIFY)
         with self._read() as stores:
-            return verify(stores.seals, self._check, exported)
+            return verify(stores.seals, stores.erasures, self._trust, exported)
+
+    def erase(self, staff: Staff, request_id: str, bid: int, subject: Subject, reason: str) -> int:
+        """Erase before and after values for good. How many rows had values. InvalidFields, Raced."""
+        check_may(staff, Permission.PLATFORM_CHANGES_ERASE)
+        return self._erasure.erase(staff, request_id, bid, subject, reason)
 
     def checkpoint(self, staff: Staff, request_id: str) -> Checkpoint | None:  # noqa: ARG002
         """Sign where the chain stands now; None while nothing is sealed."""
@@ -118,6 +135,11 @@ class RefusalAdmin:
         check_may(staff, Permission.BILLER_REFUSALS_READ, bid)
         return self._diagnostics.list_recent(bid, limit)
 
+    def count_not_kept(self, staff: Staff, request_id: str, bid: int) -> tuple[int, int]:  # noqa: ARG002
+        """How many refusals of the last 30 days were not kept, at least: of known keys, and of nobody known."""
+        check_may(staff, Permission.BILLER_REFUSALS_READ, bid)
+        return self._diagnostics.count_not_kept(bid)
+
 
 class WarningAdmin:
     """Shows which keys still do what will end."""
@@ -141,6 +163,18 @@ class CarrierAdmin:
         """Of the last days, by key, browser and carrier."""
         check_may(staff, Permission.BILLER_REFUSALS_READ, bid)
         return self._counts.list_recent(bid, days)
+
+
+class MailAdmin:
+    """Lists what was mailed to payers, never what it says."""
+
+    def __init__(self, mails: Mails) -> None:
+        self._mails = mails
+
+    def list_page(self, staff: Staff, request_id: str, bid: int, state: str = "", limit: int = 200) -> list[StoredMail]:  # noqa: ARG002
+        """Newest first; `state`: only mails in it. Bodies are sealed."""
+        check_may(staff, Permission.BILLER_MAILS_READ, bid)
+        return self._mails.list_page(bid, state, limit)
 
 
 class AlarmAdmin:

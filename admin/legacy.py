@@ -24,7 +24,6 @@ from idp.actor import Staff
 from idp.directory.advanced_settings import SSO_LOGIN_URL, AdvancedSettings
 from idp.directory.api_keys import ALL_REDIRECT_IDS, ApiKey, KeyPolicies, Scope, check_policies
 from idp.directory.billers import Biller, Billers
-from idp.directory.hosts import origin_of
 from idp.directory.partners import Partner
 from idp.errors import AlreadyExists, FieldError, InvalidFields
 from sso_connect.themes import Theme, Themes, check_css_urls
@@ -138,12 +137,17 @@ class LegacySetUp:
         faults: list[FieldError] = []
         if partner is None and not wanted.name:
             faults.append(FieldError("name", f"there is no partner {wanted.partner}: with a name it is made"))
+        try:
+            self._partners.parse_url(wanted.url)
+        except InvalidFields as fault:
+            faults += [FieldError("url", each.message) for each in fault.fields]
         if wanted.sso_login_url:
             try:
-                origin_of(wanted.sso_login_url)
-            except ValueError as fault:
-                faults.append(FieldError("sso_login_url", str(fault)))
-            if biller.sso_login_url not in ("", wanted.sso_login_url):
+                address = self._settings.parse(SSO_LOGIN_URL, wanted.sso_login_url)
+            except InvalidFields as fault:
+                address = biller.sso_login_url
+                faults += [FieldError("sso_login_url", each.message) for each in fault.fields]
+            if biller.sso_login_url not in ("", address):
                 faults.append(
                     FieldError("sso_login_url", f"advanced setting 3 of BID {biller.bid} is {biller.sso_login_url} already")
                 )

@@ -40,6 +40,10 @@ class PartnerAdmin:
         check_may(staff, Permission.PLATFORM_PARTNERS_READ)
         return self._partners.list_all()
 
+    def parse_url(self, url: str) -> str:
+        """An address of a partner as it would be stored. InvalidFields."""
+        return self._partners.parse_url(url)
+
 
 class KeyAdmin:
     """Issues, changes, rotates, revokes and shows the API keys of a biller."""

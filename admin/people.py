@@ -10,6 +10,7 @@ from uuid import UUID
 
 from admin.access import Permission, check_may
 from idp.accounts.register import Batch, Register, Registered, Wanted
+from idp.accounts.set_email import SetEmail
 from idp.accounts.unregister import Unregister, Unregistered
 from idp.actor import Staff
 from idp.directory.billers import Biller, Billers
@@ -64,6 +65,35 @@ class UserStores(Protocol):
     def payers(self) -> PayerStore: ...
 
 
+class UserFinder:
+    """Finds whom somebody means by a LoginGUID or a user name."""
+
+    def __init__(self, billers: Billers, read: Begin[UserStores]) -> None:
+        self._billers = billers
+        self._read = read
+
+    def find(self, bid: int, named: str) -> UUID:
+        """The id of the user that is meant. BillerNotFound, UserNotFound.
+
+        A GUID that nobody here has may still be somebody's user name.
+        """
+        self._billers.get(bid)
+        with self._read() as stores:
+            try:
+                by_id = stores.users.find_user(bid, UUID(named))
+            except ValueError:
+                by_id = None
+            if by_id is not None:
+                return by_id.id
+            try:
+                by_name = stores.users.find_by_user_name(bid, user_name_key(named))
+            except ValueError:
+                by_name = None
+        if by_name is None:
+            raise UserNotFound(named)
+        return by_name.id
+
+
 @dataclass(frozen=True, slots=True)
 class PasswordState:
     """What staff may know of a password: who owns it (`hub` or the slug of a partner), and since when there is one."""
@@ -82,6 +112,7 @@ class UserAdmin:
         partners: Partners,
         register: Register,
         unregister: Unregister,
+        set_email: SetEmail,
         billers: Billers,
         read: Begin[UserStores],
     ) -> None:
@@ -90,8 +121,10 @@ class UserAdmin:
         self._partners = partners
         self._register = register
         self._unregister = unregister
+        self._set_email = set_email
         self._billers = billers
         self._read = read
+        self._finder = UserFinder(billers, read)
 
     def create(self, staff: Staff, request_id: str, bid: int, wanted: Wanted) -> Registered:
         """Register a user on accounts, as staff: no proof is asked for. BillerNotFound, InvalidFields, UserDisabled."""
@@ -111,9 +144,27 @@ class UserAdmin:
         return self._unregister.unregister(staff, request_id, self._billers.get(bid), user_id, account_numbers, None)
 
     def change(self, staff: Staff, request_id: str, bid: int, named: str, **changes: Any) -> User:
-        """Change names, e-mail, phone, locale or disabled. UserNotFound, UserNameTaken, InvalidFields."""
+        """Change names, e-mail, phone, locale or disabled. UserNotFound, UserNameTaken, InvalidFields.
+
+        An e-mail address is set as by set_email: the old and the new one are told.
+        """
         check_may(staff, Permission.BILLER_USERS_CHANGE, bid)
-        return self._users.change(staff, request_id, bid, self._find(bid, named), **changes)
+        user_id, email = self._find(bid, named), changes.pop("email", None)
+        if email is None:
+            return self._users.change(staff, request_id, bid, user_id, **changes)
+        verified = bool(changes.pop("email_verified", False))
+        if changes:
+            self._users.change(staff, request_id, bid, user_id, **changes)
+        return self._set_email.set(staff, request_id, self._billers.get(bid), user_id, email, verified=verified)
+
+    def set_email(self, staff: Staff, request_id: str, bid: int, named: str, email: str, *, verified: bool = False) -> User:
+        """Give the user another address, at which the payer is asked from now on; the old and the new one are told.
+
+        BillerNotFound, UserNotFound, InvalidFields.
+        """
+        check_may(staff, Permission.BILLER_USERS_CHANGE, bid)
+        user_id = self._find(bid, named)
+        return self._set_email.set(staff, request_id, self._billers.get(bid), user_id, email, verified=verified)
 
     def revoke(self, staff: Staff, request_id: str, bid: int, named: str) -> UUID:
         """End every token and session of the user, everywhere; its LoginGUID. UserNotFound."""
@@ -156,22 +207,7 @@ class UserAdmin:
         return self._users.list_page(bid, key, limit)
 
     def _find(self, bid: int, named: str) -> UUID:
-        """The id of the user that is meant. A GUID that nobody here has may still be somebody's user name."""
-        self._billers.get(bid)
-        with self._read() as stores:
-            try:
-                by_id = stores.users.find_user(bid, UUID(named))
-            except ValueError:
-                by_id = None
-            if by_id is not None:
-                return by_id.id
-            try:
-                by_name = stores.users.find_by_user_name(bid, user_name_key(named))
-            except ValueError:
-                by_name = None
-        if by_name is None:
-            raise UserNotFound(named)
-        return by_name.id
+        return self._finder.find(bid, named)
 
 
 def _canonical_number(biller: Biller, account_number: str) -> str:

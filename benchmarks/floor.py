@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from datetime import UTC, datetime
 
 import redis
 from flask import Flask, Response, request
 from sqlalchemy import Column, DateTime, Identity, MetaData, Table, Text, create_engine
 from sqlalchemy.types import BigInteger
+
+from hub.server.bodies import PAGE
+from hub.server.bridge import Bridge
+from hub.server.health import Readiness
+from hub.server.run import serve
 
 _SCRIPT = """
 local bucket = redis.call('INCR', KEYS[1])
@@ -36,8 +42,12 @@ audit = Table(
 _INSERT = audit.insert()
 
 
-def create() -> Flask:
-    """The application; granian loads it in each worker."""
+def create() -> Bridge:
+    """The application behind the hub's own bridge; granian loads it in each worker."""
+    return Bridge(_application(), lambda _head: PAGE, Readiness({}), threads=int(os.environ["IDHUB_BENCH_THREADS"]))
+
+
+def _application() -> Flask:
     store = redis.Redis.from_url(os.environ["IDHUB_BENCH_REDIS"])
     script = store.register_script(_SCRIPT)
     engine = create_engine(
@@ -56,8 +66,14 @@ def create() -> Flask:
         script(keys=["floor:bucket", f"floor:{token}"], args=[body["UserName"]])
         return Response(f'{{"token": "{token}"}}', content_type="application/json")
 
-    @app.get("/readyz")
-    def ready() -> str:
-        return "ok"
-
     return app
+
+
+if __name__ == "__main__":
+    serve(
+        "benchmarks.floor:create",
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        workers=int(os.environ["IDHUB_BENCH_WORKERS"]),
+        log_level="warning",
+    )

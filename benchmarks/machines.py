@@ -1,4 +1,4 @@
-"""The servers of a measurement: durable PostgreSQL and Redis, and granian with the same workers and threads for hub and floor."""
+"""What a measurement runs on: durable PostgreSQL and Redis, and the hub's own server for hub and floor, with the same workers."""
 
 from __future__ import annotations
 
@@ -67,13 +67,14 @@ def start_hub(machines: Machines) -> Process:
 def start_floor(machines: Machines) -> Process:
     """The floor route on the same server."""
     environment = clean_environment(
-        {"IDHUB_BENCH_DATABASE": machines.database_url, "IDHUB_BENCH_REDIS": machines.redis_url.replace("/0", "/1")}
+        {
+            "IDHUB_BENCH_DATABASE": machines.database_url,
+            "IDHUB_BENCH_REDIS": machines.redis_url.replace("/0", "/1"),
+            "IDHUB_BENCH_WORKERS": str(WORKERS),
+            "IDHUB_BENCH_THREADS": str(THREADS),
+        }
     )
-    command = [
-        sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "--host", "127.0.0.1", "--port",
-        str(machines.floor_port), "--workers", str(WORKERS), "--blocking-threads", str(THREADS), "--no-ws", "--no-log",
-        "benchmarks.floor:create",
-    ]  # fmt: skip
+    command = [sys.executable, "-m", "benchmarks.floor", str(machines.floor_port)]
     root = Path(__file__).resolve().parents[1]
     process = machines.run.start("floor", command, environment=environment, working_folder=root)
     process.wait_ready(f"http://127.0.0.1:{machines.floor_port}/readyz")

@@ -155,6 +155,10 @@ class Visitor:
         """A GET with this host's cookies."""
         return self._send("GET", url, None, headers)
 
+    def head(self, url: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
+        """A HEAD with this host's cookies."""
+        return self._send("HEAD", url, None, headers)
+
     def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str] | None = None) -> httpx.Response:
         """A form POST with this host's cookies."""
         return self._send("POST", url, form, headers)

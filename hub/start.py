@@ -6,6 +6,7 @@
     origins           each biller has one of its own, unless the operator accepts sharing
     connections       all pools together fit into what PostgreSQL allows
     invoice folder    there, and ours to move files in, where one is watched
+    mailbox           ours alone, where mails are files
 
 Each question costs the same at three billers and at three thousand, but for the look through a SQLite file, which reads it once.
 """
@@ -18,12 +19,16 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from idp.directory.hosts import is_plain_http
 from idp.errors import HubError
 from idp.kv import KeyValue
+from idp.private_files import fault_of_folder
 from idp.secrets import Secrets
 from idp.settings import Settings, SettingsError
 
 _MOST_ORIGINS = 5
+_MOST_WARNED = 5
+_MOST_PLAIN = 500
 
 
 class StartStore(Protocol):
@@ -31,6 +36,10 @@ class StartStore(Protocol):
 
     def list_shared_origins(self, limit: int) -> list[str]:
         """Origins on which more than one biller lives."""
+        ...
+
+    def list_plain_addresses(self, limit: int) -> list[tuple[str, str]]:
+        """(whose, address) of stored addresses that are plain http."""
         ...
 
     def connection_room(self) -> int | None:
@@ -86,7 +95,13 @@ def check_start(hub: Starting) -> list[str]:
         with hub.database.read() as stores:
             database += _shared_origins(hub.settings, stores.start)
             database += _connections(hub.settings, stores.start)
-    return database + faults + list(_invoice_folder(hub.settings))
+    return database + faults + list(_invoice_folder(hub.settings)) + list(_mailbox(hub.settings))
+
+
+def start_warnings(hub: Starting) -> list[str]:
+    """One plain line per thing that is no fault and should be put right; to be asked once nothing is a fault."""
+    with hub.database.read() as stores:
+        return list(_plain_addresses(stores.start))
 
 
 def listen_address(settings: Settings) -> tuple[str, int]:
@@ -122,6 +137,24 @@ def _invoice_folder(settings: Settings) -> Iterator[str]:
     folder = settings.invoice_folder
     if folder is not None and not (folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)):
         yield f"invoice folder: {folder} is no folder that this user may read and write"
+
+
+def _mailbox(settings: Settings) -> Iterator[str]:
+    if settings.smtp_url is None and (fault := fault_of_folder(settings.mailbox_dir)):
+        yield f"mailbox: {settings.mailbox_dir} {fault}"
+
+
+def _plain_addresses(store: StartStore) -> Iterator[str]:
+    found = store.list_plain_addresses(_MOST_PLAIN)
+    plain = [each for each in found if is_plain_http(each[1])]
+    for whose, address in plain[:_MOST_WARNED]:
+        yield (
+            f"{whose}: {address} is plain http. It still works as a link, but payers sent from there are not trusted;"
+            " set an https address"
+        )
+    if len(plain) > _MOST_WARNED:
+        more = "more than " if len(found) == _MOST_PLAIN else ""
+        yield f"addresses: {more}{len(plain) - _MOST_WARNED} further ones are plain http"
 
 
 def _connections(settings: Settings, store: StartStore) -> Iterator[str]:

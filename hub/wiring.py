@@ -11,19 +11,25 @@ import secrets as chance
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from hub.storage.database import Database
 from hub.storage.kv_redis import RedisKeyValue
 from hub.storage.kv_sqlite import SqliteKeyValue
 from hub.storage.presence import Presence, join
+from idp.accounts.approvals import Approvals
 from idp.accounts.code_guesses import CodeGuesses
-from idp.accounts.confirmations import Confirmations
+from idp.accounts.confirmations import ASK_PAYER, Confirmations
 from idp.accounts.departures import Departures
 from idp.accounts.look_up import LookUp
 from idp.accounts.look_up_limits import LookUpLimits
 from idp.accounts.members import Members
+from idp.accounts.objections import Objections
+from idp.accounts.one_time_links import OneTimeLinks
 from idp.accounts.register import Register
+from idp.accounts.role_code_field import RoleCodeField
+from idp.accounts.set_email import SetEmail
 from idp.accounts.tying import Tools
 from idp.accounts.unregister import Unregister
 from idp.accounts.update_email import UpdateEmail
@@ -39,6 +45,9 @@ from idp.directory.customers import Customers
 from idp.directory.partners import Partners
 from idp.directory.payers import Payers
 from idp.directory.users import Users
+from idp.epochs import EVERY as EPOCH_EVERY
+from idp.epochs import Epochs, LineageStore
+from idp.erasure import Erasure
 from idp.errors import Unreachable
 from idp.fetch import Fetcher, SystemResolver
 from idp.jobs import Recurring, Worker
@@ -46,16 +55,19 @@ from idp.keys import SigningKeys
 from idp.kv import KeyValue
 from idp.login.frame_tokens import FrameTokens
 from idp.login.hashing import Hasher
+from idp.login.password_guesses import PasswordGuesses
 from idp.login.passwords import Passwords
 from idp.login.proofs import Proofs
 from idp.login.sessions import Sessions
 from idp.login.throttle import Throttle
+from idp.messages.held_mail import HeldMails
 from idp.messages.mail import SEND_MAIL, MailboxSender, Mails, Sender, SmtpSender
 from idp.messages.notices import Notices
 from idp.outbox import Relay
 from idp.receipts import Receipts
 from idp.secrets import Secrets
 from idp.settings import Settings, SettingsError, is_loopback_name
+from idp.verification import Trust
 from idp.web.csrf import Csrf
 from sso_connect.account_handles import AccountHandles
 from sso_connect.admission import Admission
@@ -68,6 +80,9 @@ from sso_connect.imports.folder import EVERY, InvoiceFolder
 from sso_connect.imports.runner import InvoiceFileImport
 from sso_connect.imports.uploads import IMPORT_UPLOAD, InvoiceFiles
 from sso_connect.links import Links
+from sso_connect.malformed import Malformed
+from sso_connect.places import Places
+from sso_connect.redemptions import Redemptions
 from sso_connect.redirects import Destinations
 from sso_connect.themes import Fetch, Themes
 from sso_connect.tokens import Tokens
@@ -87,12 +102,16 @@ class Hub:
     present: Presence
     kv: KeyValue
     database: Database
+    epochs: Epochs
     secrets: Secrets
     signing_keys: SigningKeys
     sealer: Sealer
+    erasure: Erasure
+    trust: Trust
     relay: Relay
     receipts: Receipts
     mails: Mails
+    held_mails: HeldMails
     billers: Billers
     partners: Partners
     api_keys: ApiKeys
@@ -102,14 +121,19 @@ class Hub:
     payers: Payers
     members: Members
     alarms: Alarms
+    role_code_field: RoleCodeField
     look_up: LookUp
     look_up_limits: LookUpLimits
     register: Register
     unregister: Unregister
+    approvals: Approvals
+    objections: Objections
+    one_time_links: OneTimeLinks
     passwords: Passwords
     confirmations: Confirmations
     update_password: UpdatePassword
     update_email: UpdateEmail
+    set_email: SetEmail
     invoices: Invoices
     destinations: Destinations
     diagnostics: Diagnostics
@@ -123,6 +147,7 @@ class Hub:
     frame_tokens: FrameTokens
     carrier_counts: CarrierCounts
     visits: Visits
+    places: Places
     handoff: Handoff
     explain: Explain
     links: Links
@@ -135,10 +160,16 @@ class Hub:
         return Worker(
             self.database.begin,
             self.clock,
-            handlers={SEND_MAIL: self.mails.send, IMPORT_UPLOAD: self.invoice_files.carry_out},
+            handlers={
+                SEND_MAIL: self.mails.send,
+                ASK_PAYER: self.confirmations.ask,
+                IMPORT_UPLOAD: self.invoice_files.carry_out,
+            },
             recurring=(
+                Recurring("epoch", EPOCH_EVERY, self.epochs.beat),
                 Recurring("seal", timedelta(seconds=2), self.sealer.run),
                 Recurring("relay", timedelta(seconds=2), self.relay.run),
+                Recurring("release-mails", timedelta(seconds=30), self.held_mails.release),
                 Recurring("purge-refusals", timedelta(minutes=10), self.diagnostics.purge),
                 Recurring("refresh-themes", timedelta(minutes=10), self.themes.refresh),
                 Recurring("purge-alarms", timedelta(hours=1), self.alarms.purge),
@@ -146,6 +177,8 @@ class Hub:
                 Recurring("purge-warnings", timedelta(minutes=10), self.warnings.purge),
                 Recurring("purge-receipts", timedelta(minutes=10), self.receipts.purge),
                 Recurring("purge-confirmations", timedelta(hours=1), self.confirmations.purge),
+                Recurring("purge-one-time-links", timedelta(hours=1), self.one_time_links.purge),
+                Recurring("expire-registrations", timedelta(minutes=10), self.approvals.expire),
                 *self._watched(),
                 Recurring("purge-uploads", timedelta(minutes=10), self.invoice_files.purge),
                 Recurring("purge-events", timedelta(minutes=10), self.relay.purge),
@@ -163,6 +196,7 @@ class Hub:
     def close(self) -> None:
         """Write what waits, and give connections back."""
         self.warnings.flush()
+        self.diagnostics.flush()
         self.database.close()
         self.kv.close()
         self.present.close()
@@ -181,6 +215,7 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     begin, read = database.begin, database.read
     secrets = Secrets(settings.master_keys(), database.data_keys)
     signing_keys = SigningKeys(begin, time, secrets)
+    erasure = Erasure(begin, read, secrets)
 
     billers = Billers(
         begin,
@@ -191,35 +226,39 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         scheme=settings.public_scheme,
         portal_domain=settings.portal_domain,
         share_origins=settings.shared_origin == "accepted",
+        allow_loopback_origins=settings.allow_loopback_origins,
     )
     api_keys = ApiKeys(begin, read, kv, time, allow_loopback_origins=settings.allow_loopback_origins)
-    payers = Payers(read, kv)
-    mails = Mails(begin, time, secrets, _sender(settings))
-    notices = Notices(mails)
-    throttle = Throttle(kv)
-    passwords = Passwords(begin, read, _hasher(settings), throttle, time)
-    confirmations = Confirmations(begin, notices, time)
-
+    payers = Payers(read, kv, time)
     alarms = Alarms(begin, kv, time)
+    mails = Mails(begin, time, secrets, _sender(settings), alarms)
+    notices = Notices(mails)
+    passwords = Passwords(begin, read, _hasher(settings), PasswordGuesses(kv, alarms), time)
+    confirmations = Confirmations(begin, notices, alarms, time)
+
     departures = Departures(kv)
+    links = OneTimeLinks(begin, time)
+    guesses = CodeGuesses(kv, Throttle(kv), alarms)
     look_up_limits = LookUpLimits(kv, alarms)
 
     sessions = Sessions(kv)
     proofs = Proofs(begin, payers, passwords, time)
     admission = Admission(kv, api_keys, time)
     tokens = Tokens(read, kv, api_keys, payers, sessions, proofs, admission, time)
-    frame_tokens = FrameTokens(kv)
+    frame_tokens = FrameTokens(kv, alarms)
     visits = Visits(read, billers, sessions, tokens, api_keys, payers, frame_tokens)
     diagnostics = Diagnostics(begin, kv, time)
     warnings = Warnings(begin, time)
+    malformed = Malformed(tokens, api_keys, payers, time)
     themes = Themes(begin, read, kv, time, _stylesheets(settings), alarms)
-    invoice_import = InvoiceFileImport(begin, time, secrets)
+    invoice_import = InvoiceFileImport(begin, time, secrets, alarms)
     return Hub(
         settings=settings,
         clock=time,
         present=present,
         kv=kv,
         database=database,
+        epochs=Epochs(begin, kv, time),
         secrets=secrets,
         signing_keys=signing_keys,
         sealer=Sealer(
@@ -228,32 +267,40 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
             lambda claims: signing_keys.sign("checkpoint", claims),
             prepare=lambda: signing_keys.prepare("checkpoint"),
         ),
+        erasure=erasure,
+        trust=Trust(lambda token: signing_keys.check("checkpoint", token), erasure.is_ours),
         relay=Relay(begin, time),
         receipts=Receipts(begin, time, secrets),
         mails=mails,
+        held_mails=HeldMails(begin, mails, time),
         billers=billers,
-        partners=Partners(begin, time),
+        partners=Partners(begin, time, allow_loopback_origins=settings.allow_loopback_origins),
         api_keys=api_keys,
-        advanced_settings=AdvancedSettings(begin, kv, secrets),
-        customers=Customers(begin, time, secrets),
+        advanced_settings=AdvancedSettings(begin, kv, secrets, allow_loopback_origins=settings.allow_loopback_origins),
+        customers=Customers(begin, time, secrets, alarms),
         users=Users(begin),
         payers=payers,
-        members=Members(read),
+        members=Members(read, time),
         alarms=alarms,
-        look_up=LookUp(read, look_up_limits),
+        role_code_field=RoleCodeField(read, secrets, guesses),
+        look_up=LookUp(read, look_up_limits, time),
         look_up_limits=look_up_limits,
         register=Register(
             begin,
-            Tools(time, secrets, notices),
-            CodeGuesses(kv, throttle, alarms),
+            Tools(time, secrets, notices, links, alarms),
+            guesses,
             departures,
             passwords,
         ),
         unregister=Unregister(begin, time, departures),
+        approvals=Approvals(begin, time, departures, notices),
+        objections=Objections(begin, links, notices, alarms),
+        one_time_links=links,
         passwords=passwords,
         confirmations=confirmations,
         update_password=UpdatePassword(begin, payers, passwords, confirmations, notices, time),
-        update_email=UpdateEmail(begin, confirmations, notices, time),
+        update_email=UpdateEmail(begin, payers, passwords, confirmations, notices, time),
+        set_email=SetEmail(begin, notices),
         invoices=Invoices(read),
         destinations=Destinations(begin, read, kv),
         diagnostics=diagnostics,
@@ -267,7 +314,10 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         frame_tokens=frame_tokens,
         carrier_counts=CarrierCounts(begin, time),
         visits=visits,
-        handoff=Handoff(read, time, tokens, api_keys, sessions, visits, frame_tokens, themes, diagnostics, warnings),
+        places=Places(begin, sessions, tokens, frame_tokens, api_keys),
+        handoff=Handoff(
+            read, time, tokens, Redemptions(kv, tokens), api_keys, sessions, visits, themes, diagnostics, warnings, malformed
+        ),
         explain=Explain(tokens, api_keys, payers, time),
         links=Links(tokens, time),
         carriers=Carriers(shared_origin=settings.shared_origin == "accepted"),
@@ -276,7 +326,11 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     )
 
 
-def _key_value(settings: Settings, clock: Clock) -> KeyValue:
+class _Store(KeyValue, LineageStore, Protocol):
+    """A key-value store with a history."""
+
+
+def _key_value(settings: Settings, clock: Clock) -> _Store:
     url = settings.keyvalue_url
     if url.startswith(_SQLITE):
         return SqliteKeyValue(Path(url.removeprefix(_SQLITE)), clock=clock)

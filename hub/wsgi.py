@@ -1,4 +1,4 @@
-"""The application that granian serves: one site per kind of host, each a Flask application of its own.
+"""The WSGI application behind the server (hub.server): one site per kind of host, each a Flask application of its own.
 
     api.{portal_domain}                      the partner API: problem+json
     a biller's host                          the customer portal: HTML
@@ -9,28 +9,36 @@ Sites share services, not request hooks: an error handler of the API can never a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, request
 
 import sso_connect.portal
-from hub.logs import configure
-from hub.wiring import Hub, wire
+from hub.body_rules import BodyRules
+from hub.server.health import HealthAnswer, Probe, Readiness, answer_alive, answer_ready
+from hub.wiring import Hub
 from idp.errors import HubError, SessionRequired
-from idp.settings import load
+from idp.kv import Count
+from idp.settings import Network
 from idp.web import problems
 from idp.web.confirming import ConfirmPages
 from idp.web.confirming import blueprint as confirm_blueprint
-from idp.web.forwarded import Forwarded
-from idp.web.headers import plain, secure
+from idp.web.forwarded import Forwarded, host_of
+from idp.web.headers import secure
+from idp.web.heads import answer_heads
+from idp.web.objecting import ObjectionPages
+from idp.web.objecting import blueprint as objection_blueprint
 from idp.web.pages import Pages, statics_blueprint
 from idp.web.request import HubRequest
 from idp.web.templating import StaticFiles, Templates
 from sso_connect import web
 from sso_connect.api import routes as api_routes
+from sso_connect.api.misses import Misses
 from sso_connect.api.refusals import Refusals
+from sso_connect.link_senders import LinkSenders
 from sso_connect.portal import pages as portal_pages
 from sso_connect.portal.chrome import Chrome
 from sso_connect.portal.entrance import Entrance
@@ -41,25 +49,41 @@ from sso_connect.portal.session_pages import SessionPages
 from sso_connect.portal.session_pages import blueprint as session_blueprint
 from sso_connect.ways_out import WaysOut
 
+_PROBE_LIFE = timedelta(seconds=10)
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-def create() -> WSGIApplication:
-    """What a worker process of granian loads."""
-    settings = load()
-    configure(settings)
-    hub = wire(settings)
-    hub.database.announce()
-    return application(hub)
+_SAME_FOR_EVERYBODY = frozenset({"statics.static_file", "portal.theme", "connect.partner_script"})
+"""Endpoints of the portal that answer HEAD as they answer GET: files, which spend and open nothing."""
 
 
-def application(hub: Hub) -> WSGIApplication:
-    """All sites of a wired hub, behind the rule for forwarding headers."""
-    return Forwarded(
-        Sites(portal=portal_site(hub), api=api_site(hub), health=health_site(hub), api_host=f"api.{hub.settings.portal_domain}"),
-        hub.settings.trusted_proxies,
-    )
+def application(hub: Hub, readiness: Readiness | None = None) -> Application:
+    """All sites of a wired hub, behind the rule for forwarding headers. `readiness`: by default one that asks the hub's stores."""
+    portal, api, api_host = portal_site(hub), api_site(hub), f"api.{hub.settings.portal_domain}"
+    health = health_site(readiness or Readiness(probes(hub)))
+    trusted = hub.settings.trusted_proxies
+    rules = BodyRules(portal=portal, api=api, api_host=api_host, host_of=lambda environ: host_of(environ, trusted))
+    return Application(Sites(portal=portal, api=api, health=health, api_host=api_host), rules, trusted)
+
+
+def probes(hub: Hub) -> Mapping[str, Probe]:
+    """What /readyz asks, by the name that it tells. Both stores are written to: one that can only be read serves nobody."""
+
+    def keyvalue() -> None:
+        hub.kv.check()
+        hub.kv.transact(Count("write-probe", _PROBE_LIFE))
+
+    return {"database": lambda: hub.database.probe(), "keyvalue": keyvalue, "keys": lambda: hub.secrets.check()}
+
+
+class Application(Forwarded):
+    """The WSGI application, and what holds for the bodies that are sent to it."""
+
+    def __init__(self, sites: Sites, rules: BodyRules, trusted: tuple[Network, ...]) -> None:
+        super().__init__(sites, trusted)
+        self.rules = rules
 
 
 class Sites:
@@ -86,15 +110,16 @@ def portal_site(hub: Hub) -> Flask:
     pages = Pages(Templates(Path(sso_connect.portal.__file__).parent / "templates", statics=statics))
     jar = Jar(hub.carriers)
     ways_out = WaysOut(hub.kv, hub.sessions, hub.secrets, hub.clock)
-    chrome = Chrome(hub.handles, hub.destinations, hub.themes, ways_out, hub.csrf)
+    chrome = Chrome(hub.handles, hub.destinations, hub.themes, ways_out, hub.csrf, hub.clock)
     portal = portal_pages.Portal(
-        chrome, pages, hub.invoices, hub.members, hub.partners, hub.advanced_settings, hub.visits, hub.clock
+        chrome, pages, hub.invoices, hub.members, hub.partners, hub.advanced_settings, hub.places, hub.clock
     )
     entrance = Entrance(hub.visits, hub.sessions, jar, pages, hub.csrf)
     doors = web.Doors(
         hub.billers,
         hub.tokens,
         hub.handoff,
+        LinkSenders(hub.kv, hub.secrets, hub.clock),
         entrance,
         chrome,
         portal.show,
@@ -103,7 +128,9 @@ def portal_site(hub: Hub) -> Flask:
         hub.csrf,
         hub.settings.portal_domain,
     )
-    session_pages = SessionPages(hub.billers, hub.visits, entrance, hub.frame_tokens, ways_out, chrome, jar, pages, hub.csrf)
+    session_pages = SessionPages(
+        hub.billers, hub.visits, hub.places, entrance, hub.frame_tokens, ways_out, chrome, jar, pages, hub.csrf
+    )
     front = Front(hub.billers, entrance, chrome, pages)
     app.register_blueprint(front_blueprint(front, current_request))
     app.register_blueprint(web.blueprint(doors, current_request))
@@ -115,6 +142,8 @@ def portal_site(hub: Hub) -> Flask:
     )
     confirming = ConfirmPages(hub.billers, hub.confirmations, pages, hub.csrf)
     app.register_blueprint(confirm_blueprint(confirming, current_request))
+    objecting = ObjectionPages(hub.billers, hub.objections, pages, hub.csrf)
+    app.register_blueprint(objection_blueprint(objecting, current_request))
     app.register_blueprint(statics_blueprint(statics, current_request))
 
     def translate(error: HubError) -> Response:
@@ -127,6 +156,7 @@ def portal_site(hub: Hub) -> Flask:
         return front.problem(current_request(), error)
 
     problems.install(app, translate, current_request)
+    answer_heads(app, current_request, as_get=_SAME_FOR_EVERYBODY.__contains__)
     https = hub.settings.public_scheme == "https"
     app.after_request(lambda response: secure(response, current_request(), https=https))
     return app
@@ -142,6 +172,7 @@ def api_site(hub: Hub) -> Flask:
         register=hub.register,
         unregister=hub.unregister,
         customers=hub.customers,
+        role_code_field=hub.role_code_field,
         users=hub.users,
         members=hub.members,
         look_up=hub.look_up,
@@ -157,38 +188,27 @@ def api_site(hub: Hub) -> Flask:
         clock=hub.clock,
         api_origin=origin,
     )
-    return api_routes.api_app(routes, Refusals(hub.diagnostics, hub.clock), hub.warnings, api_origin=origin)
+    refusals, misses = Refusals(hub.diagnostics, hub.clock), Misses(hub.look_up_limits)
+    return api_routes.api_app(routes, refusals, misses, hub.warnings, api_origin=origin)
 
 
-def health_site(hub: Hub) -> Flask:
-    """Is the process alive, and can it serve. Answers on any host; says nothing that is worth reading to a stranger."""
+def health_site(readiness: Readiness) -> Flask:
+    """Is the process alive, and can it serve: for servers that do not answer this themselves (hub.server does)."""
     app = _flask("health")
 
     @app.get("/healthz")
     def alive() -> Response:
-        return jsonify(status="alive")
+        return _as_response(answer_alive(request.method))
 
     @app.get("/readyz")
     def ready() -> Response:
-        parts = {
-            "database": hub.database.check,
-            "keyvalue": hub.kv.check,
-            "keys": hub.secrets.check,
-        }
-        states: dict[str, str] = {}
-        for name, check in parts.items():
-            try:
-                check()
-                states[name] = "ok"
-            except HubError:
-                states[name] = "unavailable"
-        good = all(state == "ok" for state in states.values())
-        response = jsonify(status="ready" if good else "unavailable", **states)
-        response.status_code = 200 if good else 503
-        return response
+        return _as_response(answer_ready(request.method, readiness.states()))
 
-    app.after_request(lambda response: plain(response, current_request(), https=False))
     return app
+
+
+def _as_response(answer: HealthAnswer) -> Response:
+    return Response(answer.body, answer.status, list(answer.headers))
 
 
 def current_request() -> HubRequest:

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from idp.clock import Clock
 from idp.errors import StoreUnavailable
-from idp.kv import KeyValue, Put
+from idp.kv import KeyValue, Limit
 from idp.opaque import new_id
 from idp.transaction import Begin
 
@@ -30,10 +30,26 @@ class AlarmKind(StrEnum):
 
     ROLE_CODES_GUESSED = "role_codes.guessed"
     """More wrong role codes at one biller within an hour than payers mistype."""
+    PASSWORDS_GUESSED = "passwords.guessed"
+    """A partner shows more wrong passwords than payers mistype, or many are shown for one user."""
+    NOBODY_TO_ASK = "confirmations.nobody_to_ask"
+    """A partner wants what only the payer may allow, of a user without an address that no partner set."""
+    MAILS_HELD = "mails.held"
+    """More mails to one mailbox, or by one key, than may go: they wait."""
     THEME_UNUSABLE = "theme.unusable"
     """An approved stylesheet cannot be had or read any more; its last good copy stays."""
+    FRAME_TOKEN_COPIED = "frame_token.copied"  # noqa: S105  (a word of the vocabulary, not a secret)
+    """A frame token was used in two places. The session was ended."""
     LOOK_UPS_MISSED = "look_ups.missed"
-    """A key asks for many accounts or users that are not there."""
+    """A key asks for many accounts or users that are not there, or that it may not speak for."""
+    ROLE_CODES_REPLACED = "role_codes.replaced"
+    """A key changed role codes that it did not write, or those of many accounts."""
+    REGISTRATION_UNASKED = "registration.unasked"
+    """A user was registered without proof on an account that has no contact on record who could object."""
+    REGISTRATION_OBJECTED = "registration.objected"
+    """The contact on record objected to a registration: `idhub registrations restore` or `end` decides."""
+    REGISTRATION_WAITS = "registration.waits"
+    """A registration waits for approval, and nobody on the account has full access: only the biller can approve it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +98,8 @@ class Alarms:
     def sound(self, bid: int, kind: AlarmKind, subject: str, detail: str) -> None:
         """Tell people, at most once an hour per kind and subject. Never fails the request that it is about."""
         try:
-            first = Put(f"alarm:{bid}:{kind}:{subject}", "", idle=QUIET_FOR, absent=True)
+            # A bucket, not a record: a clock that is set back must not silence an alarm until it has caught up.
+            first = Limit(f"alarm:{bid}:{kind}:{subject}", 1 / QUIET_FOR.total_seconds(), 1)
             if self._kv.transact(first).stop is not None:
                 return
             _log.warning("alarm", extra={"bid": bid, "kind": kind.value, "subject": subject, "detail": detail})

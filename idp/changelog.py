@@ -7,8 +7,9 @@
                 personal values (a side table) can be erased and the chain stays whole
     checkpoint  a signed statement "seal n has link x at time t", which an operator exports and keeps elsewhere
 
-What it proves: a sealed row that was altered, removed or put in between is found; with an exported checkpoint so is a chain that
-was cut off or written anew. Rows that are not sealed yet are counted, not proved.
+`idp.erasure` erases values, `idp.verification` checks the chain. What that proves: a sealed row that was altered, removed or put in
+between is found, and so are values that were altered, or deleted by anything but the verb; with an exported checkpoint so is a
+chain that was cut off or written anew. Rows that are not sealed yet are counted, not proved.
 """
 
 from __future__ import annotations
@@ -58,6 +59,11 @@ class Action(StrEnum):
     REGISTRATION_CREATE = "registration.create"
     REGISTRATION_CHANGE = "registration.change"
     REGISTRATION_END = "registration.end"
+    REGISTRATION_APPROVE = "registration.approve"
+    REGISTRATION_DECLINE = "registration.decline"
+    REGISTRATION_EXPIRE = "registration.expire"
+    REGISTRATION_OBJECT = "registration.object"
+    REGISTRATION_RESTORE = "registration.restore"
     GHOST_CHANGE = "ghost.change"
     IMPORT_RUN = "import.run"
     FILE_UPLOAD = "file.upload"
@@ -71,6 +77,7 @@ class Action(StrEnum):
     LINK_ISSUE = "link.issue"
     SESSION_OPEN = "session.open"
     SESSION_END = "session.end"
+    VALUES_ERASE = "values.erase"
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,67 +275,6 @@ class Sealer:
 def next_link(link: str, row: ChangeRow) -> str:
     """The chain's next link."""
     return _hash(link + row.leaf())
-
-
-class Fault(StrEnum):
-    """What a verification can find."""
-
-    ALTERED = "altered"
-    MISSING = "missing"
-    VALUES_ALTERED = "values_altered"
-    CHECKPOINT = "checkpoint"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One fault: at which seal, and what is wrong there."""
-
-    fault: Fault
-    seal: int
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The outcome of a verification; sound when `findings` is empty."""
-
-    sealed: int
-    unsealed: int
-    checkpoints: int
-    findings: tuple[Finding, ...]
-
-
-def verify(
-    seals: SealStore, check: Callable[[str], Mapping[str, Any] | None], exported: Iterable[str] = (), most: int = 100
-) -> Verdict:
-    """Walk the whole chain.
-
-    `check` gives the claims of a checkpoint's token, or None when its signature is not ours. `exported` are checkpoint tokens
-    that were kept elsewhere. At most `most` findings are listed. A removed row shows as missing, and every link is recomputed
-    from the links that are stored, so that one altered row is one finding and not all that follow it.
-    """
-    findings: list[Finding] = []
-    tokens = [checkpoint.token for checkpoint in seals.list_checkpoints()] + list(exported)
-    claims = {token: check(token) for token in tokens}
-    stated: dict[int, set[str]] = {}
-    for good in claims.values():
-        if good is not None:
-            stated.setdefault(int(good["seal"]), set()).add(str(good["link"]))
-    findings += [Finding(Fault.CHECKPOINT, 0, "a checkpoint is not signed by us") for good in claims.values() if good is None]
-    expected, link = 1, GENESIS
-    for row, values in seals.iter_sealed():
-        assert row.seal is not None  # noqa: S101  (iter_sealed)
-        if row.seal != expected:
-            findings.append(Finding(Fault.MISSING, expected, f"rows {expected} to {row.seal - 1} are missing"))
-        elif next_link(link, row) != row.link:
-            findings.append(Finding(Fault.ALTERED, row.seal, f"row {row.id} does not agree with its link"))
-        if values is not None and values.commitment() != row.commitment:
-            findings.append(Finding(Fault.VALUES_ALTERED, row.seal, f"the values of row {row.id} do not agree with it"))
-        if stated.pop(row.seal, set()) - {row.link}:
-            findings.append(Finding(Fault.CHECKPOINT, row.seal, "the chain does not agree with a checkpoint"))
-        expected, link = row.seal + 1, row.link or ""
-    findings += [Finding(Fault.MISSING, seal, "a checkpoint knows this seal, the chain ends before it") for seal in sorted(stated)]
-    return Verdict(expected - 1, seals.count_unsealed(), len(tokens), tuple(findings[:most]))
 
 
 def _hash(text: str) -> str:

@@ -69,8 +69,8 @@ class JobStore(Protocol):
         ...
 
 
-class JobStores(Protocol):
-    """The slice of stores that the worker works with."""
+class WithJobs(Protocol):
+    """A slice of stores that can queue jobs, and what the worker works with."""
 
     @property
     def jobs(self) -> JobStore: ...
@@ -93,7 +93,7 @@ class Worker:
 
     def __init__(
         self,
-        begin: Begin[JobStores],
+        begin: Begin[WithJobs],
         clock: Clock,
         handlers: Mapping[str, Handler],
         recurring: Sequence[Recurring],
@@ -134,8 +134,10 @@ class Worker:
             mine = stores.jobs.take_lease(work.name, self._name, now, now + LEASE)
         try:
             done = work.run() if mine else 0
-        except StoreUnavailable:
-            raise
+        except StoreUnavailable as fault:
+            # Perhaps another store than the one that jobs are in: the other work goes on. If it is the same, the next lease tells.
+            _log.warning("recurring work waits for a store", extra={"work": work.name, "cause": fault.detail})
+            done = 0
         except Exception as fault:  # noqa: BLE001  (the other work goes on, and this one when it is due again)
             _log.error("recurring work failed", extra={"work": work.name, "cause": type(fault).__name__})
             done = 0
@@ -157,6 +159,9 @@ class Worker:
     def _run_job(self, job: Job) -> None:
         try:
             self._handlers[job.kind](job)
+        except StoreUnavailable:
+            # No fault of the job: its lease runs out, and it is done again when the store is back. It has not had a try.
+            raise
         except Exception as fault:  # noqa: BLE001  (whatever a handler does, the worker and the other jobs go on)
             tries = job.tries + 1
             wait = timedelta(seconds=min(3600, 2**tries) * (0.5 + self._jitter()))

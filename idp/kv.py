@@ -12,6 +12,7 @@ Records
     `watch` names the stamps of the SQL rows that the record rests on: reading the record brings their present stamps along.
     A record made with `parent` (the index of an earlier Read or Take in the same transaction) keeps that record's value and
     inherits its `unless` and `watch`; a `Put` whose parent is a `Gone` (of `Read(optional=True)`) stops with that `Gone`.
+    `within` and `bounded` also limit its absolute end by the parent's, on the store's clock.
 
 Stamps
     A stamp is the version of a cached row. `Expect` stops the transaction when one differs from what the caller cached.
@@ -22,11 +23,12 @@ Stamps
 
 Lists
     A list (`Enlist`, `Roll`) remembers which records belong to somebody, so that they can be shown; what ends them is a mark, and a
-    list may still name what is gone.
+    list may still name what is gone. It keeps the newest `MOST_MEMBERS` and says when it was cut: "all" never rests on a list.
 
 Epoch
     Everything carries the epoch of the store. A store that may have lost data (Redis restarted without a full log, flushed,
-    failed over) begins a new epoch, and everything older is void: nothing that was revoked revives (docs/operations.md).
+    failed over) begins a new epoch, and everything older is void: nothing that was revoked revives (docs/operations.md). A store
+    cannot see that it was restored from a backup: `idp.epochs` finds that by comparing it with the database.
 
 Faults: anything that keeps the store from answering is `idp.errors.StoreUnavailable`; whether the steps were carried out is
 then unknown, and `Take` must be treated as spent.
@@ -56,12 +58,25 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Refund:
+    """Give one unit back to the bucket of a `Limit` with the same numbers: what was counted beforehand turned out not to count.
+
+    A full bucket stays full; in a transaction that stops nothing is given back.
+    """
+
+    key: str
+    per_second: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One guess at something that people choose or copy from paper: a password, a role code.
 
     The first `free` guesses pass; then each passes only after a delay that begins with `delay` and doubles up to `longest`; until
     then the transaction stops with `Limited`. A guess is counted BEFORE it is judged, so that many at once are no way round it;
-    whoever guessed right does `Drop`. All is forgotten `window` after the last guess that passed.
+    whoever guessed right does `Drop`. All is forgotten `window` after the last guess that passed. A clock that is set back makes
+    nobody wait longer than the delay of the last guess.
     """
 
     key: str
@@ -93,15 +108,27 @@ class Put:
     absent: bool = False
     linger: timedelta = timedelta(0)
     """So long after its time a record is still told of (`Gone` with its value): a refusal can say what it was."""
+    within: timedelta | None = None
+    """With `parent`: the absolute end is at the latest this long after the parent was made."""
+    bounded: bool = False
+    """With `parent`: the absolute end is at the latest the parent's own."""
+    origin: str | None = None
+    """With `parent`: what the record keeps as its parent's value, instead of that value."""
+    shed: tuple[str, ...] = ()
+    """With `parent`: marks of the parent that the record does not inherit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Read a record; with `slide` also prolong it. Stops with `Gone` when it is not alive, unless `optional`."""
+    """Read a record; with `slide` also prolong it. Stops with `Gone` when it is not alive, unless `optional`.
+
+    `spent`: a record that was taken is read as well, while its tombstone stands and no mark ends it. It never slides.
+    """
 
     key: str
     slide: bool = False
     optional: bool = False
+    spent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +183,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Enlist:
-    """Put a member on a list for `lifetime`, or prolong its stay. A list keeps its newest `MOST_MEMBERS`."""
+    """Put a member (never "") on a list for `lifetime`, or prolong its stay. A list keeps its newest `MOST_MEMBERS`."""
 
     key: str
     member: str
@@ -173,7 +200,7 @@ class Roll:
 MOST_MEMBERS = 100
 """Members of one list; the oldest make room."""
 
-Step = Limit | Attempt | Expect | Put | Read | Take | Mark | Drop | Renew | Look | Count | Enlist | Roll
+Step = Limit | Refund | Attempt | Expect | Put | Read | Take | Mark | Drop | Renew | Look | Count | Enlist | Roll
 
 
 # --- results, one per step, in order ---------------------------------------------------------------------------------------
@@ -221,14 +248,15 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """From `Roll`: the members, oldest first."""
+    """From `Roll`: the members, oldest first. `cut`: others had to make room whose time is not over."""
 
     members: tuple[str, ...]
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """From `Mark`, `Drop`, `Renew`, `Enlist`."""
+    """From `Mark`, `Drop`, `Renew`, `Enlist`, `Refund`."""
 
 
 # --- what stops a transaction ------------------------------------------------------------------------------------------------

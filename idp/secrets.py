@@ -33,7 +33,7 @@ from idp.opaque import new_id
 INSTALLATION = 0
 """The BID under which the installation's own secrets are kept."""
 
-Label = Literal["role-code", "csrf", "link", "name", "frame", "code", "pairwise", "idempotency"]
+Label = Literal["role-code", "csrf", "link", "name", "frame", "code", "pairwise", "idempotency", "erasure", "cursor"]
 """What a derived key is for. One purpose, one key."""
 
 _OTHER_MASTER_KEY = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from idp.directory.payers import Account, PayerRecord
+from idp.directory.payers import AnyAccount, PayerRecord
 from idp.opaque import same
 from idp.secrets import Secrets
 
@@ -28,12 +28,12 @@ class AccountHandles:
         """The handle of an account for one payer: 80 bits in hex."""
         return self._secrets.mac(bid, "link", f"account:{user_id}:{customer_id}")[:_LENGTH]
 
-    def find(self, payer: PayerRecord, handle: str) -> Account | None:
-        """The payer's account behind a handle; None when it is not (or no longer) theirs."""
+    def find(self, payer: PayerRecord, handle: str) -> AnyAccount | None:
+        """The payer's account behind a handle, or one that it waits for; None when it is not (or no longer) theirs."""
         if len(handle) != _LENGTH or not handle.isascii():
             return None
         user = payer.user
-        for account in payer.accounts:
+        for account in payer.ties:
             if same(self.handle(user.bid, user.id, account.customer_id), handle):
                 return account
         return None

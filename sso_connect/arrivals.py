@@ -14,7 +14,6 @@ from typing import Literal
 
 from idp.directory.api_keys import ApiKey
 from idp.directory.billers import Biller
-from idp.directory.hosts import origin_of
 from idp.directory.payers import PayerRecord
 from idp.errors import (
     AccountRefused,
@@ -31,9 +30,9 @@ from idp.errors import (
 )
 from idp.login.sessions import TokenFacts, ViewMode
 from sso_connect.checks import Check
-from sso_connect.framing import disagrees, shows_no_page
+from sso_connect.framing import disagrees, is_frame, shows_no_page
 from sso_connect.redirects import DESTINATIONS, Destination
-from sso_connect.warnings import WarningCode
+from sso_connect.warnings import CATALOGUE, WarningCode
 
 TOKEN = "remoteauthenticationtoken"  # noqa: S105  (a parameter's name)
 KNOWN = frozenset(
@@ -96,8 +95,12 @@ class Arrival:
     twice: frozenset[str]
     sender: str | None = None
     """The origin of the page that sent it; None where the browser does not say (`Origin: null` says nothing)."""
+    fetch_site: str = ""
+    """What the browser says of that page's relation to us (Sec-Fetch-Site), or ""."""
     nonce: str = ""
     """What the browser was given at the first use of a token that is good once, or ""."""
+    address: str = ""
+    """Where the request came from, as trusted proxies tell it."""
     step: Literal["connect", "link"] = "connect"
 
     @property
@@ -161,7 +164,7 @@ def read(values: Mapping[str, str], twice: frozenset[str]) -> Reading:
 class Attempt:
     """What the rules look at. `key` issued the token; `token` and `payer` are None only where a token is not known.
 
-    `sender` and `fetch_dest` as in Arrival; `age`: of the token, where it is known.
+    `sender`, `fetch_site` and `fetch_dest` as in Arrival; `age`: of the token, where it is known.
     """
 
     params: ConnectParams
@@ -171,6 +174,7 @@ class Attempt:
     token: TokenFacts | None
     payer: PayerRecord | None
     sender: str | None = None
+    fetch_site: str = ""
     method: str = "POST"
     age: timedelta | None = None
 
@@ -196,16 +200,19 @@ class Rule:
     came: Callable[[Attempt], str]
     lenient: WarningCode | None = None
     """What a compat key is warned of instead of being refused; None: it is refused like any other."""
+    warns_all: bool = False
+    """Whether strict keys are only warned, too."""
 
     def refuses(self, attempt: Attempt) -> bool:
         """Whether a no of this rule refuses, for the key at hand."""
-        return self.lenient is None or not attempt.is_compat
+        return self.lenient is None or not (self.warns_all or attempt.is_compat)
 
     def ask(self, attempt: Attempt) -> Check:
         """The check that this rule makes of an attempt."""
         if self.holds(attempt):
             return Check(self.name, held=True)
-        return Check(self.name, held=False, expected=self.expected(attempt), came=self.came(attempt), fix=self.error.fix)
+        fix = CATALOGUE[self.lenient].fix if self.lenient is not None and self.warns_all else self.error.fix
+        return Check(self.name, held=False, expected=self.expected(attempt), came=self.came(attempt), fix=fix)
 
 
 def _is_enabled(attempt: Attempt) -> bool:
@@ -219,12 +226,13 @@ def _is_of_this_generation(attempt: Attempt) -> bool:
 
 def _keeps_its_account(attempt: Attempt) -> bool:
     token, payer = attempt.token, attempt.payer
-    return token is not None and payer is not None and (token.customer_id is None or payer.account(token.customer_id) is not None)
+    return token is not None and payer is not None and (token.customer_id is None or payer.is_tied_to(token.customer_id))
 
 
 def _account_fits(attempt: Attempt) -> bool:
     number, payer = attempt.params.account_number, attempt.payer
-    return not number or (payer is not None and payer.account_numbered(attempt.biller, number) is not None)
+    # One that waits for approval, too: its page says so, and shows nothing of it.
+    return not number or (payer is not None and payer.is_tied_to_number(attempt.biller, number))
 
 
 def _returns_where_it_may(attempt: Attempt) -> bool:
@@ -235,7 +243,16 @@ def _returns_where_it_may(attempt: Attempt) -> bool:
 def senders_of(key: ApiKey, biller: Biller) -> frozenset[str]:
     """The origins whose pages may send a redirect: the partner's, as the key knows them, and our own (SSO links)."""
     own = {biller.origin, *key.frame_origins, *(place.origin for place in key.return_places)}
-    return frozenset(own | ({origin_of(key.partner.url)} if key.partner.url else set()))
+    return frozenset(own | key.partner.trusted_origins)
+
+
+def _is_vouched_for(attempt: Attempt) -> bool:
+    """Whether the payer need not be asked who is signing them in, where no sender was sent (RFC 9700 4.7).
+
+    A frame is shown by registered origins only, and its cookie does not count before it was shown. Sec-Fetch-Site `none` is an
+    address that was typed, bookmarked or opened by another program; no page can send it.
+    """
+    return attempt.sender is not None or is_frame(attempt.fetch_dest) or attempt.fetch_site in {"same-origin", "none"}
 
 
 AFTER_REDEEM: tuple[Rule, ...] = (
@@ -282,9 +299,19 @@ AFTER_REDEEM: tuple[Rule, ...] = (
         lenient=WarningCode.SENDER_UNKNOWN,
     ),
     Rule(
+        "sender named",
+        ("sender",),
+        _is_vouched_for,
+        SenderRefused,
+        lambda _: "Origin or Referer, a frame, or Sec-Fetch-Site: none or same-origin",
+        lambda a: f"neither Origin nor Referer, Sec-Fetch-Site: {a.fetch_site[:20] or 'not sent'}",
+        lenient=WarningCode.SENDER_NOT_SENT,
+        warns_all=True,
+    ),
+    Rule(
         "age by GET",
         ("method", TOKEN),
-        lambda a: a.method != "GET" or a.age is None or a.age <= MOST_AGE_BY_GET,
+        lambda a: a.method == "POST" or a.age is None or a.age <= MOST_AGE_BY_GET,
         TokenExpired,
         lambda _: "by GET, a token of the last 20 minutes",
         lambda _: "an older one",
@@ -343,6 +370,9 @@ AFTER_REDEEM: tuple[Rule, ...] = (
     ),
 )
 """What a good token must still stand up to, in order. The first that does not hold refuses a redirect."""
+
+ASKING = frozenset(rule.name for rule in AFTER_REDEEM if rule.lenient in {WarningCode.SENDER_UNKNOWN, WarningCode.SENDER_NOT_SENT})
+"""The rules after whose no, where it does not refuse, the payer is asked."""
 
 
 def token_check(error: HubError) -> Check:

@@ -5,33 +5,29 @@ sees, under either, each check with what was expected, what came, and the fix. N
 kept for 30 days, warnings (`warnings`) until they were not seen for 90.
 
 A partner reads what belongs to it at its biller. A refusal whose partner is not known (a token that nobody issued) is shown to
-whoever holds a key of the biller and the reference, and stands in nobody's list.
+whoever holds a key of the biller and the reference, and is in nobody's list; what its sender named its parameters is not shown
+there, because it may be about somebody else's payer (docs/adr/0035).
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal, Protocol
 from uuid import UUID
 
 from idp.clock import Clock
+from idp.cursors import Part, cursor_for, not_ours, position_in
 from idp.directory.api_keys import ApiKey
-from idp.errors import FieldError, InvalidFields, ReferenceNotFound
-from idp.kv import KeyValue, Limit
+from idp.errors import ReferenceNotFound
+from idp.kv import KeyValue
 from idp.transaction import Begin
-from sso_connect.checks import Check
+from sso_connect.checks import Check, as_kept
+from sso_connect.refusal_limits import NotKeptStores, RefusalLimits
 from sso_connect.warnings import Standing, WarningStores
 
 KEPT_FOR = timedelta(days=30)
-MOST_PER_SECOND = 20.0
-BURST = 500
-"""Refusals of one biller that are kept; a payer's portal refuses a few an hour."""
 MOST_ENTRIES = 200
 """Entries on one page."""
 
@@ -74,10 +70,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Entries, newest first, and where the next page goes on (None: there is none)."""
+    """Entries, newest first, where the next page goes on (None: there is none), and how many refusals were not kept, at least."""
 
     entries: tuple[Entry, ...]
     cursor: str | None
+    not_kept: int = 0
 
 
 class RefusalStore(Protocol):
@@ -104,7 +101,7 @@ class RefusalStore(Protocol):
         ...
 
 
-class RefusalStores(WarningStores, Protocol):
+class RefusalStores(WarningStores, NotKeptStores, Protocol):
     """The slice of stores that this service works with."""
 
     @property
@@ -116,17 +113,20 @@ class Diagnostics:
 
     def __init__(self, begin: Begin[RefusalStores], kv: KeyValue, clock: Clock) -> None:
         self._begin = begin
-        self._kv = kv
         self._clock = clock
+        self._limits = RefusalLimits(begin, kv, clock)
 
     def record(self, refusal: Refusal) -> None:
-        """Keep one. In a flood only some are kept: anybody can be refused, and must not fill the database by it."""
-        if self._kv.transact(Limit(f"refusals:{refusal.bid}", MOST_PER_SECOND, BURST)).stop is not None:
-            _log.warning("refusal not kept", extra={"bid": refusal.bid, "code": refusal.code, "request_id": refusal.request_id})
+        """Keep one. In a flood only some are kept, and the others counted: anybody can be refused, as often as they like."""
+        if not self._limits.admits(refusal.bid, refusal.key_id, refusal.user_id):
+            _log.info("refusal not kept", extra={"bid": refusal.bid, "code": refusal.code, "request_id": refusal.request_id})
             return
-        kept = replace(refusal, checks=tuple(check.without_secrets() for check in refusal.checks))
         with self._begin() as stores:
-            stores.refusals.add_refusal(kept)
+            stores.refusals.add_refusal(replace(refusal, checks=as_kept(refusal.checks)))
+
+    def flush(self) -> None:
+        """Write the counts that wait: at the end of a process."""
+        self._limits.flush()
 
     def get(self, bid: int, reference: str) -> Refusal:
         """For staff: by reference as it was read out, or by request id (case and blanks do not count). ReferenceNotFound."""
@@ -142,13 +142,21 @@ class Diagnostics:
         with self._begin() as stores:
             return stores.refusals.list_refusals(bid, limit)
 
+    def count_not_kept(self, bid: int) -> tuple[int, int]:
+        """For staff: how many refusals of the last 30 days were not kept, at least: of known keys, and of nobody known."""
+        self._limits.flush()
+        with self._begin() as stores:
+            return stores.not_kept.count_not_kept(bid, self._first_day())
+
     def get_for(self, key: ApiKey, reference: str) -> Entry:
         """What a partner may know of a reference or request id: a refusal, else the warnings of that request. ReferenceNotFound."""
         plain = "".join(reference.split())
         with self._begin() as stores:
             refusal = stores.refusals.find_refusal(key.bid, plain)
             warned = stores.warnings.list_warnings_of_request(key.bid, key.partner.id, plain.lower())
-        if refusal is not None and refusal.partner_id in (None, key.partner.id):
+        if refusal is not None and refusal.partner_id is None:
+            return _refused(_without_names(refusal))
+        if refusal is not None and refusal.partner_id == key.partner.id:
             return _refused(refusal)
         if not warned:
             raise ReferenceNotFound("nothing of this partner at this biller")
@@ -160,10 +168,13 @@ class Diagnostics:
 
         A warning that comes again while somebody pages moves to the front, and is on no later page.
         """
-        here = _Position() if cursor is None else _Position.parse(cursor)
+        name = f"diagnostics/{key.bid}/{key.partner.id}"
+        here = _Position() if cursor is None else _Position.of(name, cursor)
         most = max(1, min(limit, MOST_ENTRIES))
         of = (key.bid, key.partner.id)
+        self._limits.flush()
         with self._begin() as stores:
+            not_kept = stores.not_kept.count_not_kept_of(*of, self._first_day())
             refusals = stores.refusals.list_refusals_of(*of, here.refusal, most + 1)
             warnings = stores.warnings.list_warnings_of(*of, here.warning, most + 1)
         both: list[Refusal | Standing] = sorted([*refusals, *warnings], key=_moment, reverse=True)
@@ -171,12 +182,16 @@ class Diagnostics:
         for each in shown:
             here = here.past(each)
         entries = tuple(_refused(each) if isinstance(each, Refusal) else _warned(each) for each in shown)
-        return Page(entries, here.text() if len(both) > most else None)
+        return Page(entries, here.cursor(name) if len(both) > most else None, not_kept)
 
     def purge(self, limit: int = 1000) -> int:
         """Remove what is past its time. How many."""
         with self._begin() as stores:
-            return stores.refusals.purge_refusals(self._clock.now() - KEPT_FOR, limit)
+            counts = stores.not_kept.purge_not_kept(self._first_day(), limit)
+            return counts + stores.refusals.purge_refusals(self._clock.now() - KEPT_FOR, limit)
+
+    def _first_day(self) -> date:
+        return (self._clock.now() - KEPT_FOR).date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,38 +206,63 @@ class _Position:
             return replace(self, refusal=(read.at, read.reference))
         return replace(self, warning=(read.last_at, read.key_id, read.place, read.code, read.subject))
 
-    def text(self) -> str:
-        parts: list[Sequence[str] | None] = [
-            each and (each[0].isoformat(), *map(str, each[1:])) for each in (self.refusal, self.warning)
-        ]
-        return base64.urlsafe_b64encode(json.dumps(parts, separators=(",", ":")).encode()).decode().rstrip("=")
+    def cursor(self, name: str) -> str:
+        refusal, warning = self.refusal, self.warning
+        parts: list[Part] = [None, None] if refusal is None else [_told_at(refusal[0]), refusal[1]]
+        parts += [None] * 5 if warning is None else [_told_at(warning[0]), *map(str, warning[1:])]
+        return cursor_for(name, parts)
 
     @classmethod
-    def parse(cls, text: str) -> _Position:
+    def of(cls, name: str, cursor: str) -> _Position:
+        """InvalidFields for a cursor that is not one of this list."""
+        said = position_in(name, cursor, 7)
+        if said is None:
+            raise not_ours()
         try:
-            refusal, warning = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-            position = cls()
-            if refusal is not None:
-                at, reference = refusal
-                position = replace(position, refusal=(_instant(at), str(reference)))
-            if warning is not None:
-                at, key_id, *name = warning
-                place, code, subject = map(str, name)
-                position = replace(position, warning=(_instant(at), UUID(key_id), place, code, subject))
-        except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
-            raise InvalidFields(fields=[FieldError("Cursor", "send the Cursor of the page before, unchanged")]) from None
-        return position
+            return cls(_refusal_in(said[:2]), _warning_in(said[2:]))
+        except (ValueError, OverflowError):
+            raise not_ours() from None
+
+
+def _told_at(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat()
+
+
+def _refusal_in(parts: list[Part]) -> tuple[datetime, str] | None:
+    match parts:
+        case [None, None]:
+            return None
+        case [str(at), str(reference)]:
+            return _instant(at), reference
+        case _:
+            raise ValueError("no refusal")
+
+
+def _warning_in(parts: list[Part]) -> tuple[datetime, UUID, str, str, str] | None:
+    match parts:
+        case [None, None, None, None, None]:
+            return None
+        case [str(at), str(key_id), str(place), str(code), str(subject)]:
+            return _instant(at), UUID(key_id), place, code, subject
+        case _:
+            raise ValueError("no warning")
 
 
 def _instant(text: str) -> datetime:
+    """An instant that a database can hold whatever its zone (OverflowError: it cannot be told in UTC)."""
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError("an instant without a zone")
-    return at
+    return at.astimezone(UTC)
 
 
 def _moment(each: Refusal | Standing) -> datetime:
     return each.at if isinstance(each, Refusal) else each.last_at
+
+
+def _without_names(refusal: Refusal) -> Refusal:
+    """Of nobody known: fixed words are left. The names of parameters that mean nothing to us came from the sender."""
+    return replace(refusal, checks=tuple(replace(check, came="") if check.held else check for check in refusal.checks))
 
 
 def _refused(refusal: Refusal) -> Entry:

@@ -16,7 +16,7 @@ from idp.directory.billers import Biller
 from idp.directory.payers import PayerRecord, Payers
 from idp.errors import HubError, InvalidRedirect, TokenExpired
 from idp.login.sessions import TokenFacts
-from sso_connect.arrivals import AFTER_REDEEM, TOKEN, Arrival, Attempt, read, token_check
+from sso_connect.arrivals import AFTER_REDEEM, ASKING, TOKEN, Arrival, Attempt, read, token_check
 from sso_connect.checks import Check
 from sso_connect.token_states import State, refusal_of
 from sso_connect.tokens import Tokens
@@ -27,11 +27,15 @@ _ABOUT_THE_TOKEN = tuple(rule for rule in AFTER_REDEEM if set(rule.of) <= {TOKEN
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a redirect would come to. `code` is that of the first refusal, None where it would succeed."""
+    """What a redirect would come to. `code` is that of the first refusal, None where it would succeed.
+
+    `asked`: the payer would be asked before it goes on. Who is signed in in the browser is not known here.
+    """
 
     code: str | None
     checks: tuple[Check, ...]
     ignored: tuple[str, ...]
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class Explain:
             found.facts,
             found.payer,
             sender=arrival.sender,
+            fetch_site=arrival.fetch_site,
             method=arrival.method,
             age=None if found.issued_at is None else self._clock.now() - found.issued_at,
         )
@@ -99,6 +104,7 @@ class Explain:
             code=next((code for check, code in asked if not check.held and code is not None), None),
             checks=tuple(check.without_secrets() for check, _ in asked),
             ignored=reading.params.unknown,
+            asked=any(check.name in ASKING and not check.held for check, _ in asked),
         )
 
     def active(self, key: ApiKey, biller: Biller, token: str) -> Active | None:
@@ -110,6 +116,11 @@ class Explain:
         attempt = Attempt(params, "", biller, found.key, found.facts, found.payer)
         good = all(rule.holds(attempt) for rule in _ABOUT_THE_TOKEN)
         return Active(found.facts.user_id, found.expires_at) if good else None
+
+    def is_known(self, key: ApiKey, token: str) -> bool:
+        """Whether the partner issued this token at this biller, and it is remembered, be it over or not. StoreUnavailable."""
+        facts = self._tokens.look(token).facts
+        return facts is not None and (facts.bid, facts.partner_id) == (key.bid, key.partner.id)
 
     def _find(self, key: ApiKey, token: str) -> _Found:
         looked = self._tokens.look(token)

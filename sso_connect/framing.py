@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-CookieKind = Literal["session", "arriving", "once"]
-_SUFFIXES: Mapping[CookieKind, str] = MappingProxyType({"session": "", "arriving": "n", "once": "1"})
+from idp.opaque import digest
+
+CookieKind = Literal["session", "arriving", "once", "landing"]
+_SUFFIXES: Mapping[CookieKind, str] = MappingProxyType({"session": "", "arriving": "n", "once": "1", "landing": "l"})
 FRAME_FIELD = "frame_token"
 FRAME_HEADER = "X-Hub-Frame-Token"
 _FRAME_DESTINATIONS = frozenset({"iframe", "frame", "embed", "object", "fencedframe"})
@@ -40,6 +42,12 @@ class Presented:
     frame_token: str = ""
     navigation: bool = True
     """Whether it is a navigation, which gets the next frame token, and not a request of our script."""
+    arriving: str = ""
+    """With a frame token: the secret of a cookie that does not count yet."""
+
+    def brings(self, session_key: str) -> bool:
+        """Whether one of its cookies is that of a session."""
+        return session_key in {digest(secret) for secret in (self.secret, self.arriving) if secret}
 
 
 class Carriers:

@@ -1,7 +1,7 @@
 """CloudSSOConnect: from the parameters of a redirect to an open session and a page.
 
     read        once, into a frozen value; a known parameter twice, missing or out of range is refused before anything is spent
-    redeem      the token is spent (or slides) and the session is made, in one step
+    redeem      the token is spent (or slides) and the session is made, in one step (`redemptions`)
     rules       AFTER_REDEEM (`arrivals`), in order: biller, key, user, carrier, destination, ReturnUrl, account
     open        the audit row; then, and only then, the browser learns the session's secret
 
@@ -22,25 +22,27 @@ from idp.changelog import Action, Change, WithChangeLog
 from idp.clock import Clock
 from idp.directory.api_keys import ApiKeys
 from idp.directory.billers import Biller
-from idp.directory.payers import Account
-from idp.errors import HubError, InvalidRedirect, StoreUnavailable, TokenExpired, TokenSpent, WrongBiller
+from idp.directory.payers import AnyAccount
+from idp.errors import HubError, InvalidRedirect, StoreUnavailable, TokenExpired, WrongBiller
 from idp.login.devices import browser_of, system_of
-from idp.login.frame_tokens import FrameTokens, first_token
+from idp.login.frame_tokens import first_token
 from idp.login.sessions import FRAME, FULL_PAGE, Opening, Session, Sessions, TokenFacts
 from idp.opaque import new_reference
 from idp.transaction import Begin
-from sso_connect.arrivals import AFTER_REDEEM, TOKEN, Arrival, Attempt, ConnectParams, read, token_check
+from sso_connect.arrivals import AFTER_REDEEM, ASKING, TOKEN, Arrival, Attempt, ConnectParams, Reading, read, token_check
 from sso_connect.checks import Check
 from sso_connect.diagnostics import Diagnostics, Refusal
 from sso_connect.framing import disagrees, is_frame, shows_no_page
+from sso_connect.malformed import Malformed
+from sso_connect.redemptions import Presenter, Redeemed, Redemptions, Rejected
 from sso_connect.redirects import Destination
 from sso_connect.themes import Themes
-from sso_connect.tokens import Again, Redeemed, Rejected, Tokens
+from sso_connect.tokens import Tokens
 from sso_connect.visits import Visit, Visits
 from sso_connect.warnings import Warned, WarningCode, Warnings
 
-Redeem = Callable[[str, Callable[[], Opening], str], Redeemed | Again | Rejected]
-"""Spends a secret and makes the session that rests on it: Tokens.redeem, or redeem_link."""
+Redeem = Callable[[str, Callable[[], Opening], Presenter], Redeemed | Rejected]
+"""Spends a secret and makes the session that rests on it: Redemptions.redeem, or redeem_link."""
 
 _NOTHING = {"viewmode": "0", "redirectid": "1"}
 """In place of the parameters of a link that is not known: the first step refuses it, whatever they are."""
@@ -50,16 +52,16 @@ _MOST_UNKNOWN_TOLD = 5
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """A hand-off that went through: the visit, where it goes, the account that opens (None: the payer has none).
+    """A hand-off that went through: the visit, where it goes, the account that opens or waits (None: the payer has none).
 
-    `opening`: what the browser is to hold; None for a double click, whose browser holds it. `ask`: the payer is asked before the
-    session counts, because the page that sent the redirect is nobody's that we know.
+    `opening`: what the browser is to hold. `ask`: the payer is asked before the session counts, because the page that sent the
+    redirect is not known to be the partner's.
     """
 
     visit: Visit
     destination: Destination
-    account: Account | None
-    opening: Opening | None
+    account: AnyAccount | None
+    opening: Opening
     ask: bool = False
 
 
@@ -86,52 +88,52 @@ class Handoff:
         append: Begin[HandoffStores],
         clock: Clock,
         tokens: Tokens,
+        redemptions: Redemptions,
         api_keys: ApiKeys,
         sessions: Sessions,
         visits: Visits,
-        frame_tokens: FrameTokens,
         themes: Themes,
         diagnostics: Diagnostics,
         warnings: Warnings,
+        malformed: Malformed,
     ) -> None:
         self._append = append
         self._clock = clock
         self._tokens = tokens
+        self._redemptions = redemptions
         self._api_keys = api_keys
         self._sessions = sessions
         self._visits = visits
-        self._frame_tokens = frame_tokens
         self._themes = themes
         self._diagnostics = diagnostics
         self._warnings = warnings
+        self._malformed = malformed
 
     def connect(self, arrival: Arrival, biller: Biller) -> Landing | Refused:
         """Take one redirect on the biller's host. StoreUnavailable is raised: it is no refusal, and may be tried again."""
-        return self._take(arrival, biller, self._tokens.redeem)
+        return self._take(arrival, biller, self._redemptions.redeem)
 
     def follow(self, arrival: Arrival, biller: Biller, secret: str) -> Landing | Refused:
         """Take the redirect that an SSO link stands for, once. A second use ends what came of the first. StoreUnavailable."""
         found = self._tokens.look_at_link(secret)
         redirect = _NOTHING if found.facts is None else found.facts.redirect or _NOTHING
         meant = replace(arrival, values={**redirect, TOKEN: secret}, twice=frozenset(), step="link")
-        return self._take(meant, biller, self._tokens.redeem_link)
+        return self._take(meant, biller, self._redemptions.redeem_link)
 
     def _take(self, arrival: Arrival, biller: Biller, redeem: Redeem) -> Landing | Refused:
         checks: list[Check] = []
         warned: list[Warned] = []
-        redeemed: Redeemed | Again | Rejected | None = None
+        redeemed: Redeemed | Rejected | None = None
         visit: Visit | None = None
         try:
             reading = read(arrival.values, arrival.twice)
             checks.append(reading.check())
             if reading.faults:
-                raise InvalidRedirect(checks[-1].came, fields=reading.faults)
+                return self._refuse_malformed(arrival, biller, reading)
             params = self._as_the_browser_says(reading.params, arrival, warned)
             redeemed = self._redeem(params, arrival, biller, redeem)
             if isinstance(redeemed, Rejected):
                 raise redeemed.error
-            if isinstance(redeemed, Again):
-                return self._same_page(arrival, biller, params, redeemed)
             checks.append(Check("token", held=True, came=f"policy {redeemed.facts.policy}"))
             visit = self._visit(arrival, biller, redeemed, checks)
             self._judge(_attempt(arrival, params, visit, redeemed, self._clock.now()), checks, warned)
@@ -148,8 +150,14 @@ class Handoff:
         if visit.session.facts.framed:
             # Nobody knows yet whether this browser brings the cookie back: the first page works either way.
             visit = replace(visit, carrier="token", frame_token=redeemed.opening.frame_token)
-        ask = any(each.code is WarningCode.SENDER_UNKNOWN for each in warned)
+        ask = any(check.name in ASKING and not check.held for check in checks)
         return Landing(visit, params.destination, _account(visit, params), redeemed.opening, ask)
+
+    def _refuse_malformed(self, arrival: Arrival, biller: Biller, reading: Reading) -> Refused:
+        """Refuse for parameters that cannot be read. Nothing was spent, and nothing is; but the partner is told."""
+        known = self._malformed.look(arrival, biller, reading)
+        error = InvalidRedirect(known.checks[0].came, fields=reading.faults)
+        return self._refuse(error, arrival, biller, list(known.checks), known.facts, None)
 
     def _as_the_browser_says(self, params: ConnectParams, arrival: Arrival, warned: list[Warned]) -> ConnectParams:
         """The parameters, with the ViewMode of the place where the browser really loads; for a strict key as they are."""
@@ -168,13 +176,13 @@ class Handoff:
             checks.append(check)
             if check.held:
                 continue
-            if rule.lenient is None or rule.refuses(attempt):
+            if rule.lenient is None or rule.refuses(attempt):  # the first for mypy: it is part of the second
                 raise rule.error(f"expected {check.expected}, came {check.came}")
             warned.append(Warned(rule.lenient, check.came if rule.lenient is WarningCode.SENDER_UNKNOWN else rule.name))
 
     def _warn(self, arrival: Arrival, params: ConnectParams, visit: Visit, warned: list[Warned]) -> None:
         heard = [*warned, *(Warned(WarningCode.UNKNOWN_PARAMETER, name[:80]) for name in params.unknown[:_MOST_UNKNOWN_TOLD])]
-        if arrival.method == "GET" and arrival.step == "connect":
+        if arrival.method != "POST":
             heard.append(Warned(WarningCode.REDIRECT_BY_GET, "GET"))
         shown = not params.css_url or self._themes.shown(visit.biller.bid, params.css_url, visit.session.stamps) is not None
         if not shown or "cssurl" in params.too_long:
@@ -182,16 +190,7 @@ class Handoff:
         if heard:
             self._warnings.hear(visit.key, arrival.place, arrival.request_id, heard)
 
-    def _same_page(self, arrival: Arrival, biller: Biller, params: ConnectParams, again: Again) -> Landing:
-        """A double click: the page that the first one opened, whatever the second asked for."""
-        visit = self._visits.of_session(arrival.host, arrival.slug, again.session)
-        if visit is None or visit.biller.bid != biller.bid:
-            raise TokenSpent("presented again, and what it opened is over")
-        token = self._frame_tokens.issue(visit.session) if visit.session.facts.framed else ""
-        visit = replace(visit, carrier="token" if token else "cookie", frame_token=token)
-        return Landing(visit, params.destination, _account(visit, params), None)
-
-    def _redeem(self, params: ConnectParams, arrival: Arrival, biller: Biller, redeem: Redeem) -> Redeemed | Again | Rejected:
+    def _redeem(self, params: ConnectParams, arrival: Arrival, biller: Biller, redeem: Redeem) -> Redeemed | Rejected:
         facts = {
             "view_mode": params.view_mode,
             "redirect_id": params.destination.redirect_id,
@@ -211,14 +210,15 @@ class Handoff:
             token, step = first_token(made.key, made.facts.family)
             return replace(made, frame_token=token, more=(step,))
 
-        return redeem(params.token, opening, arrival.nonce)
+        who = Presenter(arrival.nonce, arrival.address, arrival.user_agent, posted=arrival.method == "POST")
+        return redeem(params.token, opening, who)
 
     def _visit(self, arrival: Arrival, biller: Biller, redeemed: Redeemed, checks: list[Check]) -> Visit:
         token = redeemed.facts
         if token.bid != biller.bid:
             checks.append(Check("biller", held=False, expected=f"a token for BID {biller.bid}", came="one for another biller"))
             raise WrongBiller(f"token of BID {token.bid} at BID {biller.bid}")
-        visit = self._visits.of_session(arrival.host, arrival.slug, _session(redeemed))
+        visit = self._visits.of_session(arrival.host, arrival.slug, _session(redeemed, self._clock.now()))
         if visit is None:
             raise TokenExpired("biller, key or user is no longer there")
         checks.append(Check("biller", held=True))
@@ -251,7 +251,8 @@ class Handoff:
                 checks=tuple(checks),
                 request_id=arrival.request_id,
                 key_id=None if own is None else own.key_id,
-                partner_id=None if own is None else own.partner_id,
+                # At another biller than the token's, only its partner knows what to do about it; nothing else of it is told here.
+                partner_id=None if token is None else token.partner_id,
                 user_id=None if own is None else own.user_id,
                 session_reference=None if own is None else own.session_reference or None,
             )
@@ -276,27 +277,29 @@ def _attempt(arrival: Arrival, params: ConnectParams, visit: Visit, redeemed: Re
         redeemed.facts,
         visit.payer,
         sender=arrival.sender,
+        fetch_site=arrival.fetch_site,
         method=arrival.method,
         age=now - redeemed.issued_at,
     )
 
 
-def _facts_of(redeemed: Redeemed | Again | Rejected | None) -> TokenFacts | None:
+def _facts_of(redeemed: Redeemed | Rejected | None) -> TokenFacts | None:
     return redeemed.facts if isinstance(redeemed, Redeemed | Rejected) else None
 
 
-def _account(visit: Visit, params: ConnectParams) -> Account | None:
-    asked = visit.payer.account_numbered(visit.biller, params.account_number) if params.account_number else None
-    return asked or visit.payer.default_account
+def _account(visit: Visit, params: ConnectParams) -> AnyAccount | None:
+    payer, biller, number = visit.payer, visit.biller, params.account_number
+    asked = payer.account_numbered(biller, number) or payer.waiting_numbered(biller, number) if number else None
+    return asked or payer.opens_first
 
 
-def _session(redeemed: Redeemed) -> Session:
+def _session(redeemed: Redeemed, now: datetime) -> Session:
     opening = redeemed.opening
     return Session(
         key=opening.key,
         facts=opening.facts,
         token=redeemed.facts,
-        began_at=redeemed.idle_until - opening.step.idle,
+        began_at=now,
         idle_until=redeemed.idle_until,
         stamps=redeemed.stamps,
     )

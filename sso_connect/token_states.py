@@ -19,6 +19,7 @@ class State(StrEnum):
     EXPIRED = "past its lifetime"
     SPENT = "used before: it was good once"
     ENDED = "revoked, or its session was signed out"
+    CLOSED = "closed: the payer ended the session that it began"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def refusal_of(state: State) -> HubError:
     match state:
         case State.SPENT:
             return TokenSpent(state)
-        case State.EXPIRED | State.ENDED:
+        case State.EXPIRED | State.ENDED | State.CLOSED:
             return TokenExpired(state)
         case _:
             return TokenUnknown(state)

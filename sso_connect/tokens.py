@@ -4,9 +4,11 @@
              against their stamps and writes the token. Stale caches are loaded again; a refusal is only said from fresh ones.
              Where a password must be shown, the key is limited first and the password checked after the user was read: the token
              exists only if that user has not changed since
-    redeem   ONE key-value transaction that reads (or takes) the token and makes the session that rests on it
     revoke   one mark: the token and every session begun with it are over on every worker
+    close    the token opens nothing any more; what it opened lives
     look     what became of a token, without spending or sliding it
+
+What a token opens is `redemptions`.
 
 256 random bits, stored as a digest. The prefix says the policy: `idht_` for a session (60 min sliding from the last redemption,
 8 h in all), `idho_` for one use (20 min), `idhl_` for an SSO link (one use, 60 s), whose record also says where it leads. A link is
@@ -16,7 +18,7 @@ gets 503, the audit row stays, and no token exists.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -35,7 +37,6 @@ from idp.errors import (
     HubError,
     InvalidApiKey,
     StoreUnavailable,
-    TokenUnknown,
     TooManyAttempts,
     UserDisabled,
     UserNotFound,
@@ -54,31 +55,27 @@ from idp.kv import (
     Record,
     Roll,
     Stale,
-    Step,
-    Take,
     Written,
 )
 from idp.login.proofs import Proof, Proofs
-from idp.login.sessions import MOST_ABSOLUTE, Opening, Session, Sessions, TokenFacts, TokenKind, sessions_list
-from idp.opaque import digest, new_secret, same
+from idp.login.sessions import MOST_ABSOLUTE, MOST_FROM_TOKEN, Found, Sessions, TokenFacts, TokenKind
+from idp.opaque import digest, new_secret
 from idp.transaction import Begin
 from idp.versions import TRIES, Cached, biller_stamp, key_stamp, pause_before
 from sso_connect.admission import Admission, Noted, limit_of
-from sso_connect.token_states import Looked, State, refusal_of, told_of
+from sso_connect.token_states import Looked, State, told_of
 
 SESSION_IDLE = timedelta(minutes=60)
-SESSION_ABSOLUTE = timedelta(hours=8)
+SESSION_ABSOLUTE = MOST_FROM_TOKEN
 SINGLE_USE_LIFETIME = timedelta(minutes=20)
 LINK_LIFETIME = timedelta(seconds=60)
 _PREFIXES: Mapping[TokenKind, str] = {"session": "idht_", "single_use": "idho_", "link": "idhl_"}
-_TOKENS: tuple[TokenKind, ...] = ("session", "single_use")
+TOKEN_KINDS: tuple[TokenKind, ...] = ("session", "single_use")
 _LIFETIMES: Mapping[TokenKind, timedelta] = {
     "session": SESSION_IDLE,
     "single_use": SINGLE_USE_LIFETIME,
     "link": LINK_LIFETIME,
 }
-DOUBLE_CLICK = timedelta(seconds=10)
-_TOMBSTONE = timedelta(hours=8)
 _LINGER = timedelta(hours=1)
 """So long a token past its time is still told as expired, with whose it was; links that are older were never in a live page."""
 
@@ -109,32 +106,6 @@ class Issued:
     biller: Biller
     payer: PayerRecord
     allowance: Allowance
-
-
-@dataclass(frozen=True, slots=True)
-class Redeemed:
-    """A token that was good, and the session that was made in the same step."""
-
-    facts: TokenFacts
-    stamps: dict[str, str]
-    opening: Opening
-    issued_at: datetime
-    idle_until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """A token that is good once, presented again within moments by the very browser that used it: the session that it opened."""
-
-    session: Session
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """A token that was no good, and what is still known of it: who issued it, for whom."""
-
-    error: HubError
-    facts: TokenFacts | None
 
 
 class TokenStores(WithChangeLog, Protocol):
@@ -195,7 +166,7 @@ class Tokens:
                             # Before the hash: one is never made for a key over its rate.
                             counted = self._admission.admit(secret, Scope.SSO, noted).allowance
                         proof = self._proofs.open(key, assertion.names, password, request_id)
-                    entry = proof.entry(fresh=fresh)
+                    entry = proof.entry()
                 if entry is None:
                     raise _unproved(key)
                 if entry.value.user.disabled:
@@ -236,24 +207,6 @@ class Tokens:
                     raise self._admission.limited(key, stop, noted)
         raise StoreUnavailable("key or user keep changing under our feet")
 
-    def redeem(self, token: str, opening: Callable[[], Opening], nonce: str = "") -> Redeemed | Again | Rejected:
-        """Spend or slide a token and make the session that rests on it (`opening` with parent=0).
-
-        A second use of a single-use token also ends what came of the first; unless it is a double click: within 10 seconds, by the
-        browser that holds the `nonce` of the first (Opening.nonce).
-        """
-        if not _is_one_of(_TOKENS, token):
-            return Rejected(TokenUnknown(State.UNKNOWN), None)
-        single = token.startswith(_PREFIXES["single_use"])
-        first = Take(_key(token), tombstone=_TOMBSTONE) if single else Read(_key(token), slide=True)
-        return self._redeem(digest(token), first, opening, nonce)
-
-    def redeem_link(self, secret: str, opening: Callable[[], Opening], nonce: str = "") -> Redeemed | Again | Rejected:
-        """As redeem, for the secret of an SSO link, which is good once."""
-        if not _is_one_of(("link",), secret):
-            return Rejected(TokenUnknown(State.UNKNOWN), None)
-        return self._redeem(digest(secret), Take(_key(secret), tombstone=_TOMBSTONE), opening, nonce)
-
     def issue_link(self, facts: TokenFacts, request_id: str) -> tuple[str, datetime]:
         """The secret of an SSO link for what `facts` say (`link_facts`), and until when it is good. StoreUnavailable.
 
@@ -279,56 +232,60 @@ class Tokens:
 
     def look(self, token: str) -> Looked:
         """What became of a token, without spending or sliding it."""
-        return self._look(token) if _is_one_of(_TOKENS, token) else Looked(State.UNKNOWN)
+        return self._look(token) if is_one_of(TOKEN_KINDS, token) else Looked(State.UNKNOWN)
 
     def look_at_link(self, secret: str) -> Looked:
         """As look, for the secret of an SSO link."""
-        return self._look(secret) if _is_one_of(("link",), secret) else Looked(State.UNKNOWN)
+        return self._look(secret) if is_one_of(("link",), secret) else Looked(State.UNKNOWN)
 
-    def list_sessions(self, bid: int, user_id: UUID) -> list[Session]:
-        """The live sessions of a user, oldest first; none of them slides."""
+    def list_sessions(self, bid: int, user_id: UUID) -> Found:
+        """The live sessions of a user, as far as the lists go; none of them slides."""
         listed = self._kv.transact(Roll(_tokens_list(bid, user_id))).results[0]
-        return self._sessions.list_of(listed.members) if isinstance(listed, Listed) else []
+        if not isinstance(listed, Listed):
+            return Found(())
+        found = self._sessions.list_of(listed.members)
+        return replace(found, cut=found.cut or listed.cut)
 
     def revoke(self, key: ApiKey, token: str, request_id: str) -> None:
-        """End a token and the sessions begun with it. Nothing happens to another biller's or partner's."""
-        found = self.find(token)
-        if found is None or found[0].bid != key.bid or found[0].partner_id != key.partner.id:
+        """End a token and the sessions begun with it, also one that is spent, closed or expired: its sessions may live.
+
+        Nothing happens to another biller's or partner's.
+        """
+        looked = self.look(token)
+        facts = looked.facts
+        if facts is None or looked.state is State.ENDED or (facts.bid, facts.partner_id) != (key.bid, key.partner.id):
             return
-        self._audit(Action.TOKEN_REVOKE, key, found[0].user_id, request_id)
-        self.end(found[0])
+        self._audit(Action.TOKEN_REVOKE, key, facts.user_id, request_id)
+        self.end(facts)
 
     def end(self, token: TokenFacts) -> None:
         """Mark a token as over, and with it every session that was begun with it."""
-        self._kv.transact(Mark(_ended(token.id), MOST_ABSOLUTE))
+        self._kv.transact(Mark(ended_mark(token.id), MOST_ABSOLUTE))
 
-    def _redeem(self, token_id: str, first: Step, opening: Callable[[], Opening], nonce: str) -> Redeemed | Again | Rejected:
-        made = opening()
-        steps: list[Step] = [first, made.step, Enlist(sessions_list(token_id), made.key, made.step.absolute or MOST_ABSOLUTE)]
-        if isinstance(first, Take):
-            steps.append(Put(_once(token_id), f"{digest(made.nonce)} {made.key}", DOUBLE_CLICK, unless=(_ended(token_id),)))
-        outcome = self._kv.transact(*steps, *made.more)
-        if isinstance(outcome.stop, Gone):
-            again = self._again(token_id, nonce) if outcome.stop.spent and nonce else None
-            return again or self._gone(outcome.stop)
-        record, written, *_ = outcome.results
-        if not isinstance(record, Record) or not isinstance(written, Written):
-            raise StoreUnavailable("the key-value store answered out of turn")
-        return Redeemed(TokenFacts.parse(record.value), dict(record.stamps), made, record.created_at, written.expires_at)
+    def close(self, token: TokenFacts) -> None:
+        """Let a session token open nothing any more. The sessions that it began live, and its partner can still revoke them."""
+        if token.policy != "session":
+            return  # it was good once, and is spent
+        name = f"token:{token.id}"
+        over = _put(token, ())
+        self._kv.transact(
+            Read(name),
+            replace(over, idle=timedelta(0), absolute=None, linger=SESSION_ABSOLUTE, parent=0),
+            Put(_closed(token.id), "", SESSION_ABSOLUTE),
+        )
 
-    def _again(self, token_id: str, nonce: str) -> Again | None:
-        found = self._kv.transact(Read(_once(token_id), optional=True)).results[0]
-        if not isinstance(found, Record):
-            return None
-        expected, _, key = found.value.partition(" ")
-        session = self._sessions.find_by_key(key) if same(digest(nonce), expected) else None
-        return None if session is None else Again(session)
+    def is_closed(self, token_id: str) -> bool:
+        """Whether the payer ended the session that a token began; for one that is over."""
+        return isinstance(self._kv.transact(Read(_closed(token_id), optional=True)).results[0], Record)
 
     def _look(self, token: str) -> Looked:
-        found = self._kv.transact(Read(_key(token), optional=True)).results[0]
+        found = self._kv.transact(Read(token_record(token), optional=True)).results[0]
         if isinstance(found, Record):
             return Looked(State.LIVE, TokenFacts.parse(found.value), found.expires_at, found.created_at)
-        return told_of(found) if isinstance(found, Gone) else Looked(State.UNKNOWN)
+        if not isinstance(found, Gone):
+            return Looked(State.UNKNOWN)
+        told = told_of(found)
+        return replace(told, state=State.CLOSED) if told.state is State.EXPIRED and self.is_closed(digest(token)) else told
 
     def _trusted(self, key: ApiKey, assertion: Assertion, *, fresh: bool) -> Cached[PayerRecord] | None:
         """The user that a key may assert on its word alone. None: it must show the password."""
@@ -346,12 +303,6 @@ class Tokens:
             return None
         return entry
 
-    def _gone(self, gone: Gone) -> Rejected:
-        told = told_of(gone)
-        if told.state is State.SPENT and told.facts is not None:
-            self.end(told.facts)
-        return Rejected(refusal_of(told.state), told.facts)
-
     def _audit(self, action: Action, key: ApiKey, user_id: UUID, request_id: str) -> None:
         with self._append() as stores:
             stores.changelog.append(Change(key.bid, action, actors.Partner(key.id, key.partner.id), request_id, user_id=user_id))
@@ -366,7 +317,8 @@ def _asked_account(biller: Biller, payer: PayerRecord, assertion: Assertion) -> 
     """The account that the token is asked for. CustomerNotFound when it is not the user's."""
     if assertion.account_number is None:
         return None
-    account = payer.account_numbered(biller, assertion.account_number)
+    number = assertion.account_number
+    account = payer.account_numbered(biller, number) or payer.waiting_numbered(biller, number)
     if account is None:
         raise CustomerNotFound("not an account of the user")
     return account.customer_id
@@ -404,7 +356,7 @@ def _put(facts: TokenFacts, stamps: tuple[str, ...]) -> Put:
         facts.text(),
         idle=_LIFETIMES[facts.policy],
         absolute=SESSION_ABSOLUTE if facts.policy == "session" else None,
-        unless=(_ended(facts.id),),
+        unless=(ended_mark(facts.id),),
         watch=stamps,
         linger=_LINGER,
     )
@@ -430,11 +382,13 @@ def _issued(token: str, held: HeldKey, payer: PayerRecord, outcome: Outcome, cou
     return Issued(token, written.expires_at, held.key, held.biller, payer, allowance)
 
 
-def _is_one_of(kinds: tuple[TokenKind, ...], secret: str) -> bool:
+def is_one_of(kinds: tuple[TokenKind, ...], secret: str) -> bool:
+    """Whether a text looks like a secret of one of these kinds."""
     return len(secret) == 48 and secret.isascii() and secret.startswith(tuple(_PREFIXES[kind] for kind in kinds))
 
 
-def _key(token: str) -> str:
+def token_record(token: str) -> str:
+    """The name of a token's record."""
     return f"token:{digest(token)}"
 
 
@@ -442,9 +396,10 @@ def _tokens_list(bid: int, user_id: UUID) -> str:
     return f"tokens-of:{bid}:{user_id}"
 
 
-def _once(token_id: str) -> str:
-    return f"token-once:{token_id}"
+def _closed(token_id: str) -> str:
+    return f"token-closed:{token_id}"
 
 
-def _ended(token_id: str) -> str:
+def ended_mark(token_id: str) -> str:
+    """The mark that ends a token and whatever rests on it."""
     return f"token-ended:{token_id}"

@@ -40,6 +40,8 @@ class Visit:
     """The token of the next page, where that is the carrier."""
     settled: bool = False
     """Whether this is the request that shows how the browser of a frame carries."""
+    arriving: str = ""
+    """The secret of a frame's cookie that came back from a page that was shown, and counts from now on; "" otherwise."""
 
     @property
     def return_url(self) -> str:
@@ -51,13 +53,13 @@ class Visit:
     def token_keeps_its_account(self) -> bool:
         """Whether the account that the token was asked for, if it was for one, is still the user's."""
         asked = self.session.token.customer_id
-        return asked is None or self.payer.account(asked) is not None
+        return asked is None or self.payer.is_tied_to(asked)
 
     @property
     def keeps_its_account(self) -> bool:
         """As token_keeps_its_account, and the account that the session was opened for, too."""
         opened = self.session.facts.account_number
-        return self.token_keeps_its_account and (not opened or self.payer.account_numbered(self.biller, opened) is not None)
+        return self.token_keeps_its_account and (not opened or self.payer.is_tied_to_number(self.biller, opened))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,21 +124,33 @@ class Visits:
         if presented is None:
             return None
         carried = self._carried(presented) if presented.frame_token else None
-        session = carried.session if carried is not None else self._sessions.find(presented.secret)
+        arriving = self._shown(presented)
+        session = carried.session if carried is not None else self._sessions.find(arriving or presented.secret)
         if session is None or session.facts.framed != presented.framed:
             return None
         visit = self.of_session(host, slug, session)
         if visit is None or not all(rule.holds(visit) for rule in RULES):
             return None
         if carried is None:
-            return visit
-        by_cookie = bool(presented.secret) and digest(presented.secret) == session.key
-        return replace(
-            visit,
-            carrier="cookie" if by_cookie else "token",
-            frame_token="" if by_cookie else carried.next_token,
-            settled=carried.state == "first",
-        )
+            return replace(visit, arriving=arriving)
+        settled = carried.state == "first"
+        if not presented.brings(session.key):
+            return replace(visit, carrier="token", frame_token=carried.next_token, settled=settled)
+        return replace(self.settle(visit), settled=settled, arriving=arriving)
+
+    def _shown(self, presented: Presented) -> str:
+        """The secret of a cookie that does not count yet, where a form of a page of its session came along: that page was shown.
+
+        The form's frame token proves it also when its five minutes are over.
+        """
+        if not presented.arriving:
+            return ""
+        return presented.arriving if self._frame_tokens.session_key_of(presented.frame_token) == digest(presented.arriving) else ""
+
+    def settle(self, visit: Visit) -> Visit:
+        """A frame's session that came back by cookie: it needs no frame token, so none of it is good any more."""
+        self._frame_tokens.settle(visit.session)
+        return replace(visit, carrier="cookie", frame_token="")
 
     def _carried(self, presented: Presented) -> Carried | None:
         find = self._frame_tokens.find if presented.navigation else self._frame_tokens.peek
@@ -168,43 +182,6 @@ class Visits:
             stores.changelog.append(
                 Change(visit.biller.bid, Action.SESSION_END, actors.Payer(user_id), request_id, user_id=user_id)
             )
-
-    def list_all(self, visit: Visit) -> list[tuple[Session, ApiKey]]:
-        """The live sessions of the payer that still stand up to RULES, oldest first, each with the key that began it."""
-        bid = visit.biller.bid
-        found: list[tuple[Session, ApiKey]] = []
-        for session in self._tokens.list_sessions(bid, visit.payer.user.id):
-            key = self._api_keys.cached(bid, session.token.key_id, session.stamps)
-            if key is not None and all(rule.holds(replace(visit, session=session, key=key)) for rule in RULES):
-                found.append((session, key))
-        return found
-
-    def end_others(self, visit: Visit, request_id: str, session_id: str | None) -> int:
-        """End one of the payer's other sessions by its id, or all of them (None), with the tokens that began them. How many.
-
-        A token that also began the session at hand stays: else that would end too.
-        """
-        own = visit.session
-        others = [session for session, _ in self.list_all(visit) if session.facts.family != own.facts.family]
-        chosen = [session for session in others if session_id in (None, session.facts.id)]
-        if not chosen:
-            return 0
-        self._sessions.end_families({session.facts.family for session in chosen})
-        for token in {session.token.id: session.token for session in chosen if session.token.id != own.token.id}.values():
-            self._tokens.end(token)
-        user_id = visit.payer.user.id
-        with self._append() as stores:
-            stores.changelog.append(
-                Change(
-                    visit.biller.bid,
-                    Action.SESSION_END,
-                    actors.Payer(user_id),
-                    request_id,
-                    user_id=user_id,
-                    subject="others" if session_id is None else f"session:{chosen[0].facts.id}",
-                )
-            )
-        return len(chosen)
 
     def of_session(self, host: str, slug: str, session: Session) -> Visit | None:
         """Who and what a session rests on, as of its stamps; RULES not asked."""

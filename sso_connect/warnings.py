@@ -26,7 +26,7 @@ from idp.clock import Clock
 from idp.directory.api_keys import ApiKey
 from idp.errors import HubError
 from idp.transaction import Begin
-from sso_connect.checks import Check, without_secrets
+from sso_connect.checks import MOST_NAME, Check, shortened, without_secrets
 
 KEPT_FOR = timedelta(days=90)
 WRITTEN_EVERY = timedelta(minutes=1)
@@ -47,10 +47,12 @@ class WarningCode(StrEnum):
     OLD_NAME = "OldName"
     TRAILING_SLASH = "TrailingSlash"
     PROOF_IGNORED = "ProofIgnored"
+    ROLE_CODES_REFUSED = "RoleCodesRefused"
     RETURN_URL_DROPPED = "ReturnUrlDropped"
     SITE_NAME_CUT = "SiteNameCut"
     VIEW_MODE_CORRECTED = "ViewModeCorrected"
     SENDER_UNKNOWN = "SenderUnknown"
+    SENDER_NOT_SENT = "SenderNotSent"
     REDIRECT_BY_GET = "RedirectByGet"
     OLD_TOKEN_BY_GET = "OldTokenByGet"  # noqa: S105  (a word of the vocabulary, not a secret)
     THEME_UNKNOWN = "ThemeUnknown"
@@ -98,6 +100,12 @@ CATALOGUE: Mapping[WarningCode, Meaning] = MappingProxyType(
             "kinds of proof that Ping shows under AccountProof",
             "Leave the kind out, or ask the biller to let the key state it: a strict key is refused (422 InvalidFields).",
         ),
+        WarningCode.ROLE_CODES_REFUSED: Meaning(
+            "Role codes in a customer record were left as they are, as the key may not set any; its other fields were written.",
+            "the field",
+            "no value, or the role codes that the account has; else a key with the scope role_codes:write",
+            "Leave the field out, or ask the biller for the scope role_codes:write: a strict key is refused (422 InvalidFields).",
+        ),
         WarningCode.RETURN_URL_DROPPED: Meaning(
             "A ReturnUrl off the key's list was dropped, because the key is a compat key; sign-out leads to setting 3 instead.",
             "the parameter",
@@ -123,6 +131,14 @@ CATALOGUE: Mapping[WarningCode, Meaning] = MappingProxyType(
             "the origin",
             "an origin of the key: frame origins, ReturnUrls, or the partner's own address",
             "Register the origin with the key: a strict key is refused (403 SenderRefused).",
+        ),
+        WarningCode.SENDER_NOT_SENT: Meaning(
+            "A redirect to a full page came without Origin and Referer, so nobody can tell whose page sent the payer. The payer was"
+            " asked before the hand-off went on.",
+            "the rule",
+            "Origin or Referer of one of the key's pages",
+            "Send the form from a page without Referrer-Policy: no-referrer (strict-origin-when-cross-origin is the browser's"
+            " default), and set no such policy on the answer that redirects to ConnectUrl.",
         ),
         WarningCode.REDIRECT_BY_GET: Meaning(
             "A redirect came by GET. Its token stood in an address, and so in histories and in logs of proxies.",
@@ -237,7 +253,7 @@ class Warnings:
         """Count what a caller was warned of at a place (method and path). Never fails a call: what cannot be kept is logged."""
         now = self._clock.now()
         with self._lock:
-            for each in dict.fromkeys(Warned(each.code, without_secrets(each.subject)) for each in warned):
+            for each in dict.fromkeys(Warned(each.code, shortened(without_secrets(each.subject), MOST_NAME)) for each in warned):
                 self._count(key, place, request_id, each, now)
             due = self._due(now)
         if due:

@@ -2,8 +2,9 @@
 
 `POST /b/{slug}/sso/connect` (preferred) and `GET` (what partners send today) are public and cross-site by design. In a frame, a
 POST answers the page itself, and a GET a page that posts itself on, because its address holds the token; on a full page both answer
-303 to a page whose address holds no secret, with a session that arrives (`portal.entrance`). A refusal answers a static page, which
-anybody may frame. A prefetch is turned away before anything is read: it would spend what nobody has clicked yet.
+303 to a page whose address holds no secret. Either way the session arrives, and counts later (`portal.entrance`). A refusal answers
+a static page, which anybody may frame. A prefetch is turned away before anything is read: it would spend what nobody has clicked
+yet. What a GET answers at an address that holds a token keeps it out of Referer: assets inline, policy `strict-origin`.
 
 `GET /b/{slug}/sso/partner.js` is a script for partners' pages, which they load from another site: it sizes their frame and passes
 our messages on (what it promises stands in the file).
@@ -15,14 +16,16 @@ the request on to that biller's host (307).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from flask import Blueprint, Response
 
 from idp.directory.billers import Biller, Billers
 from idp.errors import BillerNotFound, HubError, PageNotFound, TokenUnknown, UnsupportedMediaType
+from idp.opaque import new_secret
 from idp.web.csrf import Csrf, check_origin
-from idp.web.headers import ANYBODY, frame_policy, referrer
+from idp.web.headers import ANYBODY, frame_policy, inline_style, referrer
 from idp.web.pages import Pages, locale_of
 from idp.web.plain import FollowLink, PlainPage, PostOn, SignedOut
 from idp.web.plain import Refused as RefusedView
@@ -30,13 +33,15 @@ from idp.web.request import Folded, HubRequest
 from sso_connect.arrivals import TOKEN, Arrival
 from sso_connect.framing import is_frame
 from sso_connect.handoff import Handoff, Landing, Refused
+from sso_connect.link_senders import LinkSenders, Seen
 from sso_connect.portal.answers import biller_at, redirect
 from sso_connect.portal.chrome import Chrome
-from sso_connect.portal.entrance import Asked, Entrance, is_somebody_else
+from sso_connect.portal.entrance import Asked, Entrance, must_ask
 from sso_connect.portal.jar import Jar
 from sso_connect.portal.pages import ShowPage
+from sso_connect.redemptions import DOUBLE_CLICK
 from sso_connect.redirects import DESTINATIONS
-from sso_connect.tokens import DOUBLE_CLICK, Tokens
+from sso_connect.tokens import Tokens
 from sso_connect.visits import Visit
 
 SHARED_PATH = "/sso/connect"
@@ -51,6 +56,7 @@ class Doors:
         billers: Billers,
         tokens: Tokens,
         handoff: Handoff,
+        link_senders: LinkSenders,
         entrance: Entrance,
         chrome: Chrome,
         show: ShowPage,
@@ -62,6 +68,7 @@ class Doors:
         self._billers = billers
         self._tokens = tokens
         self._handoff = handoff
+        self._link_senders = link_senders
         self._entrance = entrance
         self._chrome = chrome
         self._show = show
@@ -86,7 +93,8 @@ class Doors:
         if is_prefetch(request):
             return _not_yet()
         biller = biller_at(self._billers, request, slug)
-        return self._answer(request, self._handoff.connect(self._arrival(request, slug, _params(request)), biller))
+        seen = Seen(request.named_sender, request.fetch_site)
+        return self._answer(request, self._handoff.connect(self._arrival(request, slug, _params(request), seen), biller))
 
     def pass_on(self, request: HubRequest) -> Response:
         """The shared address: to the host of the biller that the token is for, method and body kept. It reads nothing else."""
@@ -104,21 +112,30 @@ class Doors:
         query = request.query_string.decode("latin-1")
         location = f"{biller.base_url}{SHARED_PATH}" + (f"?{query}" if query and request.method == "GET" else "")
         response = Response(status=307, headers={"Location": location, "Cache-Control": "no-store"})
-        return referrer(frame_policy(response, ANYBODY), "no-referrer")
+        # After a redirect from another origin the browser says `Origin: null`, so Referer has to name the partner's page.
+        return referrer(frame_policy(response, ANYBODY), "strict-origin")
 
     def land(self, request: HubRequest, slug: str) -> Response:
         """Where an SSO link leads: a static page for everybody. Who may frame it is not known yet, so anybody may."""
         biller = biller_at(self._billers, request, slug)
-        response = self._pages.show(FollowLink(page=_plain(request, biller), back_url=biller.sso_login_url or None))
+        page, back_url = _plain(request, biller), biller.sso_login_url or None
+        if is_frame(request.fetch_dest):  # the page behind it is guarded by frame-ancestors, and needs no note
+            return frame_policy(self._pages.show(FollowLink(page=page, back_url=back_url)), ANYBODY)
+        browser = self._jar.landing(request, slug) or new_secret()
+        note = self._link_senders.note(biller.bid, Seen(request.named_sender, request.fetch_site), browser)
+        response = self._pages.show(FollowLink(page=page, back_url=back_url, note=note))
+        self._jar.land(response, slug, browser)
         return response if request.fetch_dest == "document" else frame_policy(response, ANYBODY)
 
     def follow(self, request: HubRequest, slug: str) -> Response:
         """Take the secret that the landing page posts. Nobody else may: a secret that came otherwise was seen by somebody."""
         biller = biller_at(self._billers, request, slug)
         check_origin(request, biller.origin)
-        arrival = self._arrival(request, slug, Folded({}, frozenset()))
         sent = _params(request)
         secret = "" if "link" in sent.twice else sent.values.get("link", "")
+        note = sent.values.get("sender", "")
+        seen = self._link_senders.read(biller.bid, note, self._jar.landing(request, slug), secret) if note else Seen()
+        arrival = self._arrival(request, slug, Folded({}, frozenset()), seen)
         return self._answer(request, self._handoff.follow(arrival, biller, secret))
 
     def go_on(self, request: HubRequest, slug: str) -> Response:
@@ -143,7 +160,7 @@ class Doors:
         framed = visit.session.facts.framed
         here = self._entrance.present(request, biller.slug)
         if here is not None and here.session.key != visit.session.key:
-            response = redirect(self._chrome.url(here, here.payer.default_account, DESTINATIONS[1]))
+            response = redirect(self._chrome.url(here, here.payer.opens_first, DESTINATIONS[1]))
         else:
             page = _plain(request, biller)
             response = self._pages.show(SignedOut(page=page, next_url=None if framed else biller.sso_login_url or None))
@@ -159,33 +176,34 @@ class Doors:
         path = self._chrome.url(visit, taken.account, taken.destination)
         response = self._framed(request, taken, path) if visit.session.facts.framed else redirect(path)
         if not visit.session.facts.framed:
-            referrer(response, "no-referrer")
-            if opening is not None:
-                self._jar.arrive(response, slug, opening.secret, framed=False, ask=taken.ask)
-        if opening is not None and visit.session.token.policy != "session":
+            if request.method == "GET":
+                referrer(response, "no-referrer")
+            self._jar.arrive(response, slug, opening.secret, framed=False, ask=taken.ask)
+        if visit.session.token.policy != "session":
             nonce, framed = opening.nonce, visit.session.facts.framed
             self._jar.hold_once(response, slug, nonce, framed=framed, lifetime=DOUBLE_CLICK)
         return response
 
     def _framed(self, request: HubRequest, taken: Landing, path: str) -> Response:
         """The first page of a frame. The cookie of whoever is signed in here did come along, so who must be asked is asked now."""
-        visit, opening = taken.visit, taken.opening
-        here = self._entrance.present(request, visit.biller.slug) if opening is not None else None
-        if opening is not None and (taken.ask or is_somebody_else(here, visit)):
+        visit, slug = taken.visit, taken.visit.biller.slug
+        here = self._entrance.present(request, slug)
+        asks = must_ask(here, visit, unknown_sender=taken.ask)
+        if asks:
             response = self._entrance.ask(request, Asked(visit, here), path)
-            self._jar.arrive(response, visit.biller.slug, opening.secret, framed=True, ask=True)
-            return response
-        if request.method == "GET":
+        elif request.method == "GET":
             response = self._post_on(request, visit, path)
         else:
             response = self._show(request, visit, taken.destination, taken.account)
-        if opening is not None:
-            self._jar.hold(response, visit.biller.slug, opening.secret, framed=True)
+        if request.method == "GET":
+            referrer(response, "strict-origin")
+        self._jar.arrive(response, slug, taken.opening.secret, framed=True, ask=asks)
         return response
 
     def _post_on(self, request: HubRequest, visit: Visit, path: str) -> Response:
-        view = PostOn(page=_plain(request, visit.biller), action=path, carry=self._chrome.carry(visit))
-        return frame_policy(self._pages.show(view), visit.key.frame_origins)
+        page = replace(_plain(request, visit.biller), inline=True)
+        view = PostOn(page=page, action=path, carry=self._chrome.carry(visit))
+        return frame_policy(inline_style(self._pages.show(view)), visit.key.frame_origins)
 
     def _refused(self, request: HubRequest, refused: Refused) -> Response:
         view = RefusedView(
@@ -203,8 +221,7 @@ class Doors:
         view = RefusedView(page=page, code=error.code, reference=request.request_id)
         return _static(self._pages.show(view, _status(error)))
 
-    def _arrival(self, request: HubRequest, slug: str, params: Folded) -> Arrival:
-        sender = request.sender_origin
+    def _arrival(self, request: HubRequest, slug: str, params: Folded, seen: Seen) -> Arrival:
         return Arrival(
             host=request.bare_host,
             slug=slug,
@@ -214,8 +231,10 @@ class Doors:
             request_id=request.request_id,
             values=params.values,
             twice=params.twice,
-            sender=None if sender == "null" else sender,
+            sender=seen.sender,
+            fetch_site=seen.fetch_site,
             nonce=self._jar.once(request, slug),
+            address=request.remote_addr or "",
         )
 
 

@@ -26,7 +26,7 @@ class Letter:
 
     @property
     def code(self) -> str:
-        return self.link.partition("code=")[2]
+        return self.link.partition("#")[2]
 
 
 def letters(hub: Hub) -> list[Letter]:

@@ -89,6 +89,17 @@ class PostgresCluster:
             renamed = sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE))
             connection.execute(renamed)
 
+    @contextmanager
+    def read_only(self, url: str) -> Iterator[None]:
+        """A database as after a failover to a server that takes no writes: connections broke, new ones may only read."""
+        name = url.partition("?")[0].rpartition("/")[2]
+        with self._admin() as connection:
+            switch = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
+            connection.execute(switch.format(sql.Identifier(name), sql.SQL("on")))
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+            yield
+            connection.execute(switch.format(sql.Identifier(name), sql.SQL("off")))
+
     def check(self) -> None:
         """Answer a query, or raise psycopg.OperationalError."""
         with self._admin() as connection:

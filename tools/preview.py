@@ -12,28 +12,26 @@ import argparse
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from idp.accounts.confirmations import Asked, Closed, Kind
-from idp.web.confirming import ClosedView, ConfirmedView, ConfirmView
-from idp.web.plain import AskUser, FollowLink, Mode, PlainPage, PostOn, Problem, Refused, SessionOver, SignedOut, Welcome, WhyOver
+from idp.web.plain import (
+    Mode,
+)
 from idp.web.templating import StaticFiles, Templates, View
 from sso_connect.portal import views
-from sso_connect.portal.views import AccountChoice, AccountUser, Bill, BillLine, Due, NavItem, Page, SignOut
+from sso_connect.portal.views import AccountChoice, AccountUser, AccountWaiting, Bill, BillLine, Due, NavItem, Page, SignOut
 from sso_connect.redirects import Slug
+from tools.preview_plain import HOST, NONCE, PARENT, list_plain_samples
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Route
 
 _TODAY = date(2026, 11, 21)
-_NONCE = "preview"
-_HOST = "http://riverbend.hub.localhost"
-_PARENT = "http://partner.localhost"
 _CSP = (
-    f"default-src 'none'; script-src 'nonce-{_NONCE}'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    f"default-src 'none'; script-src 'nonce-{NONCE}'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'"
 )
 _SLUGS: tuple[Slug, ...] = (
@@ -62,7 +60,6 @@ _REDIRECT_IDS: dict[Slug, int] = {
     "users": 10,
     "text": 11,
 }
-_QUESTIONS: tuple[tuple[Kind, str], ...] = (("password", ""), ("email", "avery.brandt@example.com"))
 # 1280 px at 400 %: nothing may scroll sideways (WCAG 1.4.10). Checked, not pictured.
 _NARROWEST = 320
 _WIDTHS: dict[Mode, tuple[int, ...]] = {"frame": (400, 720), "full": (360, 1280)}
@@ -108,7 +105,7 @@ def sample_page(slug: Slug, mode: Mode = "full", locale: str = "en") -> Page:
         mode=mode,
         user_label="Avery Brandt",
         csrf_token="made-up-csrf",  # noqa: S106
-        nonce=_NONCE,
+        nonce=NONCE,
         redirect_id=_REDIRECT_IDS[slug],
         account=accounts[0],
         accounts=accounts,
@@ -116,7 +113,7 @@ def sample_page(slug: Slug, mode: Mode = "full", locale: str = "en") -> Page:
         nav=tuple(NavItem(slug=each, url=_url(each)) for each in _SLUGS) if mode == "full" else (),
         sign_out=SignOut(action="/b/riverbend/sign-out", return_name="Lakeside Usage Portal"),
         language_url="/b/riverbend/language" if mode == "full" else None,
-        parent_origins=(_PARENT,) if mode == "frame" else (),
+        parent_origins=(PARENT,) if mode == "frame" else (),
         expires_in=900,
     )
 
@@ -126,7 +123,7 @@ def list_samples(mode: Mode = "full", locale: str = "en") -> Iterator[tuple[str,
     yield from _bill_samples(mode, locale)
     yield from _people_samples(mode, locale)
     yield from _later_samples(mode, locale)
-    yield from _plain_samples(mode, locale)
+    yield from list_plain_samples(mode, locale)
 
 
 def _url(slug: str, handle: str = "a1") -> str:
@@ -262,6 +259,9 @@ def _people_samples(mode: Mode, locale: str) -> Iterator[tuple[str, View]]:
     )
     page = sample_page("accounts", mode, locale)
     yield "accounts", views.AccountsView(page=page, accounts=page.accounts)
+    until = datetime(2026, 12, 20, 15, 5, tzinfo=UTC)
+    held = (AccountWaiting(number="1007-01", waits="waiting", until=until), AccountWaiting(number="1007-02", waits="on_hold"))
+    yield "accounts-waiting", views.AccountsView(page=page, accounts=page.accounts, waiting=held)
     many = (
         *page.accounts,
         *(
@@ -284,6 +284,8 @@ def _people_samples(mode: Mode, locale: str) -> Iterator[tuple[str, View]]:
         AccountUser(name="Avery Brandt", user_name="avery.brandt", login_type=2, is_you=True),
         AccountUser(name="Zoë Lindqvist", user_name="zoe.lindqvist", login_type=3),
         AccountUser(name="", user_name="noor", login_type=4, pending=True),
+        AccountUser(name="", user_name="tenant1003", login_type=4, pending=True, waits="waiting"),
+        AccountUser(name="Riley Okafor", user_name="riley", login_type=4, pending=True, waits="on_hold"),
     )
     yield "users", views.UsersView(page=sample_page("users", mode, locale), users=users)
     yield "users-one", views.UsersView(page=sample_page("users", mode, locale), users=(users[1],))
@@ -309,96 +311,12 @@ def _later_samples(mode: Mode, locale: str) -> Iterator[tuple[str, View]]:
     yield "off-rights", views.OffView(page=guest, reason="rights", back_url=bills)
     alone = replace(sample_page("accounts", mode, locale), account=None, accounts=(), nav=())
     yield "no-account", views.NoAccountView(page=alone)
-
-
-def _plain_samples(mode: Mode, locale: str) -> Iterator[tuple[str, View]]:
-    page = PlainPage(
-        locale=locale,
-        nonce=_NONCE,
-        biller_name="Riverbend Municipal Utilities",
-        mode=mode,
-        parent_origins=(_PARENT,) if mode == "frame" else (),
-    )
-    reference = "R-7F3K-29QD-XM4A"
-    yield (
-        "refused",
-        Refused(
-            page=page,
-            code="TokenExpired",
-            reference=reference,
-            partner_name="Lakeside Usage Portal",
-            back_url="https://lakeside.example.com/portal",
-        ),
-    )
-    yield (
-        "refused-bare",
-        Refused(page=replace(page, biller_name=None), code="InvalidRedirect", reference=reference),
-    )
-    ask_user = AskUser(
-        page=page,
-        name="Ann Vale",
-        here="Avery Brandt",
-        partner_name="Harborlight",
-        action="/b/x/sso/continue",
-        carry=(("csrf_token", "made-up"),),
-    )
-    yield "ask-user", ask_user
-    yield "ask-user-unknown-page", replace(ask_user, here=None)
-    yield "post-on", PostOn(page=page, action="/b/x/a/none/bills", carry=(("csrf_token", "made-up"),))
-    yield "follow-link", FollowLink(page=page, back_url="https://lakeside.example.com/portal")
-    for kind, email in _QUESTIONS:
-        asked = Asked(kind, "Lakeside Usage Portal", "avery", email, "")
-        yield (
-            f"confirm-{kind}",
-            ConfirmView(page=page, asked=asked, code="made-up", csrf_token=_NONCE, action="/b/riverbend/confirm"),
-        )
-        yield f"confirm-{kind}-yes", ConfirmedView(page=page, asked=asked, allowed=True)
-        yield f"confirm-{kind}-no", ConfirmedView(page=page, asked=asked, allowed=False)
-    yield "confirm-gone", ClosedView(page=page, closed=Closed("gone"))
-    yield "confirm-gone-partner", ClosedView(page=page, closed=Closed("gone", "Lakeside Usage Portal"))
-    yield "confirm-void", ClosedView(page=page, closed=Closed("void", "Lakeside Usage Portal"))
-    yield "signed-out", SignedOut(page=page)
-    yield (
-        "signed-out-next",
-        SignedOut(page=page, next_url="https://lakeside.example.com/portal", next_name="Lakeside"),
-    )
-    yield (
-        "session-over",
-        SessionOver(
-            page=page,
-            open_url="/b/riverbend/sign-in?to=bills" if mode == "frame" else None,
-            back_url="https://lakeside.example.com/portal" if mode == "full" else None,
-            partner_name="Lakeside Usage Portal",
-            cookie_host="riverbend.example.com" if mode == "full" else "",
-        ),
-    )
-    whys: tuple[WhyOver, ...] = ("timed_out", "ended", "page_expired")
-    for why in whys:
-        yield (
-            f"session-over-{why}",
-            SessionOver(
-                page=page,
-                why=why,
-                open_url="/b/riverbend/sign-in" if mode == "frame" else None,
-                back_url="https://lakeside.example.com/portal" if mode == "full" else None,
-                partner_name="Lakeside Usage Portal",
-            ),
-        )
-    yield "session-over-again", SessionOver(page=page, open_url="/b/riverbend/sign-in", again=True)
-    yield "welcome", Welcome(page=page)
-    for status, code in (
-        (403, "CsrfRefused"),
-        (404, "PageNotFound"),
-        (405, "MethodNotAllowed"),
-        (413, "BodyTooLarge"),
-        (500, "UnexpectedError"),
-        (503, "StoreUnavailable"),
-    ):
-        yield f"problem-{status}", Problem(page=page, status=status, code=code, reference=reference, home_url="/b/riverbend/")
-    yield "problem-bare", Problem(page=replace(page, biller_name=None), status=404, code="PageNotFound", reference=reference)
-
-
-# --- pictures ------------------------------------------------------------------------------------------------------------
+    waiting = AccountWaiting(number="1007-01", waits="waiting", until=datetime(2026, 12, 20, 15, 5, tzinfo=UTC))
+    on_hold = AccountWaiting(number="1007-02", waits="on_hold")
+    named = replace(alone, heading="waiting.title")
+    yield "waiting", views.WaitingView(page=named, account=waiting)
+    yield "waiting-others", views.WaitingView(page=named, account=waiting, others_url=_url("accounts"))
+    yield "waiting-on-hold", views.WaitingView(page=named, account=on_hold)
 
 
 def sample_templates() -> tuple[Templates, StaticFiles]:
@@ -412,7 +330,7 @@ def _shoot(browser: Browser, out: Path, html: dict[str, str], statics: StaticFil
     files = {file.url: file for file in statics.list_all()}
 
     def answer(route: Route) -> None:
-        path = route.request.url.removeprefix(_HOST)
+        path = route.request.url.removeprefix(HOST)
         if path in files:
             route.fulfill(body=files[path].content, content_type=files[path].media_type)
         elif path.removeprefix("/preview/") in html:
@@ -432,7 +350,7 @@ def _shoot(browser: Browser, out: Path, html: dict[str, str], statics: StaticFil
         for width in (_NARROWEST, *_WIDTHS[mode]):
             page.set_viewport_size({"width": width, "height": 860 if width > 500 else 740})
             # A page that leads on would leave for an address that nobody answers here.
-            page.goto(f"{_HOST}/preview/{name}", wait_until="commit" if "-next" in name else "load")
+            page.goto(f"{HOST}/preview/{name}", wait_until="commit" if "-next" in name else "load")
             if "-next" in name:
                 continue
             wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")

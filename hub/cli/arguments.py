@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar, cast
 
 import click
 
 from idp.errors import InvalidFields
+from idp.private_files import write_over
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,6 +30,33 @@ class Assignment(click.ParamType[tuple[str, str]]):
         if not equals or not name.strip():
             self.fail(f"{value!r} is not NAME=VALUE", param, ctx)
         return name.strip(), text.strip()
+
+
+class OutFile(click.ParamType[TextIO]):
+    """A file to write; `-`: standard output. Opened at once: a place that cannot be written is told before anything is done.
+
+    A link is not followed: in a folder that others can write, it would lead to a file of their choice.
+    """
+
+    name = "file"
+
+    def __init__(self, mode: int) -> None:
+        self._mode = mode
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> TextIO:
+        """Open it."""
+        if value == "-":
+            return sys.stdout
+        if not isinstance(value, str):
+            return cast("TextIO", value)
+        try:
+            file = os.fdopen(write_over(Path(value), self._mode), "w", encoding="utf-8")
+        except OSError as fault:
+            reason = "is a link" if fault.errno == errno.ELOOP else fault.strerror
+            self.fail(f"{value}: {reason}", param, ctx)
+        if ctx is not None:
+            ctx.call_on_close(file.close)
+        return file
 
 
 class ColumnMapFile(click.ParamType[dict[str, list[str]]]):

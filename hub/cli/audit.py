@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,6 +15,13 @@ from admin.history import ChangeEntry, ChangeFilter
 from hub.cli.context import Operator, pass_operator
 from hub.cli.faults import Refusal
 from hub.cli.output import json_option, note, print_json, print_record, print_rows
+from idp.erasure import Subject
+from idp.private_files import create
+from idp.verification import Verdict
+
+_ERASED = {
+    "seal": "Seal", "at": "When", "bid": "BID", "actor": "Erased by", "on": "On", "reason": "Reason", "values": "Values",
+}  # fmt: skip
 
 
 @click.group()
@@ -24,29 +32,95 @@ def group() -> None:
 @group.command()
 @click.option(
     "--checkpoint", "files", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True,
-    help="A checkpoint that was kept elsewhere; several times. Without one, a chain that was written anew whole is not noticed.",
+    help="A checkpoint file kept elsewhere (repeatable). Without one, a chain that was cut off or rewritten goes unnoticed.",
 )  # fmt: skip
 @json_option
 @pass_operator
 def verify(operator: Operator, files: tuple[Path, ...], as_json: bool) -> None:
-    """Walk the whole chain: what is altered, what is missing, what is not sealed yet. Exit code 1 when anything is wrong."""
+    """Check the whole change log: altered rows, missing rows, values that are gone, and what was erased by whom.
+
+    Exit code 1 if anything is wrong. Erased values are listed by erasure: compare them with the erasures you know of.
+    """
     tokens = [token for file in files for token in _read_tokens(file)]
     verdict = operator.history.verify(operator.staff, operator.request_id, tokens)
     findings = [{"fault": each.fault.value, "seal": each.seal, "what": each.what} for each in verdict.findings]
+    erased = [asdict(each) for each in verdict.erased]
     summary: dict[str, Any] = {
         "sound": not findings,
         "sealed": verdict.sealed,
         "unsealed": verdict.unsealed,
         "checkpoints": verdict.checkpoints,
+        "covered_by_kept_checkpoint": verdict.exported,
+        "erased_values": sum(each.values for each in verdict.erased),
     }
     if as_json:
-        print_json(summary | {"findings": findings})
+        print_json(summary | {"erased": erased, "findings": findings, "findings_not_listed": verdict.hidden})
     else:
         print_record(summary, as_json=False)
+        if erased:
+            print_rows(erased, _ERASED, as_json=False)
         if findings:
             print_rows(findings, {"fault": "Fault", "seal": "Seal", "what": "What"}, as_json=False)
+    for line in _not_excluded(verdict):
+        note(line)
     if findings:
-        raise Refusal(f"the change log is not sound: {len(findings)} findings")
+        found = len(findings) + verdict.hidden
+        more = f", the first {len(findings)} are listed" if verdict.hidden else ""
+        raise Refusal(f"the change log is not sound: {found} finding{'s' if found > 1 else ''}{more}")
+
+
+def _not_excluded(verdict: Verdict) -> tuple[str, ...]:
+    """What the verdict cannot say, and what to do about it."""
+    if not verdict.exported:
+        return (
+            "not excluded: rows removed at the end, or the whole chain rewritten. The database alone cannot show either.",
+            "Export checkpoints (`idhub audit checkpoint --out FILE`), keep them where no database user can write,",
+            "and run `idhub audit verify --checkpoint FILE`.",
+        )
+    if verdict.exported < verdict.sealed:
+        return (f"not excluded: changes to rows after seal {verdict.exported}, the last one that a checkpoint you gave covers.",)
+    return ()
+
+
+@group.command()
+@click.option("--bid", type=click.IntRange(0, 2**31 - 1), required=True, metavar="BID", help="The biller; 0: the installation.")
+@click.option("--user", "user_id", type=click.UUID, metavar="GUID", help="Values of all rows on this user (LoginGUID).")
+@click.option(
+    "--customer", "customer_id", type=click.UUID, metavar="GUID", help="Values of all rows on this account (CustomerGUID)."
+)
+@click.option(
+    "--row", "rows", type=click.IntRange(1, 2**63 - 1), multiple=True, metavar="ID", help="Values of this row (repeatable)."
+)
+@click.option("--reason", required=True, help="Why. Stays in the change log for good: a ticket number, no personal data.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@pass_operator
+def erase(
+    operator: Operator,
+    bid: int,
+    user_id: UUID | None,
+    customer_id: UUID | None,
+    rows: tuple[int, ...],
+    reason: str,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Erase before and after values from the change log. This cannot be undone.
+
+    Give --user, --customer or --row. The rows stay, so the chain stays whole; a new row names them, you, and the reason.
+    """
+    if sum((user_id is not None, customer_id is not None, bool(rows))) != 1:
+        raise click.UsageError("give one of --user, --customer and --row")
+    if not yes:
+        whose = f"user {user_id}" if user_id else f"account {customer_id}" if customer_id else f"{len(rows)} rows"
+        click.confirm(f"Erase the before and after values of {whose} at BID {bid} for good?", abort=True, err=True)
+    subject = Subject(user_id, customer_id, rows)
+    erased = operator.history.erase(operator.staff, operator.request_id, bid, subject, reason)
+    print_record({"erased_values": erased}, as_json=as_json)
+    if erased:
+        note("the live database no longer has them; backups keep them until they expire")
+    else:
+        note(f"there was nothing to erase at BID {bid}")
 
 
 @group.command()
@@ -68,10 +142,10 @@ def checkpoint(operator: Operator, out: Path | None, as_json: bool) -> None:
 
 
 @group.command()
-@click.option("--bid", type=click.IntRange(0), required=True, metavar="BID", help="The biller; 0: the installation (partners).")
+@click.option("--bid", type=click.IntRange(0, 2**31 - 1), required=True, metavar="BID", help="The biller; 0: the installation.")
 @click.option("--user", "user_id", type=click.UUID, metavar="GUID", help="Only rows on this user (LoginGUID).")
 @click.option("--customer", "customer_id", type=click.UUID, metavar="GUID", help="Only rows on this account (CustomerGUID).")
-@click.option("--before", type=click.IntRange(1), metavar="ID", help="Only rows older than the one with this id.")
+@click.option("--before", type=click.IntRange(1, 2**63 - 1), metavar="ID", help="Only rows older than the one with this id.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
 @json_option
 @pass_operator
@@ -160,7 +234,7 @@ def _for_people(entry: ChangeEntry) -> dict[str, Any]:
     return {
         "actor": f"{row.actor_kind} {row.actor_id}",
         "on": [each for each in on if each],
-        "changed": "(erased)" if entry.erased else changed,
+        "changed": "(values gone)" if entry.erased else changed,
     }
 
 
@@ -173,7 +247,7 @@ def _read_tokens(file: Path) -> list[str]:
 
 def _write_new(path: Path, text: str) -> None:
     try:
-        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644), "w", encoding="ascii") as file:
+        with os.fdopen(create(path, 0o644), "w", encoding="ascii") as file:
             file.write(text)
     except OSError as fault:
         raise Refusal(f"{path}: {fault.strerror}") from fault

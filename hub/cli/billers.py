@@ -59,7 +59,7 @@ def create(
 
 
 @group.command("list")
-@click.option("--after", type=int, default=0, help="From the BID after this one.")
+@click.option("--after", type=click.IntRange(0, 2**31 - 1), default=0, help="From the BID after this one.")
 @limit_option
 @json_option
 @pass_operator

@@ -18,10 +18,11 @@ from idp.settings import Settings, load
 if TYPE_CHECKING:
     from admin.billers import BillerAdmin
     from admin.destinations import DestinationAdmin
-    from admin.history import AlarmAdmin, CarrierAdmin, HistoryAdmin, RefusalAdmin, WarningAdmin
+    from admin.history import AlarmAdmin, CarrierAdmin, HistoryAdmin, MailAdmin, RefusalAdmin, WarningAdmin
     from admin.legacy import LegacySetUp
     from admin.partners import KeyAdmin, PartnerAdmin
     from admin.people import CustomerAdmin, UserAdmin
+    from admin.registrations import RegistrationAdmin
     from admin.sandbox import Sandboxes
     from admin.themes import ThemeAdmin
     from hub.wiring import Hub
@@ -116,7 +117,25 @@ class Operator:
         from admin.people import UserAdmin
 
         hub = self.hub
-        return UserAdmin(hub.users, hub.passwords, hub.partners, hub.register, hub.unregister, hub.billers, hub.database.read)
+        return UserAdmin(
+            hub.users,
+            hub.passwords,
+            hub.partners,
+            hub.register,
+            hub.unregister,
+            hub.set_email,
+            hub.billers,
+            hub.database.read,
+        )
+
+    @cached_property
+    def registrations(self) -> RegistrationAdmin:
+        """Registrations that wait for a decision."""
+        from admin.people import UserFinder
+        from admin.registrations import RegistrationAdmin
+
+        hub = self.hub
+        return RegistrationAdmin(hub.approvals, hub.billers, UserFinder(hub.billers, hub.database.read))
 
     @cached_property
     def themes(self) -> ThemeAdmin:
@@ -153,8 +172,8 @@ class Operator:
         """The change log."""
         from admin.history import HistoryAdmin
 
-        signing = self.hub.signing_keys
-        return HistoryAdmin(self.hub.database.read, self.hub.sealer, lambda token: signing.check("checkpoint", token))
+        hub = self.hub
+        return HistoryAdmin(hub.database.read, hub.sealer, hub.erasure, hub.trust)
 
     @cached_property
     def refusals(self) -> RefusalAdmin:
@@ -176,6 +195,13 @@ class Operator:
         from admin.history import AlarmAdmin
 
         return AlarmAdmin(self.hub.alarms)
+
+    @cached_property
+    def mails(self) -> MailAdmin:
+        """What was mailed to payers."""
+        from admin.history import MailAdmin
+
+        return MailAdmin(self.hub.mails)
 
 
 pass_operator = click.make_pass_decorator(Operator)

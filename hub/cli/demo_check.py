@@ -14,10 +14,10 @@ from hub.cli.demo_check_api import check_api
 from hub.cli.demo_check_doors import check_doors
 from hub.cli.demo_check_people import check_front, check_people
 from hub.cli.demo_site import ACTOR, DATA, DemoSite, Prepared
-from hub.cli.demo_steps import FRAME, FULL, Checks, Say, absolute, authenticate, links, redirect_form
-from idp.changelog import verify
+from hub.cli.demo_steps import FRAME, FULL, Checks, Say, absolute, authenticate, links, press, redirect_form
 from idp.directory.api_keys import KeyPolicies
 from idp.opaque import new_id
+from idp.verification import verify
 
 _SEAL_SECONDS = 20.0
 
@@ -106,17 +106,22 @@ def _frame(checks: Checks, prepared: Prepared, clients: dict[str, PartnerClient]
         answer = authenticate(clients[slug], user)
         checks.step(f"POST authenticate {user}", f"token until {answer['ExpiresAt']}", bool(answer["RemoteAuthenticationToken"]))
         browser = Visitor()
-        page = browser.post(answer["ConnectUrl"], redirect_form(answer, ViewMode="1", RedirectID="1"), FRAME)
-        csp = page.headers.get("content-security-policy", "")
         origin = prepared.keys[slug].frame_origins[0]
+        page = browser.post(answer["ConnectUrl"], redirect_form(answer, ViewMode="1", RedirectID="1"), FRAME | {"Origin": origin})
+        csp = page.headers.get("content-security-policy", "")
         shows = amount in page.text and account in page.text
         framable = f"frame-ancestors {origin}" in csp and "x-frame-options" not in page.headers
         checks.step(f"POST {answer['ConnectUrl']} ViewMode 1", f"{page.status_code}, {amount} {'shown' if shows else 'NOT shown'}",
                     page.status_code == 200 and shows)  # fmt: skip
         checks.step("who may frame it", origin if framable else csp, framable)
         cookie = page.headers.get("set-cookie", "")
-        checks.step("its cookie", cookie.partition("=")[0], "__Host-hub_f=" in cookie and "Partitioned" in cookie)
-        for page_url in links(page.text):
+        checks.step("its cookie", cookie.partition("=")[0], "__Host-hub_fn=" in cookie and "Partitioned" in cookie)
+        others = links(page.text)
+        shown = press(browser, answer["ConnectUrl"], page.text, others[0])
+        came = shown.headers.get("set-cookie", "")
+        checks.step("the first click, by a button that posts", f"{shown.status_code}, {came.partition('=')[0]} counts from now on",
+                    shown.status_code == 200 and "__Host-hub_f=" in came)  # fmt: skip
+        for page_url in others:
             seen = browser.get(absolute(answer["ConnectUrl"], page_url), FRAME)
             checks.step(f"GET .../{page_url.rsplit('/', 1)[1]} in the frame", str(seen.status_code), seen.status_code == 200)
         browser.close()
@@ -129,7 +134,8 @@ def _full_page(checks: Checks, prepared: Prepared, clients: dict[str, PartnerCli
     back = prepared.keys["riverbend"].return_places[0].text()
     browser = Visitor()
     form = redirect_form(answer, ViewMode="0", RedirectID="1", ReturnUrl=back, CustomReturnSiteName="Harborlight")
-    moved = browser.post(answer["ConnectUrl"], form, FULL)
+    partner = {"Origin": prepared.keys["riverbend"].frame_origins[0]}
+    moved = browser.post(answer["ConnectUrl"], form, FULL | partner)
     where = moved.headers.get("location", "")
     checks.step("POST connect ViewMode 0", f"{moved.status_code} to {where}", moved.status_code == 303 and "Token" not in where)
     page = browser.get(absolute(answer["ConnectUrl"], where), FULL)
@@ -147,7 +153,7 @@ def _full_page(checks: Checks, prepared: Prepared, clients: dict[str, PartnerCli
     checks.step("POST sign-out", f"{out.status_code}, leads to {back}", out.status_code == 200 and f'href="{back}"' in out.text)
     over = browser.get(absolute(answer["ConnectUrl"], where), FULL)
     checks.step("the page after sign-out", str(over.status_code), over.status_code == 401)
-    late = Visitor().post(answer["ConnectUrl"], form, FULL)
+    late = Visitor().post(answer["ConnectUrl"], form, FULL | partner)
     checks.step("the token after sign-out with a ReturnUrl", str(late.status_code), late.status_code == 410)
     browser.close()
 
@@ -176,7 +182,7 @@ def _refusals(checks: Checks, site: DemoSite, prepared: Prepared, token: str) ->
     hub = site.wire()
     try:
         found = hub.diagnostics.get(9001, references[0])
-        failed = [check for check in found.checks if not check.held]
+        failed = [check for check in found.checks if check.failed]
         checks.step(
             f"look up {references[0]}", f"{found.code}: {failed[-1].came}", bool(failed) and "RedirectID" in failed[-1].came
         )
@@ -190,6 +196,7 @@ def _ends(checks: Checks, clients: dict[str, PartnerClient]) -> None:
     browser = Visitor()
     page = browser.post(answer["ConnectUrl"], redirect_form(answer, ViewMode="1", RedirectID="1"), FRAME)
     link = absolute(answer["ConnectUrl"], links(page.text)[0])
+    press(browser, answer["ConnectUrl"], page.text, links(page.text)[0])
     river.call("POST", "/remote-authentication/revoke", {"RemoteAuthenticationToken": answer["RemoteAuthenticationToken"]})
     seen = browser.get(link, FRAME)
     checks.step("a page after its token was revoked", str(seen.status_code), seen.status_code == 401)
@@ -204,16 +211,18 @@ def _audit(checks: Checks, site: DemoSite) -> None:
         client = PartnerClient(site.api, issued.secret)
         answer = authenticate(client, "avery")
         form = redirect_form(answer, ViewMode="0", RedirectID="1")
-        first, second = Visitor().post(answer["ConnectUrl"], form, FULL), Visitor().post(answer["ConnectUrl"], form, FULL)
-        checks.step("a single-use token twice", f"{first.status_code}, then {second.status_code}",
-                    (first.status_code, second.status_code) == (303, 410))  # fmt: skip
+        partner = FULL | {"Origin": site.partner_origin}
+        agents = ("demo-check/1", "demo-check/1", "somebody-else/1")
+        came = [Visitor().post(answer["ConnectUrl"], form, partner | {"User-Agent": agent}).status_code for agent in agents]
+        checks.step("a single-use token twice (a double click), then by somebody else", ", ".join(map(str, came)),
+                    came == [303, 303, 410])  # fmt: skip
         client.close()
         until = time.monotonic() + _SEAL_SECONDS
         verdict = None
         while verdict is None or (verdict.unsealed and time.monotonic() < until):
             time.sleep(0.5 if verdict else 0)
             with hub.database.read() as stores:
-                verdict = verify(stores.seals, lambda token: hub.signing_keys.check("checkpoint", token))
+                verdict = verify(stores.seals, stores.erasures, hub.trust)
         checks.step("the change log", f"{verdict.sealed} rows sealed, {verdict.unsealed} not yet, {len(verdict.findings)} faults",
                     verdict.sealed > 0 and not verdict.unsealed and not verdict.findings)  # fmt: skip
     finally:

@@ -21,29 +21,30 @@ from sso_connect.tokens import Assertion
 def check_doors(checks: Checks, site: DemoSite, clients: Mapping[str, PartnerClient]) -> None:
     """All of them."""
     river = clients["riverbend"]
-    _link(checks, river)
+    _link(checks, site, river)
     _without_cookies(checks, river)
-    _somebody_else(checks, river)
+    _somebody_else(checks, site, river)
+    _nobody_vouches(checks, river)
     _prefetch(checks, site)
     _old_by_get(checks, site, river)
 
 
-def _link(checks: Checks, river: PartnerClient) -> None:
+def _link(checks: Checks, site: DemoSite, river: PartnerClient) -> None:
     made = river.call("POST", "/sso-connect/links", {"UserName": "avery", "RedirectID": 1, "ViewMode": 0})
     parts = urlsplit(made["Url"])
     address, origin = made["Url"].partition("#")[0], f"{parts.scheme}://{parts.netloc}"
     checks.step("POST links", f"{address}#...", parts.fragment.startswith("idhl_") and not parts.query)
     browser = Visitor()
-    landing = browser.get(address, FULL)
+    landing = browser.get(address, FULL | {"Referer": f"{site.partner_origin}/"})
     shown = landing.status_code == 200 and parts.fragment not in landing.text
     checks.step("GET it, as a mail scanner would", f"{landing.status_code}, nothing spent", shown)
     own = FULL | {"Sec-Fetch-Site": "same-origin", "Origin": origin}
-    moved = browser.post(address, {"link": parts.fragment}, own)
+    moved = browser.post(address, {"link": parts.fragment, "sender": _note(landing.text)}, own)
     opened = origin + moved.headers.get("location", "/")
     page = browser.get(opened, FULL)
     checks.step("its script posts the secret", f"{moved.status_code}, then {page.status_code}", "$84.17" in page.text)
     for _ in range(2):
-        again = Visitor().post(address, {"link": parts.fragment}, own)
+        again = Visitor().post(address, {"link": parts.fragment}, own | {"User-Agent": "somebody-else/1"})
         checks.step("somebody posts it again", str(again.status_code), again.status_code == 410)
     over = browser.get(opened, FULL)
     checks.step("the page that came of the first use", str(over.status_code), over.status_code == 401)
@@ -68,11 +69,12 @@ def _without_cookies(checks: Checks, river: PartnerClient) -> None:
     checks.step("the same without it", str(bare.status_code), bare.status_code == 401)
 
 
-def _somebody_else(checks: Checks, river: PartnerClient) -> None:
+def _somebody_else(checks: Checks, site: DemoSite, river: PartnerClient) -> None:
     browser = Visitor()
     for user in ("zoe", "avery"):
         answer = authenticate(river, user)
-        moved = browser.post(answer["ConnectUrl"], redirect_form(answer, ViewMode="0", RedirectID="1"), FULL)
+        form = redirect_form(answer, ViewMode="0", RedirectID="1")
+        moved = browser.post(answer["ConnectUrl"], form, FULL | {"Origin": site.partner_origin})
         page = browser.get(absolute(answer["ConnectUrl"], moved.headers.get("location", "/")), FULL)
     asked = "Continue as Avery Brandt?" in page.text and "$84.17" not in page.text
     checks.step("avery arrives where zoe is signed in", "asked first" if asked else "NOT asked", asked)
@@ -80,6 +82,19 @@ def _somebody_else(checks: Checks, river: PartnerClient) -> None:
     yes = browser.post(_answer_to(page.text, origin), hidden(page.text) | {"answer": "yes"}, FULL | {"Origin": origin})
     page = browser.get(absolute(answer["ConnectUrl"], yes.headers.get("location", "/")), FULL)
     checks.step("the payer says yes", f"{yes.status_code}, then {page.status_code}", "$84.17" in page.text)
+    browser.close()
+
+
+def _nobody_vouches(checks: Checks, river: PartnerClient) -> None:
+    answer, browser = authenticate(river, "avery"), Visitor()
+    form = redirect_form(answer, ViewMode="0", RedirectID="1")
+    moved = browser.post(answer["ConnectUrl"], form, FULL | {"Origin": "null"})
+    page = browser.get(absolute(answer["ConnectUrl"], moved.headers.get("location", "/")), FULL)
+    asked = "Continue as Avery Brandt?" in page.text and "$84.17" not in page.text
+    checks.step("avery arrives from a page that hides who it is", "asked first" if asked else "NOT asked", asked)
+    head = Visitor().head(f"{answer['ConnectUrl']}?{urlencode(form)}")
+    checks.step("HEAD of a redirect", f"{head.status_code}, no cookie, nothing opened",
+                head.status_code == 200 and "set-cookie" not in head.headers)  # fmt: skip
     browser.close()
 
 
@@ -91,7 +106,7 @@ def _prefetch(checks: Checks, site: DemoSite) -> None:
     answer = authenticate(client, "avery")
     url = f"{answer['ConnectUrl']}?{urlencode(redirect_form(answer, ViewMode='0', RedirectID='1'))}"
     early = browser.get(url, FULL | {"Sec-Purpose": "prefetch"})
-    clicked = browser.get(url, FULL)
+    clicked = browser.get(url, FULL | {"Referer": f"{site.partner_origin}/"})
     checks.step("a prefetch of a single-use redirect, then the click", f"{early.status_code}, then {clicked.status_code}",
                 (early.status_code, clicked.status_code) == (503, 303))  # fmt: skip
     browser.close()
@@ -114,6 +129,11 @@ def _old_by_get(checks: Checks, site: DemoSite, river: PartnerClient) -> None:
     checks.step("GET connect with a token of 21 minutes ago", str(late.status_code), late.status_code == 410)
     posted = Visitor().post(answer["ConnectUrl"], form, FULL)
     checks.step("POST connect with the same one", str(posted.status_code), posted.status_code == 303)
+
+
+def _note(landing: str) -> str:
+    """What the script of a landing page posts beside the secret."""
+    return landing.partition('data-sender="')[2].partition('"')[0]
 
 
 def _answer_to(page: str, origin: str) -> str:

@@ -17,17 +17,18 @@ from hub.cli.demo_steps import FULL, Checks, absolute, authenticate, hidden, red
 def check_people(checks: Checks, site: DemoSite, prepared: Prepared, clients: Mapping[str, PartnerClient]) -> None:
     """All of them."""
     river = clients["riverbend"]
-    _history(checks, river)
-    _landlord(checks, river)
+    partner = FULL | {"Origin": site.partner_origin}
+    _history(checks, river, partner)
+    _landlord(checks, river, partner)
     _login_types(checks, clients)
     _own_page(checks, site, prepared)
 
 
-def _open(client: PartnerClient, user: str, **params: str) -> tuple[Visitor, str, str]:
-    """A browser on a full page, its address, and its text."""
+def _open(client: PartnerClient, user: str, partner: Mapping[str, str], **params: str) -> tuple[Visitor, str, str]:
+    """A browser on a full page, its address, and its text. `partner`: the headers of a form on the partner's page."""
     answer = authenticate(client, user)
     browser = Visitor()
-    moved = browser.post(answer["ConnectUrl"], redirect_form(answer, ViewMode="0", **{"RedirectID": "1"} | params), FULL)
+    moved = browser.post(answer["ConnectUrl"], redirect_form(answer, ViewMode="0", **{"RedirectID": "1"} | params), partner)
     url = absolute(answer["ConnectUrl"], moved.headers.get("location", "/"))
     return browser, url, browser.get(url, FULL).text
 
@@ -36,8 +37,8 @@ def _bills(page: str) -> int:
     return page.count('<details class="bill"')
 
 
-def _history(checks: Checks, river: PartnerClient) -> None:
-    browser, url, first = _open(river, "avery")
+def _history(checks: Checks, river: PartnerClient, partner: Mapping[str, str]) -> None:
+    browser, url, first = _open(river, "avery", partner)
     older = re.search(r'href="(/b/[^"]+\?cursor=[^"]+)"', first)
     second = browser.get(absolute(url, html.unescape(older[1])), FULL).text if older else ""
     checks.step(
@@ -46,8 +47,8 @@ def _history(checks: Checks, river: PartnerClient) -> None:
     browser.close()
 
 
-def _landlord(checks: Checks, river: PartnerClient) -> None:
-    browser, url, page = _open(river, "cedar", RedirectID="9")
+def _landlord(checks: Checks, river: PartnerClient, partner: Mapping[str, str]) -> None:
+    browser, url, page = _open(river, "cedar", partner, RedirectID="9")
     shown = page.count('<li class="row')
     checks.step("a landlord's accounts", f"{shown}", shown == len(COURT))
     looked_for = COURT[16].replace("-", "")
@@ -57,7 +58,7 @@ def _landlord(checks: Checks, river: PartnerClient) -> None:
     checks.step(f"search among them for {looked_for}", f"{rows} found", rows == 1)
     browser.close()
     for account, words in ((CREDIT, "Credit $12.00, nothing to pay"), (NOTHING, "Nothing due"), (COURT[0], "Amount due")):
-        browser, _, page = _open(river, "cedar", AccountNumber=account)
+        browser, _, page = _open(river, "cedar", partner, AccountNumber=account)
         checks.step(f"the bills of {account}", words if words in page else "something else", words in page)
         browser.close()
 

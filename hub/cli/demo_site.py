@@ -33,6 +33,7 @@ from idp.actor import System
 from idp.directory.api_keys import DEFAULT_SCOPES, ApiKey, KeyPolicies, Scope
 from idp.directory.billers import Biller
 from idp.opaque import new_id
+from idp.private_files import make_folder, write_whole
 from idp.settings import Settings, load
 from sso_connect.imports.bif_columns import ColumnMap
 from sso_connect.imports.runs import ImportRun
@@ -132,11 +133,9 @@ class DemoSite:
 
     def prepare(self) -> Prepared:
         """Make the folder, the key, the schema; load both billers from their files; make partner, keys and payers."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        key_file = self.folder / "master.key"
-        key_file.touch(mode=0o600)
-        key_file.write_text(base64.b64encode(secrets.token_bytes(32)).decode(), encoding="ascii")
-        self._write_settings()
+        with make_folder(self.folder) as folder:
+            write_whole(folder, "master.key", base64.b64encode(secrets.token_bytes(32)))
+            write_whole(folder, self.settings_file.name, self._settings_text().encode())
         migrate(self.settings().database_url)
         hub = self.wire()
         try:
@@ -254,21 +253,23 @@ class DemoSite:
             for slug, biller in billers.items()
         }
 
-    def _write_settings(self) -> None:
+    def _settings_text(self) -> str:
         lines = [
             "# Settings of the running demo. Beside it, in another terminal:",
             f"#   export IDHUB_SETTINGS={self.settings_file}",
             "#   .venv/bin/idhub billers list",
             *(f"{name}={value}" for name, value in self.environment().items()),
         ]
-        self.settings_file.touch(mode=0o600)
-        self.settings_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return "\n".join(lines) + "\n"
 
     def _register(self, hub: Hub, biller: Biller, key: ApiKey, payer: DemoPayer) -> None:
         first, _, last = payer.name.partition(" ")
         accounts = tuple(AccountWanted(number, payer.login_type) for number in payer.accounts)
         wanted = Wanted(payer.user_name, payer.email, accounts, first_name=first, last_name=last)
-        hub.register.register(ACTOR, str(new_id()), biller, wanted, key)
+        made = hub.register.register(ACTOR, str(new_id()), biller, wanted, key).user
+        if made is not None:
+            # The biller's staff know these people: where a payer must be asked, it can be.
+            hub.users.change(ACTOR, str(new_id()), biller.bid, made.id, email=payer.email)
 
     def _write_partner_config(self, billers: Mapping[str, Biller], shown: Mapping[str, str], meters: demo_meters.Meters) -> None:
         connections = [
@@ -302,9 +303,9 @@ class DemoSite:
                 "payers": [],
             }
         )
-        path = self.folder / "partner.json"
-        path.touch(mode=0o600)
-        path.write_text(json.dumps({"api": self.api, "connections": connections}, indent=2), encoding="utf-8")
+        told = json.dumps({"api": self.api, "connections": connections}, indent=2)
+        with make_folder(self.folder) as folder:
+            write_whole(folder, "partner.json", told.encode())
 
     def _wait(self, name: str, process: subprocess.Popen[bytes], url: str) -> None:
         pool = urllib3.PoolManager(retries=False, timeout=2.0)

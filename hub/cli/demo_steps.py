@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from examples.partner_client import ApiRefused, PartnerClient
+from examples.partner_client import ApiRefused, PartnerClient, Visitor
+
+if TYPE_CHECKING:
+    import httpx
 
 Say = Callable[[str], None]
 FRAME = {"Sec-Fetch-Dest": "iframe", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "cross-site"}
@@ -57,6 +60,12 @@ def links(page: str) -> list[str]:
 def absolute(connect_url: str, path: str) -> str:
     """An address on the host of the biller."""
     return connect_url.split("/b/")[0] + path
+
+
+def press(browser: Visitor, connect_url: str, page: str, path: str) -> httpx.Response:
+    """Press a button of a framed page: the way on while nobody knows yet how the browser carries its session."""
+    own = {"Origin": connect_url.split("/b/")[0], "Sec-Fetch-Site": "same-origin"}
+    return browser.post(absolute(connect_url, path), hidden(page), FRAME | own)
 
 
 def hidden(page: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import IO, Any
 
 import click
 
-from idp.errors import HubError, Kind
+from idp.errors import HubError, Kind, MalformedRequest
 from idp.settings import SettingsError
 
 _OURS = frozenset({Kind.INTERNAL, Kind.UNAVAILABLE})
@@ -36,6 +36,8 @@ def refusal_of(fault: HubError | SettingsError) -> Refusal:
         return Refusal(*str(fault).splitlines())
     if fault.fields:
         return Refusal(*(f"{each.field}: {each.message}" if each.field else each.message for each in fault.fields))
+    if isinstance(fault, MalformedRequest) and fault.detail:  # its fix is about JSON
+        return Refusal(f"cannot be used: {fault.detail}")
     if fault.kind in _OURS and fault.detail:
         return Refusal(" ".join(fault.detail.split()))
     return Refusal(" ".join(f"{fault.public.rstrip('.')}. {fault.fix}".split()))

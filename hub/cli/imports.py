@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from hub.cli.arguments import OutFile
 from hub.cli.context import Operator, pass_operator
 from hub.cli.faults import Refusal
 from hub.cli.output import json_option, note, print_json, print_record, print_rows
@@ -34,7 +35,7 @@ def group() -> None:
 
 @group.command("bif")
 @click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--bid", type=int, help="The biller. Without it the file's BillerGuid says whose it is.")
+@click.option("--bid", type=click.IntRange(1, 2**31 - 1), help="The biller. Without it the file's BillerGuid says whose it is.")
 @click.option("--dry-run", is_flag=True, help="Read and report, and take nothing over.")
 @click.option(
     "--map",
@@ -42,11 +43,7 @@ def group() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Read the columns after this YAML file, for this time, and not after the biller's own column map.",
 )
-@click.option(
-    "--report",
-    type=click.File("w", encoding="utf-8", lazy=False),
-    help="Write the report, with rows left out and warnings, to this CSV file.",
-)
+@click.option("--report", type=OutFile(0o600), help="Write the report, with rows left out and warnings, to this CSV file.")
 @json_option
 @pass_operator
 def bif_file(
@@ -82,7 +79,7 @@ def bif_file(
 
 @group.command("report")
 @click.argument("run_id", type=click.UUID)
-@click.option("--bid", type=int, required=True, help="The biller.")
+@click.option("--bid", type=click.IntRange(1, 2**31 - 1), required=True, help="The biller.")
 @json_option
 @pass_operator
 def report_of(operator: Operator, run_id: UUID, bid: int, as_json: bool) -> None:

@@ -8,7 +8,7 @@ import click
 
 from hub.cli.arguments import biller_option
 from hub.cli.context import Operator, pass_operator
-from hub.cli.output import json_option, print_json, print_record, print_rows
+from hub.cli.output import json_option, note, print_json, print_record, print_rows
 from sso_connect.diagnostics import Refusal
 
 
@@ -26,7 +26,14 @@ def show(operator: Operator, bid: int, reference: str, as_json: bool) -> None:
     """Show what stands behind REFERENCE, with each check: what was expected, and what came."""
     found = operator.refusals.get(operator.staff, operator.request_id, bid, reference)
     checks = [
-        {"check": each.name, "held": each.held, "expected": each.expected, "came": each.came, "fix": each.fix}
+        {
+            "check": each.name,
+            "held": each.held,
+            "evaluated": each.evaluated,
+            "expected": each.expected,
+            "came": each.came,
+            "fix": each.fix,
+        }
         for each in found.checks
     ]
     if as_json:
@@ -34,7 +41,8 @@ def show(operator: Operator, bid: int, reference: str, as_json: bool) -> None:
         return
     print_record(_shown(found), as_json=False)
     columns = {"check": "Check", "held": "Held", "expected": "Expected", "came": "Came", "fix": "Fix"}
-    print_rows(checks, columns, as_json=False)
+    shown = [each if each["evaluated"] else each | {"held": None} for each in checks]
+    print_rows(shown, columns, as_json=False)
 
 
 @group.command("list")
@@ -47,6 +55,9 @@ def list_(operator: Operator, bid: int, limit: int, as_json: bool) -> None:
     found = operator.refusals.list_recent(operator.staff, operator.request_id, bid, limit)
     columns = {"at": "When", "reference": "Reference", "code": "Reason", "where": "Where", "key_id": "API key"}
     print_rows([_shown(each) for each in found], columns, as_json=as_json)
+    known, nobodys = operator.refusals.count_not_kept(operator.staff, operator.request_id, bid)
+    if known or nobodys:
+        note(f"not kept in the last 30 days: {known} further refusals of known keys, {nobodys} of callers that nobody knows")
 
 
 def _shown(refusal: Refusal) -> dict[str, Any]:

@@ -6,32 +6,17 @@ import json
 import logging
 import os
 import signal
-from collections.abc import Mapping
 from contextlib import closing
-from pathlib import Path
 from threading import Event
 from types import FrameType
-from typing import Any
+from typing import TextIO
 
 import click
 
+from hub.cli.arguments import OutFile
 from hub.cli.context import Operator, pass_operator
 from hub.cli.faults import Refusal
 from hub.cli.output import note, print_json
-from idp.settings import Settings
-
-KILL_SECONDS = 30
-"""Longer than any request may last: what is in flight at SIGTERM is finished."""
-
-_RESPAWN_SECONDS = 3.5
-_FEWEST_CONNECTIONS = 512
-_CONNECTIONS_PER_THREAD = 32
-_THROUGH_OURS: Mapping[str, Any] = {
-    "handlers": {},
-    "formatters": {},
-    "loggers": {"_granian": {"handlers": [], "propagate": True}, "granian.access": {"handlers": [], "propagate": False}},
-}
-"""The server's own few lines go the way of ours (hub.logs)."""
 
 
 @click.command()
@@ -75,12 +60,19 @@ def serve(operator: Operator) -> None:
 
 
 def _serve(operator: Operator, host: str, port: int) -> None:
+    from hub.logs import configure
+    from hub.server import run
+
     _check(operator)
+    configure(operator.settings)
+    operator.wired.epochs.begin()
     # Workers are forked and wire a hub of their own: nothing that is open here may go with them.
     operator.close()
     if operator.settings_file is not None:
         os.environ["IDHUB_SETTINGS"] = str(operator.settings_file.absolute())
-    _run_granian(operator.settings, host, port)
+    run.serve(
+        "hub.server.process:create", host=host, port=port, workers=operator.settings.workers, log_level=operator.settings.log_level
+    )
 
 
 @click.command()
@@ -94,6 +86,7 @@ def worker(operator: Operator) -> None:
 
     _check(operator)
     configure(operator.settings)
+    operator.wired.epochs.begin()
     log = logging.getLogger("hub.worker")
     stop = Event()
 
@@ -111,62 +104,21 @@ def worker(operator: Operator) -> None:
 
 
 @click.command()
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A file for it (default: standard output).")
-def openapi(out: Path | None) -> None:
+@click.option("--out", type=OutFile(0o644), help="A file for it (default: standard output).")
+def openapi(out: TextIO | None) -> None:
     """Print the OpenAPI 3.1 document of the partner API, as JSON. Needs no settings."""
     from sso_connect.api.openapi import openapi_document
 
     if out is None:
         print_json(openapi_document())
         return
-    try:
-        out.write_text(json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as fault:
-        raise Refusal(f"{out}: {fault.strerror}") from fault
+    out.write(json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n")
 
 
 def _check(operator: Operator) -> None:
-    from hub.start import check_start
+    from hub.start import check_start, start_warnings
 
     if faults := check_start(operator.wired):
         raise Refusal(*faults)
-
-
-def _run_granian(settings: Settings, host: str, port: int) -> None:
-    from granian import Granian
-    from granian.constants import HTTPModes, Interfaces
-    from granian.log import LogLevels
-
-    from hub.logs import configure
-
-    configure(settings)
-    # Its advice against many threads is for work that computes; ours waits for the database most of the time.
-    logging.getLogger("_granian").addFilter(lambda record: "seems quite high" not in record.getMessage())
-    os.register_at_fork(after_in_child=_forget_signals_of_parent)
-    Granian(
-        target="hub.wsgi:create",
-        factory=True,
-        address=host,
-        port=port,
-        interface=Interfaces.WSGI,
-        http=HTTPModes.http1,
-        websockets=False,
-        workers=settings.workers,
-        blocking_threads=settings.threads,
-        # Connections and not requests are counted, and those that browsers and proxies keep open do nothing most of the time.
-        backpressure=max(_FEWEST_CONNECTIONS, _CONNECTIONS_PER_THREAD * settings.threads),
-        # An access log has query strings in it, and those have tokens.
-        log_access=False,
-        log_level=LogLevels(settings.log_level),
-        log_dictconfig=dict(_THROUGH_OURS),
-        respawn_failed_workers=True,
-        respawn_interval=_RESPAWN_SECONDS,
-        workers_kill_timeout=KILL_SECONDS,
-    ).serve()
-
-
-def _forget_signals_of_parent() -> None:
-    """In a worker, a moment after its fork. The parent's handlers came along and would swallow a SIGTERM until the worker has its
-    own: a hub that is stopped while it starts would go on for KILL_SECONDS."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
+    for line in start_warnings(operator.wired):
+        note(f"warning: {line}")

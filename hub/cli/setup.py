@@ -11,6 +11,7 @@ import click
 
 from hub.cli.faults import Refusal
 from hub.cli.output import note
+from idp.private_files import create, make_folder
 
 _SETTINGS = """\
 # Identity Hub on this machine alone, for trying it out. Every setting: docs/operations.md
@@ -38,7 +39,7 @@ IDHUB_LOG_FORMAT=text
 def init(folder: Path) -> None:
     """Make a folder with a master key and settings for one machine.
 
-    Writes DIR/master.key (mode 0600) and DIR/hub.env, and prints the path of hub.env. What is there already is never overwritten.
+    Writes DIR/master.key and DIR/hub.env (mode 0600, DIR 0700), and prints the path of hub.env. Never overwrites a file.
     Keep master.key: without it nothing that is encrypted in the database can be read again.
     """
     home = folder.absolute()
@@ -49,9 +50,9 @@ def init(folder: Path) -> None:
     if "\n" in str(home):
         raise Refusal("the folder's name has a line break")
     try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write_private(key, _fresh_key() + "\n")
-        _write_private(settings, _SETTINGS.format(folder=home))
+        with make_folder(home) as opened:
+            _write_private(opened, key.name, _fresh_key() + "\n")
+            _write_private(opened, settings.name, _SETTINGS.format(folder=home))
     except OSError as fault:
         raise Refusal(f"{fault.filename or home}: {fault.strerror}") from fault
     click.echo(str(settings))
@@ -73,7 +74,7 @@ def _fresh_key() -> str:
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def _write_private(path: Path, text: str) -> None:
-    # O_EXCL: what appeared in the meantime is not overwritten, and a planted link is not followed.
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+def _write_private(folder: int, name: str, text: str) -> None:
+    # What appeared in the meantime is not overwritten, and a planted link is not followed.
+    with os.fdopen(create(name, 0o600, folder=folder), "w", encoding="utf-8") as file:
         file.write(text)

@@ -13,7 +13,7 @@ from hub.cli.faults import Refusal
 from hub.cli.output import json_option, note, print_json, print_record, print_rows
 from idp.accounts.batch import DONE
 from idp.accounts.register import AccountWanted, Batch, Item, Wanted
-from idp.directory.payers import Account
+from idp.directory.payers import Account, WaitingAccount
 from idp.directory.rights import LoginType
 from idp.directory.users import user_values
 
@@ -152,14 +152,18 @@ def list_(operator: Operator, bid: int, after: str, limit: int, as_json: bool) -
 def show(operator: Operator, bid: int, user: str, as_json: bool) -> None:
     """Show one user with its accounts, who owns the password, and since when there is one (never the password)."""
     found = operator.users.get(operator.staff, operator.request_id, bid, user)
-    rows = [_account(each) for each in found.accounts]
+    rows = [*(_account(each) for each in found.accounts), *(_waiting(each) for each in found.waiting)]
     password = operator.users.password_state(operator.staff, operator.request_id, bid, user)
-    record = user_values(found.user) | {"password_owner": password.owner, "password_set_at": password.set_at}
+    record = user_values(found.user) | {
+        "trusted_email": found.user.trusted_email,
+        "password_owner": password.owner,
+        "password_set_at": password.set_at,
+    }
     if as_json:
         print_json(record | {"accounts": rows})
         return
     print_record(record, as_json=False)
-    columns = {"account_number": "Account", "name": "Name", "login_type": "Login type", "pending": "Pending", "since": "Since"}
+    columns = {"account_number": "Account", "name": "Name", "login_type": "Login type", "state": "State", "since": "Since"}
     print_rows(rows, columns, as_json=False)
 
 
@@ -167,7 +171,7 @@ def show(operator: Operator, bid: int, user: str, as_json: bool) -> None:
 @biller_option
 @_user
 @click.option("--user-name", help="Another user name.")
-@click.option("--email", help="E-mail address.")
+@click.option("--email", help="E-mail address; the old and the new one are told, as by set-email.")
 @click.option("--email-verified/--email-unverified", "email_verified", default=None, help="Whether the address is proved.")
 @click.option("--first-name", help="First name.")
 @click.option("--last-name", help="Last name.")
@@ -180,6 +184,20 @@ def change(operator: Operator, /, bid: int, user: str, as_json: bool, **given: A
     """Change what is named, and leave the rest."""
     changes = {name: value for name, value in given.items() if value is not None}
     print_record(user_values(operator.users.change(operator.staff, operator.request_id, bid, user, **changes)), as_json=as_json)
+
+
+@group.command()
+@biller_option
+@_user
+@click.option("--email", required=True, help="The new address. Questions to the payer go there from now on.")
+@click.option("--email-verified", is_flag=True, help="You have checked that the address is the user's.")
+@confirmed("The old and the new address are told, and links that wait for an answer become invalid. Go on?")
+@json_option
+@pass_operator
+def set_email(operator: Operator, bid: int, user: str, email: str, *, email_verified: bool, as_json: bool) -> None:
+    """Set the e-mail address of a user whose mailbox is dead, or whose address only a partner has set so far."""
+    after = operator.users.set_email(operator.staff, operator.request_id, bid, user, email, verified=email_verified)
+    print_record(user_values(after), as_json=as_json)
 
 
 @group.command()
@@ -224,5 +242,19 @@ def _account(account: Account) -> dict[str, Any]:
         "name": account.customer_name,
         "login_type": account.login_type.wire,
         "pending": account.pending,
+        "state": "until_code" if account.pending else "active",
         "since": account.registered_at,
+    }
+
+
+def _waiting(account: WaitingAccount) -> dict[str, Any]:
+    """One that the user has no access to."""
+    return {
+        "account_number": account.account_number,
+        "customer_guid": str(account.customer_id),
+        "name": "",
+        "login_type": LoginType.GUEST.wire,
+        "pending": True,
+        "state": account.state.value,
+        "since": None,
     }

@@ -32,6 +32,7 @@ from hub.storage.work import Work
 from idp.clock import Clock
 from idp.errors import HubError, StoreUnavailable
 from idp.kv import KeyValue, Renew
+from idp.opaque import new_id
 
 __all__ = ["HOLD", "Database", "migrate", "migrations_pending"]
 
@@ -125,6 +126,12 @@ class Database:
         """Keep a connection open from now on, so that a restore of PostgreSQL sees that this process uses the database."""
         with suppress(SQLAlchemyError):
             self._engines.reading.connect().close()
+
+    def probe(self) -> None:
+        """As check, and commit a write that leaves nothing. StoreUnavailable: the database is away, read-only, full or locked."""
+        self.check()
+        with self.begin() as stores:
+            stores.probes.write(new_id())
 
     def close(self) -> None:
         """Give connections back."""

@@ -14,7 +14,6 @@ out by itself (`is_pooled`), and then prepares no statements, which others would
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -22,12 +21,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from idp.errors import Raced, StoreUnavailable
+from idp.errors import MalformedRequest, Raced, StoreUnavailable
+from idp.private_files import make_file
 
 STATEMENT_SECONDS = 15
 """A statement, a wait for a lock, an idle transaction: none may last as long as the hold of a stamp (hub.storage.database)."""
@@ -42,9 +42,16 @@ _BEGIN_POSTGRES = (
 _LIMITS_POSTGRES = f"SET statement_timeout = {_MS}; SET lock_timeout = {_MS}"
 _POOLED = "pooled"
 """Key in the info of a pool's entry: whether a pooler is between it and the server."""
+_CANNOT_NOW = ("08", "25006", "25P03", "53", "57P", "57014", "58")
+"""SQLSTATEs and classes (PostgreSQL, appendix A): connection, read-only, idle timeout, resources, operator, cancelled, system."""
+
+_READ_ONLY = "25006"
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _RACED = {"40001", "40P01"}
 """serialization_failure, deadlock_detected: the transaction was undone, and doing it again helps."""
+_NO_TEXT = {None, "22021", "22P05"}
+"""Refused by the driver (NUL), character_not_in_repertoire, untranslatable_character."""
+_UNKEEPABLE = "a text with NUL or a lone surrogate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +72,19 @@ def open_engines(url: str, pool: int) -> Engines:
     parsed, arguments = _read(url)
     reading = max(1, pool // 2)
     writing = max(1, pool - reading)
-    return Engines(_open_writing(parsed, arguments, writing), _open_reading(parsed, arguments, reading))
+    engines = Engines(_open_writing(parsed, arguments, writing), _open_reading(parsed, arguments, reading))
+    for engine in (engines.writing, engines.reading):
+        _leave_read_only(engine, engines)
+    return engines
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Whatever keeps the database from answering is StoreUnavailable; two that wait for each other, Raced."""
+    """Whatever keeps the database from answering is StoreUnavailable; two that wait for each other, Raced; a text that no database
+    can hold (NUL, a lone surrogate), MalformedRequest."""
     try:
         yield
-    except SQLAlchemyError as fault:
+    except (SQLAlchemyError, UnicodeEncodeError) as fault:
         raise_translated(fault)
         raise
 
@@ -87,10 +98,20 @@ def raise_translated(fault: BaseException) -> None:
             if getattr(fault.orig, "sqlstate", None) in _RACED:
                 raise Raced(_told(fault)) from fault
             raise StoreUnavailable(_told(fault)) from fault
-        case DBAPIError(connection_invalidated=True):
+        case UnicodeEncodeError():
+            raise MalformedRequest(_UNKEEPABLE) from fault
+        case DataError() if getattr(fault.orig, "sqlstate", None) in _NO_TEXT:
+            raise MalformedRequest(_UNKEEPABLE) from fault
+        case DBAPIError() if fault.connection_invalidated or _cannot_now(fault.orig):
             raise StoreUnavailable(_told(fault)) from fault
         case DBAPIError() if getattr(fault.orig, "sqlite_errorcode", None) in _DAMAGED:
             raise StoreUnavailable(f"{_told(fault)}: stop the hub and restore a backup (`idhub restore`)") from fault
+
+
+def _cannot_now(cause: object) -> bool:
+    """Whether a driver's fault, of whatever class, is the database's state and not our mistake."""
+    state = getattr(cause, "sqlstate", None) or ""
+    return state.startswith(_CANNOT_NOW) or getattr(cause, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
 
 
 def _told(fault: DBAPIError) -> str:
@@ -136,6 +157,16 @@ def _read(url: str) -> tuple[URL, dict[str, Any]]:
             return parsed.set(drivername="postgresql+psycopg").difference_update_query(["prepare_threshold"]), arguments
         case other:
             raise ValueError(f"{other} is no database of ours: sqlite or postgresql")
+
+
+def _leave_read_only(engine: Engine, both: Engines) -> None:
+    """A server that takes no writes is not the primary any more: drop every connection, so that the next ones find the new one."""
+
+    @event.listens_for(engine, "handle_error")
+    def give_up(context: ExceptionContext) -> None:
+        if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+            context.is_disconnect = True
+            both.dispose()
 
 
 def _open_writing(url: URL, arguments: dict[str, Any], size: int) -> Engine:
@@ -213,6 +244,7 @@ def _use_wal(connection: Any) -> None:
 
 
 def _make_private(path: str) -> None:
-    """Only the owner may read the file. A folder that is not there is told by the first connection."""
+    """Only the owner may read the file and those that SQLite puts beside it, which take after it. A folder that is not there is
+    told by the first connection."""
     with suppress(OSError):
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        make_file(path, "-wal", "-shm")

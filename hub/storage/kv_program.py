@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from idp.kv import Attempt, Limit, Put, Read, Step, Take
+from idp.kv import Attempt, Enlist, Limit, Put, Read, Refund, Step, Take
 
 STAMP_LIFETIME = timedelta(days=1)
 """A stamp that nobody read or renewed for this long is forgotten, and made anew on the next sight."""
@@ -38,7 +38,7 @@ def instant(ms: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=ms)
 
 
-def bucket(limit: Limit) -> tuple[int, int]:
+def bucket(limit: Limit | Refund) -> tuple[int, int]:
     """Microseconds in which a bucket gains one unit, and in which an empty one fills up."""
     interval = max(1, round(1_000_000 / limit.per_second))
     return interval, interval * limit.burst
@@ -59,7 +59,11 @@ def check_program(steps: Sequence[Step]) -> None:
             parent = step.parent
             if parent is not None and not (0 <= parent < index and isinstance(steps[parent], Read | Take)):
                 raise ValueError(f"step {index}: parent {parent} is not an earlier Read or Take")
-        elif isinstance(step, Limit) and not (step.per_second > 0 and step.burst >= 1):
+            if parent is None and (step.within is not None or step.bounded or step.origin is not None or step.shed):
+                raise ValueError(f"step {index}: within, bounded, origin and shed need a parent")
+        elif isinstance(step, Enlist) and not step.member:
+            raise ValueError(f"step {index}: a member of a list needs a name")
+        elif isinstance(step, Limit | Refund) and not (step.per_second > 0 and step.burst >= 1):
             raise ValueError(f"step {index}: a limit needs a rate above 0 and a burst of at least 1")
         elif isinstance(step, Attempt) and not (step.free >= 1 and timedelta(0) < step.delay <= step.longest <= _LONGEST_DELAY):
             raise ValueError(f"step {index}: an attempt needs at least one free guess and delays of at most a day")

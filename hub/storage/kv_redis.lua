@@ -3,20 +3,22 @@
 -- KEYS[1] the marker of the epoch. ARGV: the marker that the caller knows, the key prefix of that epoch, a nonce (the source of
 -- all chance here: Redis seeds math.random alike for every script), then the steps, each an operation and its arguments:
 --   A key free delay_ms longest_ms window_ms      I key member ms most          O key
---   L key interval_us full_us                     P key value idle_ms absolute_ms|-1 absent linger_ms parent|-1 n unless.. n watch..
---   E n name version ..                           R key slide optional          T key tombstone_ms
+--   L key interval_us full_us    F (as L)         P key value idle_ms absolute_ms|-1 absent linger_ms parent|-1 within_ms|-1 bounded
+--                                                   has_origin origin n shed.. n unless.. n watch..
+--   E n name version ..                           R key slide optional spent    T key tombstone_ms
 --   M key ms       D key       C key ms           N hold_ms|0 n name ..         K n name ..
 -- Answers nil when the marker is another one (nothing is done then), else { stopped_at|-1, stop|nil, result, .. }:
 --   A count or stop {retry_ms, full_in_ms}
 --   L {remaining, full_in_us} or stop {retry_us, full_in_us}     E 1 or stop {version, ..}      P expires_ms or stop {1, value}
 --   R, T {1, value, expires_ms, created_ms, parent, name, version, ..} or {0, spent, ended_by, value, parent}
---   C count        M, D, N, I 1     K {version, ..}        O {member, ..}
+--   C count        M, D, N, I, F 1   K {version, ..}        O {cut, member, ..}
 --
 -- First every step is decided against the store AND what the steps before it staged; then all is written, or, when a step said
 -- no, only what is staged as `sure`: used-up limits, counts, and stamps that somebody has now seen.
 --
 -- Keys behind the prefix: r: record, m: mark (its end), s: stamp, l: limit (the bucket's full time, microseconds), c: counter,
--- t: attempts ("count until_ms forgotten_ms"), i: list (msgpack {member, end_ms, member, end_ms, ..}).
+-- t: attempts ("count until_ms forgotten_ms"), i: list (msgpack {member, end_ms, member, end_ms, ..}; the member '' stands for those
+-- that made room, with the latest of their ends).
 -- Record: msgpack {value, created_ms, idle_ms, last_ms, parent, {unless}, {watch}, spent, expires_ms, linger_ms}. It says its end
 -- itself, because PTTL counts from another moment than TIME and would be a millisecond off; and because it may linger behind it.
 -- Stamp: ten digits of the second it was written, then the version; held: "~" and the ends of all holds, in milliseconds.
@@ -118,13 +120,15 @@ local function ended_by(unless)
   return false
 end
 
--- The record when it is alive; else nil and why not.
-local function alive(key)
+-- The record when it is alive; else nil and why not. `spent`: also one that was taken.
+local function alive(key, spent)
   local raw = fetch(key)
   if not raw then return nil, { 0, 0, false, false, false } end
   local record = cmsgpack.unpack(raw)
   local mark = ended_by(record[6])
-  if record[8] or mark or record[9] <= now then return nil, { 0, record[8] and 1 or 0, mark, record[1], record[5] } end
+  local over
+  if record[8] then over = not spent else over = record[9] <= now end
+  if over or mark then return nil, { 0, record[8] and 1 or 0, mark, record[1], record[5] } end
   return record
 end
 
@@ -139,8 +143,9 @@ local function told(record)
   return out
 end
 
-local function joined(first, second)
+local function joined(first, second, without)
   local list, seen = {}, {}
+  for i = 1, #without do seen[without[i]] = true end
   for _, part in ipairs({ first, second }) do
     for i = 1, #part do
       if not seen[part[i]] then
@@ -152,17 +157,19 @@ local function joined(first, second)
   return list
 end
 
--- Members of a list with their ends, flat, oldest first; one may be left out.
+-- Members of a list with their ends, flat, oldest first (one may be left out), and until when others would have stayed that made room.
 local function members(key, but)
   local raw = fetch(key)
-  local all, live = raw and cmsgpack.unpack(raw) or {}, {}
+  local all, live, cut = raw and cmsgpack.unpack(raw) or {}, {}, 0
   for i = 1, #all, 2 do
-    if all[i + 1] > now and all[i] ~= but then
+    if all[i] == '' then
+      cut = all[i + 1]
+    elseif all[i + 1] > now and all[i] ~= but then
       live[#live + 1] = all[i]
       live[#live + 1] = all[i + 1]
     end
   end
-  return live
+  return live, cut
 end
 
 local answer, parents = { -1, false }, {}
@@ -187,19 +194,38 @@ while at <= #ARGV do
       result = { math.floor((full - (after - now_us)) / interval), after - now_us }
     end
 
+  elseif op == 'F' then
+    key = prefix .. 'l:' .. key
+    local known = fetch(key)
+    if known then
+      known = tonumber(known) - tonumber(ARGV[at + 2])
+      stage(key, known, math.ceil(known / 1000))
+    end
+    at = at + 4
+    result = 1
+
   elseif op == 'A' then
     key = prefix .. 't:' .. key
     local free, delay, longest = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
     local window = tonumber(ARGV[at + 5])
     at = at + 6
     local count, until_ms, forgotten = string.match(fetch(key) or '0 0 0', '^(%d+) (%d+) (%d+)$')
-    until_ms = tonumber(until_ms)
+    count, until_ms, forgotten = tonumber(count), tonumber(until_ms), tonumber(forgotten)
+    local function after(times)
+      if times < free then return now end
+      return now + math.min(longest, delay * 2 ^ math.min(times - free, 30))
+    end
+    if until_ms > after(count) then
+      -- Later than this guess could make anybody wait: the clock was set back (or the delays were shortened).
+      until_ms = after(count)
+      forgotten = until_ms + window
+      stage(key, string.format('%.0f %.0f %.0f', count, until_ms, forgotten), forgotten, true)
+    end
     if until_ms > now then
-      stop = { until_ms - now, tonumber(forgotten) - now }
+      stop = { until_ms - now, forgotten - now }
     else
-      count = tonumber(count) + 1
-      until_ms = now
-      if count >= free then until_ms = now + math.min(longest, delay * 2 ^ math.min(count - free, 30)) end
+      count = count + 1
+      until_ms = after(count)
       stage(key, string.format('%.0f %.0f %.0f', count, until_ms, until_ms + window), until_ms + window, true)
       result = count
     end
@@ -222,10 +248,13 @@ while at <= #ARGV do
     key = prefix .. 'r:' .. key
     local value, idle, absolute = ARGV[at + 2], tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
     local absent, linger, parent = ARGV[at + 5] == '1', tonumber(ARGV[at + 6]), tonumber(ARGV[at + 7])
-    local unless, watch
-    unless, at = names(at + 8)
+    local within, bounded = tonumber(ARGV[at + 8]), ARGV[at + 9] == '1'
+    local origin = ARGV[at + 10] == '1' and ARGV[at + 11]
+    local last = now + (absolute >= 0 and absolute or idle)
+    local shed, unless, watch
+    shed, at = names(at + 12)
+    unless, at = names(at)
     watch, at = names(at)
-    local origin = false
     if absent then
       local record = alive(key)
       if record then stop = { 1, record[1] } end
@@ -235,11 +264,16 @@ while at <= #ARGV do
       if from.gone then
         stop = from.gone
       else
-        origin, unless, watch = from[1], joined(from[6], unless), joined(from[7], watch)
+        local inherited = from[6]
+        if #shed > 0 then inherited = joined(inherited, {}, shed) end
+        unless = joined(inherited, unless, {})
+        watch = joined(from[7], watch, {})
+        if not origin then origin = from[1] end
+        if within >= 0 then last = math.min(last, from[2] + within) end
+        if bounded then last = math.min(last, from[4]) end
       end
     end
     if not stop then
-      local last = now + (absolute >= 0 and absolute or idle)
       local expires = math.min(now + idle, last)
       stage(key, cmsgpack.pack({ value, now, idle, last, origin, unless, watch, false, expires, linger }), expires + linger)
       result = expires
@@ -248,11 +282,11 @@ while at <= #ARGV do
   elseif op == 'R' then
     key = prefix .. 'r:' .. key
     local slide, optional = ARGV[at + 2] == '1', ARGV[at + 3] == '1'
-    at = at + 4
-    local record, gone = alive(key)
+    local record, gone = alive(key, ARGV[at + 4] == '1')
+    at = at + 5
     if record then
       local expires = math.min(now + record[3], record[4])
-      if slide and expires > record[9] then
+      if slide and not record[8] and expires > record[9] then
         record[9] = expires
         stage(key, cmsgpack.pack(record), expires + record[10])
       end
@@ -302,12 +336,17 @@ while at <= #ARGV do
 
   elseif op == 'I' then
     key = prefix .. 'i:' .. key
-    local list, last = members(key, ARGV[at + 2]), 0
+    local list, cut = members(key, ARGV[at + 2])
+    local last = 0
     list[#list + 1] = ARGV[at + 2]
     list[#list + 1] = now + tonumber(ARGV[at + 3])
     while #list > 2 * tonumber(ARGV[at + 4]) do
       table.remove(list, 1)
-      table.remove(list, 1)
+      cut = math.max(cut, table.remove(list, 1))
+    end
+    if cut > now then
+      table.insert(list, 1, cut)
+      table.insert(list, 1, '')
     end
     for i = 2, #list, 2 do last = math.max(last, list[i]) end
     stage(key, cmsgpack.pack(list), last)
@@ -315,8 +354,8 @@ while at <= #ARGV do
     result = 1
 
   elseif op == 'O' then
-    local list = members(prefix .. 'i:' .. key)
-    result = {}
+    local list, cut = members(prefix .. 'i:' .. key)
+    result = { cut > now and 1 or 0 }
     for i = 1, #list, 2 do result[#result + 1] = list[i] end
     at = at + 2
 

@@ -10,12 +10,13 @@ Epoch
     connection compares it before its first transaction. A new epoch begins when there is no marker, when a process that may
     have lost writes was restarted, or when the process is a replica that was promoted (replication answers before it copies).
     Every transaction compares the marker again, so FLUSHALL under a running hub is found too. Keys of an older epoch cannot be
-    reached and go with their lifetimes. What Redis cannot tell: that its log was switched off while it ran and the old one was
-    read again, or that somebody put an old log in its place. Whoever does that has to flush it (docs/operations.md).
+    reached and go with their lifetimes. What Redis cannot tell (its log was switched off while it ran and the old one read again;
+    an old log was put in its place) shows in the beat, a second key that the database keeps too (idp.epochs).
 
 Faults
     Only connecting is ever repeated. A transaction whose answer did not arrive is not: it may have been carried out. What fails
-    is closed, the next call connects anew, so a restarted Redis is back with the first call that reaches it.
+    is closed, the next call connects anew, so a restarted Redis is back with the first call that reaches it. A Redis that answers
+    and cannot write (MISCONF, OOM, READONLY, NOREPLICAS, LOADING) is as unavailable as one that does not answer.
 """
 
 from __future__ import annotations
@@ -23,18 +24,21 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from importlib import resources
 from queue import Empty, SimpleQueue
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import hiredis
 from redis.backoff import NoBackoff
 from redis.connection import Connection, parse_url
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 from redis.retry import Retry
 
 from hub.storage.kv_program import bucket, check_program, instant, milliseconds
+from idp.epochs import FRESH, INHERITED, Lineage
 from idp.errors import StoreUnavailable
 from idp.kv import (
     MOST_MEMBERS,
@@ -57,6 +61,7 @@ from idp.kv import (
     Put,
     Read,
     Record,
+    Refund,
     Renew,
     Result,
     Roll,
@@ -71,6 +76,7 @@ from idp.kv import (
 _CONNECT_SECONDS = 1.0
 _ANSWER_SECONDS = 1.5
 _OLDEST = (6, 2)
+T = TypeVar("T")
 
 _EPOCH_SCRIPT = """
 local was = redis.call('GET', KEYS[1])
@@ -83,9 +89,19 @@ elseif run ~= ARGV[1] or ARGV[2] == 'part' then
 end
 local is = epoch .. ' ' .. ARGV[1] .. ' ' .. log
 if is ~= was then redis.call('SET', KEYS[1], is) end
+if epoch == ARGV[4] then redis.call('SET', KEYS[2], epoch .. ' 0') end
 return is
 """
 """Keep the epoch or begin one. `log` only falls within one run: a log switched on late does not have what came before it."""
+
+
+_BEGIN_SCRIPT = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+redis.call('SET', KEYS[2], ARGV[3])
+return 1
+"""
+"""Begin an epoch or keep a beat, where the marker is still the one that the caller has seen."""
 
 
 class RedisKeyValue:
@@ -109,55 +125,38 @@ class RedisKeyValue:
         """Run the steps atomically. Raises StoreUnavailable; ValueError for steps that make no sense."""
         check_program(steps)
         program = _program(steps)
-        lane = self._lease()
-        try:
-            reply = lane.run(program)
-        except BaseException as error:
-            lane.close()
-            if isinstance(error, RedisError | OSError):
-                raise _unavailable(error) from error
-            raise
-        finally:
-            self._give_back(lane)
-        return _outcome(steps, reply)
+        return _outcome(steps, self._with_lane(lambda lane: lane.run(program)))
 
     def check(self) -> None:
         """Answer, or raise StoreUnavailable: Redis is away, too old, a replica, or set to throw keys away when it is full."""
-        lane = self._lease()
-        try:
-            facts = lane.facts("server") | lane.facts("replication") | lane.facts("memory")
-        except BaseException as error:
-            lane.close()
-            if isinstance(error, RedisError | OSError):
-                raise _unavailable(error) from error
-            raise
-        finally:
-            self._give_back(lane)
+        facts = self._with_lane(lambda lane: lane.facts("server") | lane.facts("replication") | lane.facts("memory"))
         policy = facts.get("maxmemory_policy", "unknown")
         if policy != "noeviction":
             raise StoreUnavailable(
                 f"Redis has maxmemory-policy {policy}: it would forget revocations. Set maxmemory-policy noeviction."
             )
         if facts.get("role") != "master":
+            self._close_idle()
             raise StoreUnavailable("this Redis is a replica: give the address of the primary")
         version = facts.get("redis_version", "0")
         if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < _OLDEST:
             raise StoreUnavailable(f"Redis {version} is too old: 6.2 or later is needed")
 
+    def lineage(self) -> Lineage:
+        """The present epoch and its beat. Raises StoreUnavailable."""
+        return self._with_lane(_Lane.lineage)
+
+    def keep_beat(self, lineage: Lineage) -> bool:
+        """Keep a beat of this epoch; False when the epoch is another one by now. Raises StoreUnavailable."""
+        return self._with_lane(lambda lane: lane.keep_beat(lineage))
+
+    def begin_epoch(self) -> Lineage:
+        """Void everything. The new epoch. Raises StoreUnavailable."""
+        return self._with_lane(_Lane.begin_epoch)
+
     def purge(self, limit: int) -> int:  # noqa: ARG002  (Redis removes what is over by itself)
         """Nothing to do: Redis removes what is over by itself."""
         return 0
-
-    def begin_epoch(self) -> None:
-        """Make everything void that was written so far, for a database that was restored. Raises StoreUnavailable."""
-        lane = self._lease()
-        try:
-            lane.forget_epoch()
-        except (RedisError, OSError) as error:
-            raise _unavailable(error) from error
-        finally:
-            lane.close()
-            self._give_back(lane)
 
     def close(self) -> None:
         """Close the connections; those in use, when they come back."""
@@ -167,6 +166,21 @@ class RedisKeyValue:
                 self._lanes.get_nowait().close()
         except Empty:
             return
+
+    def _with_lane(self, use: Callable[[_Lane], T]) -> T:
+        """Use a connection; one that failed is closed. StoreUnavailable."""
+        lane = self._lease()
+        try:
+            return use(lane)
+        except BaseException as error:
+            lane.close()
+            if isinstance(error, ReadOnlyError):
+                self._close_idle()
+            if isinstance(error, RedisError | OSError):
+                raise _unavailable(error) from error
+            raise
+        finally:
+            self._give_back(lane)
 
     def _new_lane(self) -> _Lane:
         return _Lane(self._url, self._marker_key, self._namespace, self._script)
@@ -180,6 +194,16 @@ class RedisKeyValue:
             # Two processes on one socket would read each other's answers.
             lane = self._new_lane()
         return lane
+
+    def _close_idle(self) -> None:
+        """The server became a replica: the next call of every lane connects anew, and finds the new primary under the same name."""
+        idle: list[_Lane] = []
+        with suppress(Empty):
+            while True:
+                idle.append(self._lanes.get_nowait())
+        for lane in idle:
+            lane.close()
+            self._lanes.put(lane)
 
     def _give_back(self, lane: _Lane) -> None:
         if self._closed:
@@ -203,6 +227,7 @@ class _Lane:
         kind = settings.pop("connection_class", Connection)
         self.process = os.getpid()
         self._marker_key = marker_key
+        self._beat_key = f"{namespace}:beat"
         self._namespace = namespace
         self._script = script
         self._sha = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
@@ -236,10 +261,34 @@ class _Lane:
         self._connect()
         return self._section(section)
 
-    def forget_epoch(self) -> None:
-        """Remove the marker: whoever connects next, or transacts next, finds none and begins an epoch."""
+    def lineage(self) -> Lineage:
+        """The present epoch and its beat."""
         self._connect()
-        self._ask("DEL", self._marker_key)
+        self._enter_epoch()
+        epoch = self._marker.split(" ", 1)[0]
+        kept, _, beat = str(self._ask("GET", self._beat_key) or "").partition(" ")
+        return Lineage(epoch, int(beat) if kept == epoch else INHERITED)
+
+    def keep_beat(self, lineage: Lineage) -> bool:
+        """Keep a beat; False when the epoch is another one."""
+        self._connect()
+        self._enter_epoch()  # another connection may have begun one
+        return self._marker.startswith(f"{lineage.epoch} ") and self._write_marker(self._marker, lineage)
+
+    def begin_epoch(self) -> Lineage:
+        """Begin an epoch. StoreUnavailable when another process does at the same moment."""
+        self._connect()
+        self._enter_epoch()
+        begun = Lineage(secrets.token_hex(8), FRESH)
+        marker = f"{begun.epoch} {self._marker.split(' ', 1)[1]}"
+        if not self._write_marker(marker, begun):
+            raise StoreUnavailable("the epoch of Redis changed during the call")
+        self._use_marker(marker)
+        return begun
+
+    def _write_marker(self, marker: str, lineage: Lineage) -> bool:
+        keys = ("2", self._marker_key, self._beat_key)
+        return bool(self._ask("EVAL", _BEGIN_SCRIPT, *keys, self._marker, marker, f"{lineage.epoch} {lineage.beat}"))
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
@@ -271,14 +320,17 @@ class _Lane:
         # A promoted replica remembers how far it had followed; a primary that reads its own log has followed nobody.
         original = replication.get("role") == "master" and replication.get("second_repl_offset") == "-1"
         marker = self._ask(
-            *("EVAL", _EPOCH_SCRIPT, "1", self._marker_key),
+            *("EVAL", _EPOCH_SCRIPT, "2", self._marker_key, self._beat_key),
             run,
             "full" if self._logs_everything() else "part",
             "original" if original else "promoted",
             secrets.token_hex(8),
         )
-        self._marker = str(marker)
-        self._prefix = f"{self._namespace}:{self._marker.split(' ', 1)[0]}:"
+        self._use_marker(str(marker))
+
+    def _use_marker(self, marker: str) -> None:
+        self._marker = marker
+        self._prefix = f"{self._namespace}:{marker.split(' ', 1)[0]}:"
 
     def _logs_everything(self) -> bool:
         try:
@@ -328,6 +380,9 @@ def _program(steps: tuple[Step, ...]) -> list[str]:
             case Limit():
                 interval, full = bucket(step)
                 program += ("L", step.key, str(interval), str(full))
+            case Refund():
+                interval, full = bucket(step)
+                program += ("F", step.key, str(interval), str(full))
             case Attempt():
                 delays = (_ms(step.delay), _ms(step.longest), _ms(step.window))
                 program += ("A", step.key, str(step.free), *delays)
@@ -338,10 +393,11 @@ def _program(steps: tuple[Step, ...]) -> list[str]:
             case Put():
                 program += ("P", step.key, step.value, _ms(step.idle))
                 program += ("-1" if step.absolute is None else _ms(step.absolute), "1" if step.absent else "0", _ms(step.linger))
-                program += ("-1" if step.parent is None else str(step.parent), str(len(step.unless)), *step.unless)
-                program += (str(len(step.watch)), *step.watch)
+                program += ("-1" if step.parent is None else str(step.parent), "-1" if step.within is None else _ms(step.within))
+                program += ("1" if step.bounded else "0", "0" if step.origin is None else "1", step.origin or "")
+                program += (str(len(step.shed)), *step.shed, str(len(step.unless)), *step.unless, str(len(step.watch)), *step.watch)
             case Read():
-                program += ("R", step.key, "1" if step.slide else "0", "1" if step.optional else "0")
+                program += ("R", step.key, *("1" if each else "0" for each in (step.slide, step.optional, step.spent)))
             case Take():
                 program += ("T", step.key, _ms(step.tombstone))
             case Mark():
@@ -392,8 +448,8 @@ def _result(step: Step, answer: Any) -> Result:
         case Count() | Attempt():
             return Counted(answer)
         case Roll():
-            return Listed(tuple(answer))
-        case Mark() | Drop() | Renew() | Enlist():
+            return Listed(tuple(answer[1:]), bool(answer[0]))
+        case Mark() | Drop() | Renew() | Enlist() | Refund():
             return Done()
 
 

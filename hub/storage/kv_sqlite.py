@@ -1,6 +1,6 @@
 """The key-value contract in one SQLite file: the embedded default, for a few processes on one machine.
 
-    SqliteKeyValue   the file: opening it, locking it, purging it
+    SqliteKeyValue   the file: locking it, purging it, its epoch (opening it: hub.storage.kv_file)
     _Transaction     one transaction: decide every step against the file and what the steps before it staged, then write
 
 Each process has one connection behind a lock (SQLite writes one at a time anyway, and waiting on our own lock is fair and does
@@ -11,10 +11,11 @@ not poll); processes exclude each other by BEGIN IMMEDIATE. Every entry is a row
     s:  stamp       JSON [version, written]; while held JSON [null, end, ..]: the ends of all holds
     l:  limit       microsecond at which the bucket is full
     c:  counter     number
+    i:  list        JSON [[member, end], ..]; the member "" stands for those that made room, with the latest of their ends
 
 Epoch: a commit survives the death of the process but, with synchronous=NORMAL, perhaps not that of the machine. The file notes
-the boot of the machine that last wrote it; on another boot it begins empty. Where the boot cannot be told, commits are synced.
-A file restored from a backup has to be removed instead (docs/operations.md).
+the boot of the machine that last wrote it; on another boot it begins a new epoch, empty. Where the boot cannot be told, commits are
+synced. A file that was put back from a backup is found by comparing it with the database (idp.epochs).
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ import os
 import secrets
 import sqlite3
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,6 +33,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from hub.storage.kv_file import begin_epoch, boot_id, find_lineage, open_file
 from hub.storage.kv_program import (
     STAMP_LIFETIME,
     STAMP_REFRESH,
@@ -44,6 +45,7 @@ from hub.storage.kv_program import (
     milliseconds,
 )
 from idp.clock import Clock, SystemClock
+from idp.epochs import Lineage
 from idp.errors import StoreUnavailable
 from idp.kv import (
     MOST_MEMBERS,
@@ -66,6 +68,7 @@ from idp.kv import (
     Put,
     Read,
     Record,
+    Refund,
     Renew,
     Result,
     Roll,
@@ -79,23 +82,8 @@ from idp.kv import (
 )
 
 _WAIT_SECONDS = 5.0
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
 _STAMP_MS = milliseconds(STAMP_LIFETIME)
 _REFRESH_MS = milliseconds(STAMP_REFRESH)
-
-_TABLES = (
-    "CREATE TABLE IF NOT EXISTS entry (key TEXT PRIMARY KEY, body TEXT NOT NULL, expires INTEGER NOT NULL)",
-    "CREATE INDEX IF NOT EXISTS entry_expires ON entry (expires)",
-    "CREATE TABLE IF NOT EXISTS boot (only INTEGER PRIMARY KEY CHECK (only = 1), id TEXT NOT NULL)",
-)
-
-
-def boot_id() -> str | None:
-    """Which boot of the machine this is; None where the system does not tell (not Linux)."""
-    try:
-        return _BOOT.read_text(encoding="ascii").strip() or None
-    except OSError:
-        return None
 
 
 class SqliteKeyValue:
@@ -104,11 +92,12 @@ class SqliteKeyValue:
     def __init__(self, path: Path, *, clock: Clock | None = None, boot: str | None = None) -> None:
         """Opens the file or makes it, readable by its owner only. `boot`: see `boot_id`. Raises StoreUnavailable."""
         self._path = path
+        self._boot = boot or boot_id()
         self._clock = clock or SystemClock()
         self._process = os.getpid()
         self._lock = threading.Lock()
         with self._translated():
-            self._connection = self._open(boot or boot_id())
+            self._open()
 
     def transact(self, *steps: Step) -> Outcome:
         """Run the steps atomically. Raises StoreUnavailable; ValueError for steps that make no sense."""
@@ -119,10 +108,26 @@ class SqliteKeyValue:
 
     def check(self) -> None:
         """Answer, or raise StoreUnavailable: the file is away, locked for long, damaged or not ours to write."""
+        self._follow()
         with self._exclusive():
             self._connection.execute("SELECT id FROM boot").fetchone()
-        if not self._path.exists():
-            raise StoreUnavailable(f"the key-value file {self._path} was removed under the running hub: restart it")
+
+    def lineage(self) -> Lineage:
+        """The present epoch and its beat. Raises StoreUnavailable."""
+        self._follow()
+        with self._exclusive():
+            return find_lineage(self._connection)
+
+    def keep_beat(self, lineage: Lineage) -> bool:
+        """Keep a beat of this epoch; False when the epoch is another one by now. Raises StoreUnavailable."""
+        with self._exclusive():
+            kept = self._connection.execute("UPDATE epoch SET beat = ? WHERE name = ?", (lineage.beat, lineage.epoch))
+            return kept.rowcount == 1
+
+    def begin_epoch(self) -> Lineage:
+        """Void everything. The new epoch. Raises StoreUnavailable."""
+        with self._exclusive():
+            return begin_epoch(self._connection)
 
     def purge(self, limit: int) -> int:
         """Remove up to `limit` entries that are over."""
@@ -137,6 +142,19 @@ class SqliteKeyValue:
         with self._lock:
             self._connection.close()
 
+    def _open(self) -> None:
+        self._connection = open_file(self._path, self._boot, wait=_WAIT_SECONDS)
+        self._file = self._path.stat().st_ino
+
+    def _follow(self) -> None:
+        """Open the file anew where another one was put in its place: whoever starts now opens that one. StoreUnavailable."""
+        with self._translated(), self._held():
+            if not self._path.exists():
+                raise StoreUnavailable(f"the key-value file {self._path} was removed under the running hub: restart it")
+            if self._path.stat().st_ino != self._file:
+                self._connection.close()
+                self._open()
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
@@ -147,56 +165,27 @@ class SqliteKeyValue:
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
         """Hold the write lock: committed when the block is left, rolled back when it raises."""
+        with self._held(), self._translated():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """No other thread of this process uses the connection."""
         if os.getpid() != self._process:
             raise StoreUnavailable("the key-value file was opened before a fork")
         if not self._lock.acquire(timeout=_WAIT_SECONDS):
             raise StoreUnavailable("SQLite key-value store: waited too long for other threads")
         try:
-            with self._translated():
-                self._connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield
-                    self._connection.execute("COMMIT")
-                except BaseException:
-                    if self._connection.in_transaction:
-                        self._connection.execute("ROLLBACK")
-                    raise
+            yield
         finally:
             self._lock.release()
-
-    def _open(self, boot: str | None) -> sqlite3.Connection:
-        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-        connection = sqlite3.connect(
-            self._path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
-        )
-        try:
-            _use_wal(connection)
-            connection.execute(f"PRAGMA synchronous = {'NORMAL' if boot else 'FULL'}")
-            connection.execute("BEGIN IMMEDIATE")
-            for table in _TABLES:
-                connection.execute(table)
-            last = connection.execute("SELECT id FROM boot").fetchone()
-            if last is None or last[0] != (boot or ""):
-                connection.execute("DELETE FROM entry")
-                connection.execute("INSERT OR REPLACE INTO boot (only, id) VALUES (1, ?)", (boot or "",))
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-
-def _use_wal(connection: sqlite3.Connection) -> None:
-    # SQLite does not wait for a lock here: two processes that open a new file at once would trip over each other.
-    give_up = time.monotonic() + _WAIT_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError:
-            if time.monotonic() > give_up:
-                raise
-            time.sleep(0.02)
 
 
 class _StoppedError(Exception):
@@ -269,6 +258,8 @@ class _Transaction:
         match step:
             case Limit():
                 return self._limit(step)
+            case Refund():
+                return self._refund(step)
             case Attempt():
                 return self._attempt(step)
             case Expect():
@@ -296,12 +287,15 @@ class _Transaction:
             case Look():
                 return Seen(self._versions(step.stamps))
             case Enlist():
-                members = [each for each in self._members(step.key) if each[0] != step.member]
-                members = [*members, (step.member, self._after(step.lifetime))][-MOST_MEMBERS:]
-                self._stage("i:" + step.key, json.dumps(members), max(end for _, end in members))
+                members, cut = self._members(step.key)
+                members = [*(each for each in members if each[0] != step.member), (step.member, self._after(step.lifetime))]
+                cut = max(cut, *(end for _, end in members[:-MOST_MEMBERS]), 0)
+                kept = [*([("", cut)] if cut > self._now else []), *members[-MOST_MEMBERS:]]
+                self._stage("i:" + step.key, json.dumps(kept), max(end for _, end in kept))
                 return Done()
             case Roll():
-                return Listed(tuple(member for member, _ in self._members(step.key)))
+                members, cut = self._members(step.key)
+                return Listed(tuple(member for member, _ in members), cut > self._now)
             case Count():
                 key = "c:" + step.key
                 known = self._fetch(key)
@@ -309,9 +303,11 @@ class _Transaction:
                 self._stage(key, str(count), self._after(step.window), sure=True)
                 return Counted(count)
 
-    def _members(self, key: str) -> list[tuple[str, int]]:
+    def _members(self, key: str) -> tuple[list[tuple[str, int]], int]:
+        """The members whose time is not over, and until when others would have stayed that made room."""
         known = self._fetch("i:" + key)
-        return [(member, end) for member, end in json.loads(known.body) if end > self._now] if known else []
+        found = [(member, end) for member, end in json.loads(known.body) if end > self._now] if known else []
+        return [each for each in found if each[0]], max((end for member, end in found if not member), default=0)
 
     # --- limits ---
 
@@ -331,13 +327,28 @@ class _Transaction:
         full_in = after - self._now_us
         return Allowance((full - full_in) // interval, timedelta(microseconds=full_in))
 
+    def _refund(self, step: Refund) -> Done:
+        key = "l:" + step.key
+        interval, _ = bucket(step)
+        known = self._fetch(key)
+        if known is not None:
+            full_at = int(known.body) - interval
+            self._stage(key, str(full_at), math.ceil(full_at / 1000))
+        return Done()
+
     def _attempt(self, step: Attempt) -> Counted:
         key = "t:" + step.key
         known = self._fetch(key)
         count, until = json.loads(known.body) if known else (0, 0)
-        if known and until > self._now:
-            wait = timedelta(milliseconds=until - self._now)
-            raise _StoppedError(Limited(wait, timedelta(milliseconds=known.expires - self._now)))
+        forgotten = known.expires if known else self._now
+        latest = self._after(delay_after(step, count))
+        if until > latest:
+            # Later than the last guess could make anybody wait: the clock was set back (or the delays were shortened).
+            until, forgotten = latest, latest + milliseconds(step.window)
+            self._stage(key, json.dumps([count, until]), forgotten, sure=True)
+        if until > self._now:
+            wait, full_in = (timedelta(milliseconds=end - self._now) for end in (until, forgotten))
+            raise _StoppedError(Limited(wait, full_in))
         count += 1
         until = self._after(delay_after(step, count))
         self._stage(key, json.dumps([count, until]), until + milliseconds(step.window), sure=True)
@@ -352,15 +363,19 @@ class _Transaction:
             if isinstance(there, _Stored):
                 raise _StoppedError(Exists(there.value))
         origin, unless, watch = None, step.unless, step.watch
+        idle = max(0, milliseconds(step.idle))
+        last = self._now + idle if step.absolute is None else self._after(step.absolute)
         if step.parent is not None:
             parent = self._parents[step.parent]
             if isinstance(parent, Gone):
                 raise _StoppedError(parent)
-            origin = parent.value
-            unless = tuple(dict.fromkeys(parent.unless + unless))
+            origin = parent.value if step.origin is None else step.origin
+            unless = tuple(dict.fromkeys((*(mark for mark in parent.unless if mark not in step.shed), *unless)))
             watch = tuple(dict.fromkeys(parent.watch + watch))
-        idle = max(0, milliseconds(step.idle))
-        last = self._now + idle if step.absolute is None else self._after(step.absolute)
+            if step.within is not None:
+                last = min(last, parent.created + max(0, milliseconds(step.within)))
+            if step.bounded:
+                last = min(last, parent.last)
         expires, linger = min(self._now + idle, last), max(0, milliseconds(step.linger))
         record = _Stored(step.value, self._now, idle, last, origin, unless, watch, expires, linger)
         self._stage(key, record.body(), expires + linger)
@@ -368,14 +383,14 @@ class _Transaction:
 
     def _read(self, index: int, step: Read) -> Record | Gone:
         key = "r:" + step.key
-        record = self._alive(key)
+        record = self._alive(key, spent=step.spent)
         self._parents[index] = record
         if isinstance(record, Gone):
             if step.optional:
                 return record
             raise _StoppedError(record)
         expires = min(self._now + record.idle, record.last)
-        if step.slide and expires > record.expires:
+        if step.slide and not record.spent and expires > record.expires:
             record = replace(record, expires=expires)
             self._stage(key, record.body(), expires + record.linger)
         return self._told(record)
@@ -390,13 +405,14 @@ class _Transaction:
         self._stage(key, replace(record, spent=True).body(), self._after(step.tombstone))
         return told
 
-    def _alive(self, key: str) -> _Stored | Gone:
+    def _alive(self, key: str, *, spent: bool = False) -> _Stored | Gone:
         entry = self._fetch(key)
         if entry is None:
             return Gone()
         record = _Stored.read(entry.body)
         mark = next((name for name in record.unless if self._fetch("m:" + name)), None)
-        if record.spent or mark is not None or record.expires <= self._now:
+        over = not spent if record.spent else record.expires <= self._now
+        if over or mark is not None:
             return Gone(record.spent, mark, record.value, record.parent)
         return record
 

@@ -17,16 +17,21 @@ from hub.storage.sql.changelog import SqlChangeLogStore
 from hub.storage.sql.confirmations import SqlConfirmationStore
 from hub.storage.sql.customers import SqlCustomerStore
 from hub.storage.sql.destinations import SqlDestinationStore
+from hub.storage.sql.epochs import SqlEpochStore
+from hub.storage.sql.erasures import SqlErasureStore
 from hub.storage.sql.ghosts import SqlGhostStore
 from hub.storage.sql.history import SqlChangeHistoryStore
 from hub.storage.sql.import_runs import SqlImportRunStore
 from hub.storage.sql.invoices import SqlInvoiceStore
 from hub.storage.sql.jobs import SqlJobStore
-from hub.storage.sql.mails import SqlMailStore
+from hub.storage.sql.mails import SqlMailCapStore, SqlMailStore
+from hub.storage.sql.not_kept import SqlNotKeptStore
+from hub.storage.sql.one_time_links import SqlOneTimeLinkStore
 from hub.storage.sql.outbox import SqlOutboxStore
 from hub.storage.sql.partners import SqlPartnerStore
 from hub.storage.sql.passwords import SqlPasswordStore
 from hub.storage.sql.payers import SqlPayerStore
+from hub.storage.sql.probes import SqlProbeStore
 from hub.storage.sql.receipts import SqlReceiptStore
 from hub.storage.sql.refusals import SqlRefusalStore
 from hub.storage.sql.registrations import SqlRegistrationStore
@@ -94,6 +99,14 @@ class Stores:
         return SqlRegistrationStore(self._work)
 
     @cached_property
+    def waiting(self) -> SqlRegistrationStore:
+        return self.registrations
+
+    @cached_property
+    def one_time_links(self) -> SqlOneTimeLinkStore:
+        return SqlOneTimeLinkStore(self._work)
+
+    @cached_property
     def payers(self) -> SqlPayerStore:
         return SqlPayerStore(self._work)
 
@@ -124,6 +137,10 @@ class Stores:
         return SqlSealStore(self._work)
 
     @cached_property
+    def erasures(self) -> SqlErasureStore:
+        return SqlErasureStore(self._work)
+
+    @cached_property
     def outbox(self) -> SqlOutboxStore:
         return SqlOutboxStore(self._work)
 
@@ -134,6 +151,14 @@ class Stores:
     @cached_property
     def mails(self) -> SqlMailStore:
         return SqlMailStore(self._work)
+
+    @cached_property
+    def mail_caps(self) -> SqlMailCapStore:
+        return SqlMailCapStore(self._work)
+
+    @cached_property
+    def held_mails(self) -> SqlMailCapStore:
+        return SqlMailCapStore(self._work)
 
     @cached_property
     def signing_keys(self) -> SqlSigningKeyStore:
@@ -150,6 +175,10 @@ class Stores:
     @cached_property
     def refusals(self) -> SqlRefusalStore:
         return SqlRefusalStore(self._work)
+
+    @cached_property
+    def not_kept(self) -> SqlNotKeptStore:
+        return SqlNotKeptStore(self._work)
 
     @cached_property
     def warnings(self) -> SqlWarningStore:
@@ -174,6 +203,14 @@ class Stores:
     @cached_property
     def themes(self) -> SqlThemeStore:
         return SqlThemeStore(self._work)
+
+    @cached_property
+    def epochs(self) -> SqlEpochStore:
+        return SqlEpochStore(self._work)
+
+    @cached_property
+    def probes(self) -> SqlProbeStore:
+        return SqlProbeStore(self._work)
 
     @cached_property
     def start(self) -> SqlStartStore:

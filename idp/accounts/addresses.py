@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Protocol
+from uuid import UUID
 
 from idp.actor import Actor
 from idp.changelog import Action, Change, WithChangeLog
 from idp.directory.billers import Biller
-from idp.directory.users import PendingConfirmations, User, UserStore, user_values
+from idp.directory.users import PendingConfirmations, User, UserStore, logged_values
 from idp.messages.mail import MailStores
 from idp.messages.notices import Notices
 
@@ -33,20 +34,28 @@ def move_address(
     email: str,
     *,
     verified: bool,
+    trusted: bool,
+    key_id: UUID | None = None,
 ) -> User:
-    """Set the address of `user`, whose row the caller holds, log it, and tell the old address.
+    """Set the address of `user`, whose row the caller holds, log it, and tell the old address, and the last trusted one.
 
-    Whatever was asked at the old address is void. `email` is a normal form (idp.directory.names).
+    Whatever was asked before is void. `email` is a normal form (idp.directory.names). `trusted`: no partner chose it alone, so the
+    payer may be asked there from now on. `key_id`: whose call it is.
     """
-    after = replace(user, email=email, email_key=email.lower(), email_verified=verified)
+    after = replace(
+        user,
+        email=email,
+        email_key=email.lower(),
+        email_verified=verified,
+        trusted_email=email if trusted else user.trusted_email,
+    )
     stores.users.put_user(after)
     stores.confirmations.void_confirmations(user.bid, user.id)
     stores.changelog.append(
         Change(
             user.bid, Action.USER_CHANGE, actor, request_id, user_id=user.id,
-            before=user_values(user), after=user_values(after),
+            before=logged_values(user), after=logged_values(after),
         )
     )  # fmt: skip
-    if user.email:
-        notices.address_changed(stores, biller, user, email)
+    notices.address_changed(stores, biller, user, email, key_id=key_id)
     return after

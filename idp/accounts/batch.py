@@ -55,6 +55,14 @@ class Item:
     note: str = ""
 
 
+def none_there(account_numbers: Iterable[str], *, atomic: bool) -> tuple[Item, ...]:
+    """The items of a batch in which no account is there. RolledBack, when it is atomic."""
+    items = tuple(Item(number, "NotFound") for number in account_numbers)
+    if atomic:
+        check_whole(items)
+    return items
+
+
 def check_whole(items: Iterable[Item]) -> None:
     """An atomic batch goes through whole. RolledBack, which also undoes the caller's transaction."""
     told = [(item.account_number, item.status) for item in items]

@@ -2,7 +2,7 @@
 
 A key that asks about one account again and again is trying names on it; one that asks for many accounts or users that are not there
 is trying out numbers or names. The first has to wait; the second is told to the biller's staff, for a portal's first load asks for
-many unknown accounts, too. No honest portal meets either (docs/adr/0015).
+many unknown accounts, too. No honest portal meets either (docs/adr/0015, 0029). Whatever operation asks, it counts here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOST_AT_ONCE = 120
 PER_SECOND = 0.5
 """Questions of one key about one account or user: a payer's sign-in asks two or three."""
 MOST_MISSES_AN_HOUR = 500
-"""Of one key: answers that there is no such account or user."""
+"""Of one key: answers that there is no such account or user, or none that it may speak for."""
 
 
 class LookUpLimits:

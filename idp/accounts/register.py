@@ -1,6 +1,7 @@
 """Register and Link: tie a user to accounts. Register makes the user when nobody has that name yet; Link wants one that is there.
 
-    before        the password, if one came, is hashed or checked; the guesses at role codes are counted
+    before        the guesses at role codes are counted; where no account of the call is there, it ends here, with nothing known of
+                  names; the password, if one came, is hashed or checked
     transaction   accounts, locked in one order -> who the names stand for (recognise) -> tie by tie (tying) -> the partner may
                   speak for the user from now on -> what the caller wants committed with it (`also`)
     after         what the codes were worth is noted, whatever became of the call
@@ -28,7 +29,7 @@ from idp.directory.billers import Biller
 from idp.directory.customers import Customer
 from idp.directory.payers import UserNames
 from idp.directory.rights import LoginType
-from idp.directory.users import PartnerUser, User, user_values
+from idp.directory.users import PartnerUser, User, check_shown_names, logged_values
 from idp.errors import Raced, UserDisabled, UserNotFound
 from idp.login.hashing import PasswordHash
 from idp.login.passwords import Passwords, PasswordStores
@@ -160,14 +161,19 @@ class Register:
         if coded:
             self._tools.secrets.prepare(bid)
         waiting = self._guesses.count(bid, call.actor, coded)
+        with self._begin() as stores:
+            is_any_there = _is_any_there(self._found(stores, call, batch))
         for attempt in range(_TRIES):
             last: Tying | None = None
             try:
-                find = look()
+                find = look() if is_any_there else None
                 with self._begin() as stores:
-                    customers = self._locked(stores, call, batch)
-                    person = find(stores)
-                    if isinstance(person, Mismatch):
+                    customers = self._found(stores, call, batch, lock=True)
+                    # Accounts are judged before names: who knows no account of the biller learns nothing about its users.
+                    person = find(stores) if find is not None and _is_any_there(customers) else None
+                    if person is None:
+                        done = Registered(None, tuple(_not_there(call.biller, each, batch, waiting) for each in batch.accounts))
+                    elif isinstance(person, Mismatch):
                         done = Registered(None, tuple(Item(each.account_number, "CredentialsMismatch") for each in batch.accounts))
                     else:
                         if person.user.disabled:
@@ -183,16 +189,23 @@ class Register:
                     raise
                 last = None  # judged again by the next attempt
             else:
+                if last is not None:
+                    self._sound(call, last)
                 return done
             finally:
                 if last is not None:
                     self._guesses.settle(bid, call.actor, last.forget, last.wrong)
         raise Raced
 
+    def _sound(self, call: Call, tied: Tying) -> None:
+        for kind, what in tied.alarms.items():
+            subject = "staff" if call.key is None else f"key:{call.key.id}"
+            self._tools.alarms.sound(call.biller.bid, kind, subject, what)
+
     @staticmethod
-    def _locked(stores: RegisterStores, call: Call, batch: Batch) -> Mapping[str, Customer]:
+    def _found(stores: RegisterStores, call: Call, batch: Batch, *, lock: bool = False) -> Mapping[str, Customer]:
         keys = {key_of(call.biller, each.account_number) for each in batch.accounts} - {""}
-        return stores.customers.find_by_accounts(call.biller.bid, sorted(keys), lock=True)
+        return stores.customers.find_by_accounts(call.biller.bid, sorted(keys), lock=lock)
 
     def _tied(
         self,
@@ -242,6 +255,7 @@ class Register:
                 return who
             if who.user is not None:
                 return _Person(who.user, None)
+            check_shown_names(wanted.user_name, {"FirstName": wanted.first_name, "LastName": wanted.last_name})
             newcomer = self._newcomer(call, wanted, names)
             return _Person(newcomer, lambda: self._make(stores, call, newcomer, hashed))
 
@@ -264,7 +278,7 @@ class Register:
 
     def _make(self, stores: RegisterStores, call: Call, newcomer: User, hashed: PasswordHash | None) -> None:
         stores.users.add_user(newcomer)
-        made = user_values(newcomer)
+        made = logged_values(newcomer)
         stores.changelog.append(
             Change(newcomer.bid, Action.USER_CREATE, call.actor, call.request_id, user_id=newcomer.id, after=made)
         )
@@ -285,4 +299,16 @@ class Register:
             first_name=wanted.first_name,
             last_name=wanted.last_name,
             phone=wanted.phone,
+            # What a partner says is no address to ask the payer at, verified or not.
+            trusted_email=names.email if call.key is None else "",
         )
+
+
+def _is_any_there(customers: Mapping[str, Customer]) -> bool:
+    return any(customer.closed_at is None for customer in customers.values())
+
+
+def _not_there(biller: Biller, account: AccountWanted, batch: Batch, waiting: frozenset[str]) -> Item:
+    """As Tying says it of an account that is not there."""
+    waits = batch.code_for(account) is not None and key_of(biller, account.account_number) in waiting
+    return Item(account.account_number, "Throttled" if waits else "NotFound")

@@ -5,13 +5,14 @@
 | another partner            | anything                                        | PasswordOwnedByPartner              |
 | the hub                    | the right current password                      | set, and the partner's from then on |
 | the hub                    | a wrong one                                     | CredentialsRefused                  |
-| the hub, and there is none | none; the partner registered or proved the user | set, and the partner's from then on |
+| the hub, and there is none | none; the partner is the user's FIRST (grounds)  | set, and the partner's from then on |
 | the hub                    | none; the payer has allowed it by mail          | set, and the partner's; once        |
 | the hub                    | none                                            | pending: a mail asks the payer      |
 
 A key with `users = own` that names somebody whom it may not speak for learns nothing: without a current password it is told
-"pending" for an existing user, a foreign one and nobody alike (a mail goes out for the first only); with one, a wrong password and
-nobody are the same refusal after the same work. What lets it set the password is proof as well: it may speak for the user after it.
+"pending" for an existing user, a foreign one and nobody alike, after the same work (the question is queued, and the worker mails
+the first only); with one, a wrong password and nobody are the same refusal after the same work. What lets it set the password is
+proof as well: it may speak for the user after it.
 
 Hashes are made between transactions; the transaction then looks again at everything that they were made for, and begins anew when
 something is different.
@@ -20,11 +21,11 @@ something is different.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Literal, Protocol
 from uuid import UUID
 
 from idp.accounts.confirmations import Confirmations, ConfirmationStores
+from idp.accounts.grounds import Grounds, is_first
 from idp.actor import Actor
 from idp.clock import Clock
 from idp.directory.api_keys import ApiKey
@@ -40,15 +41,7 @@ from idp.transaction import Begin
 
 Updated = Literal["set", "pending"]
 _TRIES = 3
-
-
-class Grounds(Enum):
-    """Why a partner may set the password now."""
-
-    OWNER = "the password is the partner's"
-    PROVED = "the right current password came with the call"
-    FIRST = "there is none, and the partner registered or proved the user"
-    ALLOWED = "the payer allowed it by mail"
+_NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +140,7 @@ class UpdatePassword:
                 if call.guess is not None:
                     call.guess.is_right(None)  # nobody costs what a wrong password costs
                 raise refused(key, unknown) from None
-        entry = self._payers.find_unproved(key, names, fresh=True)
+        entry = self._payers.find_unproved(key, names)
         return (None, False) if entry is None or entry.value.user.disabled else (entry.value, False)
 
     def _grounds(self, call: _Call, payer: PayerRecord | None) -> Grounds | None:
@@ -166,33 +159,33 @@ class UpdatePassword:
             if not call.guess.is_right(user):
                 raise CredentialsRefused("wrong current password")
             return Grounds.PROVED
-        if partner_id in payer.partner_user_ids and self._passwords.find(user.bid, user.id) is None:
-            return Grounds.FIRST
-        return self._allowed(call, user)
+        with self._begin() as stores:
+            first = is_first(stores, user, partner_id)
+        return Grounds.FIRST if first else self._allowed(call, user.id)
 
     def _grounds_of_stranger(self, call: _Call, payer: PayerRecord | None) -> Grounds | None:
         """Of a user that the key may not speak for, or of nobody: not to be told apart without proof."""
         user = None if payer is None else payer.user
         if call.guess is None:
-            return None if user is None or user.password_partner is not None else self._allowed(call, user)
+            allowed = self._allowed(call, _NOBODY if user is None else user.id)
+            return None if user is None or user.password_partner is not None else allowed
         if not call.guess.is_right(user) or user is None:
             raise CredentialsRefused("wrong current password, or nobody")
         if user.password_partner is not None:
             raise PasswordOwnedByPartner(str(user.password_partner))
         return Grounds.PROVED
 
-    def _allowed(self, call: _Call, user: User) -> Grounds | None:
+    def _allowed(self, call: _Call, user_id: UUID) -> Grounds | None:
         with self._begin() as stores:
-            allowed = self._confirmations.find_allowed(stores, user, call.partner_id)
+            allowed = self._confirmations.find_allowed(stores, call.key.bid, user_id, call.partner_id)
         return None if allowed is None else Grounds.ALLOWED
 
     def _ask(self, call: _Call, payer: PayerRecord | None) -> Updated:
         with self._begin() as stores:
-            user = None if payer is None else stores.users.find_user(call.key.bid, payer.user.id, lock=True)
+            user = stores.users.find_user(call.key.bid, _NOBODY if payer is None else payer.user.id, lock=True)
             if payer is not None and user is not None and user.generation != payer.user.generation:
                 raise Raced("a password was set since the user was read: there may be grounds now")
-            if user is not None and not user.disabled and user.password_partner is None:
-                self._confirmations.ask(stores, call.actor, call.request_id, call.biller, user, call.key)
+            self._confirmations.ask_later(stores, call.request_id, call.key, user)
             if call.also is not None:
                 call.also(stores, "pending")
         return "pending"
@@ -205,7 +198,7 @@ class UpdatePassword:
                 raise Raced("the user changed while the password was hashed")
             after = self._passwords.put(stores, call.actor, call.request_id, user, hashed, call.partner_id)
             keep_proof(stores, call.actor, call.request_id, user, call.partner_id, self._clock)
-            self._notices.password_changed(stores, call.biller, after, call.key.partner.name)
+            self._notices.password_changed(stores, call.biller, after, call.key.partner.name, key_id=call.key.id)
             if call.also is not None:
                 call.also(stores, "set")
         return "set"
@@ -221,8 +214,7 @@ class UpdatePassword:
             case Grounds.PROVED:
                 return call.guess is not None and call.guess.holds(stores, user)
             case Grounds.FIRST:
-                known = stores.partner_users.find_partner_user(user.bid, partner_id, user.id)
-                return known is not None and stores.passwords.find_password(user.bid, user.id) is None
+                return is_first(stores, user, partner_id)
             case _:
                 return self._confirmations.spend(stores, user, partner_id)
 

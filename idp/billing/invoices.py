@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
-from idp.errors import FieldError, InvalidFields
+from idp.cursors import not_ours
 from idp.transaction import Begin
 
 DONATION = "DONATION"
@@ -48,6 +48,10 @@ class Invoice:
     customs: Mapping[int, str]
     lines: tuple[InvoiceLine, ...]
     created_at: datetime
+    written_by: str = ""
+    """Who wrote it first (idp.directory.provenance, Writer.text)."""
+    tells_codes: bool = True
+    """Whether role codes were taken from the file that it came with: by a key that may set none it holds back no later file's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +81,11 @@ class InvoiceStore(Protocol):
         """Several of several customers, by customer and number."""
         ...
 
-    def newest_dates(self, bid: int, customer_ids: Iterable[UUID]) -> dict[UUID, date]:
-        """The date of the newest invoice that is no donation, by customer; a customer without one is not in it."""
+    def newest_dates(self, bid: int, customer_ids: Iterable[UUID], *, tells_codes: bool = False) -> dict[UUID, date]:
+        """The date of the newest invoice that is no donation, by customer; a customer without one is not in it.
+
+        `tells_codes`: of those only that came with role codes that count.
+        """
         ...
 
     def put_invoices(self, invoices: Sequence[Invoice]) -> None:
@@ -126,7 +133,7 @@ class Invoices:
             return
         with self._read() as stores:
             if not stores.invoices.knows_cursor(bid, customer_id, cursor):
-                raise InvalidFields(fields=[FieldError("Cursor", "not a cursor of this list")])
+                raise not_ours()
 
     def newest_bill(self, bid: int, customer_id: UUID) -> Invoice | None:
         """The newest invoice that is no donation: its customs show as the account's."""

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from idp.actor import Actor
 from idp.changelog import Action, Change, WithChangeLog
 from idp.directory.billers import BillerStore
-from idp.directory.hosts import origin_of
+from idp.directory.hosts import origin_of, parse_address
 from idp.errors import BillerNotFound, FieldError, InvalidFields
 from idp.kv import KeyValue, Stamps
 from idp.secrets import Place, Secrets
@@ -23,7 +23,7 @@ from idp.versions import VersionedCache, biller_stamp
 
 SSO_LOGIN_URL = 3
 SUPPRESS_CHANGE_OF_EMAIL = 6
-SettingKind = Literal["text", "url", "flag", "number", "json", "sources", "secret"]
+SettingKind = Literal["text", "url", "address", "flag", "number", "json", "sources", "secret"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Setting:
 CATALOGUE: Mapping[int, Setting] = {
     setting.number: setting
     for setting in (
-        Setting(3, "SSO customer login URL", "url"),
+        Setting(3, "SSO customer login URL", "address"),
         Setting(6, "Suppress change of e-mail", "flag", "0"),
         Setting(8, "Real-time balance: endpoint", "url"),
         Setting(9, "Real-time balance: user", "text"),
@@ -105,14 +105,17 @@ class SettingStores(WithChangeLog, Protocol):
 class AdvancedSettings:
     """Sets, shows and reads advanced settings."""
 
-    def __init__(self, begin: Begin[SettingStores], kv: KeyValue, secrets: Secrets) -> None:
+    def __init__(
+        self, begin: Begin[SettingStores], kv: KeyValue, secrets: Secrets, *, allow_loopback_origins: bool = False
+    ) -> None:
         self._begin = begin
         self._secrets = secrets
+        self._allow_loopback = allow_loopback_origins
         self._shown: VersionedCache[int, Mapping[int, str]] = VersionedCache(kv, capacity=2000)
 
     def put(self, actor: Actor, request_id: str, bid: int, number: int, value: str) -> None:
         """Set one; "" puts it back to its default. BillerNotFound, InvalidFields."""
-        _check(number, value)
+        value = self.parse(number, value)
         secret = _is_secret(number)
         with self._begin() as stores:
             biller = stores.billers.find_biller(bid, lock=True)
@@ -136,6 +139,10 @@ class AdvancedSettings:
                     before={"value": shown[0] if before else ""}, after={"value": shown[1] if value else ""},
                 )
             )  # fmt: skip
+
+    def parse(self, number: int, value: str) -> str:
+        """A value as it is stored. InvalidFields."""
+        return _parse(number, value, allow_loopback=self._allow_loopback)
 
     def show(self, bid: int) -> dict[int, str]:
         """All values, known numbers with their default; a secret shows as `(set)` or ""."""
@@ -161,15 +168,17 @@ class AdvancedSettings:
         return self._secrets.open(_place(bid, number), stored) if _is_secret(number) else stored
 
 
-def _check(number: int, value: str) -> None:
+def _parse(number: int, value: str, *, allow_loopback: bool) -> str:
     field = f"Setting {number}"
     if not 1 <= number <= 9999 or len(value) > 10_000:
         raise InvalidFields(fields=[FieldError(field, "number 1 to 9999, at most 10,000 characters")])
     kind = CATALOGUE[number].kind if number in CATALOGUE else "text"
     if not value:
-        return
+        return ""
     try:
         match kind:
+            case "address":
+                return parse_address(value, allow_loopback=allow_loopback)
             case "url":
                 origin_of(value)
             case "flag" if value not in {"0", "1"}:
@@ -182,6 +191,7 @@ def _check(number: int, value: str) -> None:
                 pass
     except ValueError as fault:
         raise InvalidFields(fields=[FieldError(field, str(fault))]) from None
+    return value
 
 
 def _is_secret(number: int) -> bool:

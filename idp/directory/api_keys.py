@@ -43,6 +43,8 @@ class Scope(StrEnum):
     FILES = "files"
     CSR = "csr"
     DIAGNOSTICS = "diagnostics"
+    ROLE_CODES_WRITE = "role_codes:write"
+    """Set role codes: by Create and Update Customer Record, and (with FILES) by invoice files. In no default set."""
 
 
 DEFAULT_SCOPES = frozenset(

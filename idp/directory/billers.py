@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import combinations
 from typing import Any, Literal, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
@@ -18,14 +19,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from idp.actor import Actor
 from idp.changelog import Action, Change, WithChangeLog
 from idp.clock import Clock
-from idp.directory.hosts import check_host, check_slug, origin_of
-from idp.directory.names import AccountProfile
+from idp.directory.hosts import check_host, check_slug, is_slug, parse_address
+from idp.directory.names import AccountProfile, check_shown, folded
 from idp.errors import BillerNotFound, FieldError, InvalidFields, SharedOriginRefused
 from idp.kv import KeyValue
 from idp.opaque import new_id
 from idp.secrets import Secrets
 from idp.transaction import Begin
 from idp.versions import Cached, VersionedCache, biller_stamp
+
+_PREFIXES = ("owner_prefix", "co_owner_prefix", "oversight_prefix", "guest_prefix")
 
 
 class Policies(BaseModel):
@@ -144,6 +147,7 @@ class Billers:
         scheme: str,
         portal_domain: str,
         share_origins: bool,
+        allow_loopback_origins: bool = False,
     ) -> None:
         self._begin = begin
         self._read = read
@@ -152,6 +156,7 @@ class Billers:
         self._scheme = scheme
         self._portal_domain = portal_domain
         self._share_origins = share_origins
+        self._allow_loopback = allow_loopback_origins
         self._by_host: VersionedCache[tuple[str, str], Biller] = VersionedCache(kv, capacity=2000)
         self._alone: VersionedCache[str, Biller] = VersionedCache(kv, capacity=2000)
 
@@ -209,6 +214,8 @@ class Billers:
                 changes["origin"] = f"{self._scheme}://{changes.pop('host')}"
             if "policies" in changes:
                 changes["policies"] = parse_policies(before.policies, changes["policies"])
+            if changes.get("sso_login_url", before.sso_login_url) != before.sso_login_url:  # one from before stays as it is
+                changes["sso_login_url"] = self._parse_login_url(changes["sso_login_url"])
             after = replace(before, **changes)
             check_biller(after)
             if after != before:
@@ -230,6 +237,11 @@ class Billers:
         """By GUID."""
         with self._read() as stores:
             return stores.billers.find_biller_by(guid=guid)
+
+    def find_by_slug(self, slug: str) -> Biller | None:
+        """By slug."""
+        with self._read() as stores:
+            return stores.billers.find_biller_by(slug=slug)
 
     def list_page(self, after: int = 0, limit: int = 200) -> list[Biller]:
         """By BID."""
@@ -281,6 +293,8 @@ class Billers:
         return None if entry is None else entry.value
 
     def _load_on_host(self, host: str, slug: str) -> Cached[Biller] | None:
+        if not is_slug(slug):
+            return None
         with self._read() as stores:
             named = stores.billers.find_biller_by(slug=slug)
         if named is None:
@@ -294,6 +308,12 @@ class Billers:
         if found is None or (found.host, found.slug) != (host, slug):
             return None
         return self._by_host.keep((host, slug), stamps, found)
+
+    def _parse_login_url(self, url: str) -> str:
+        try:
+            return parse_address(url, allow_loopback=self._allow_loopback) if url else ""
+        except ValueError as fault:
+            raise InvalidFields(fields=[FieldError("Setting 3", str(fault))]) from None
 
     def _check_origin(self, stores: BillerStores, biller: Biller) -> None:
         """Of a biller that is in its table already."""
@@ -313,8 +333,7 @@ def check_biller(biller: Biller) -> None:
 
     check("Slug", check_slug, biller.slug)
     check("Host", check_host, biller.host)
-    if biller.sso_login_url:
-        check("Setting 3", origin_of, biller.sso_login_url)
+    check("Dba", check_shown, biller.dba)
     if not 0 < len(biller.dba) <= 120:
         faults.append(FieldError("Dba", "1 to 120 characters"))
     if biller.time_zone not in available_timezones():
@@ -328,7 +347,7 @@ def check_biller(biller: Biller) -> None:
 def parse_policies(before: Policies, changes: Mapping[str, Any]) -> Policies:
     """The policies with some of them changed. InvalidFields names each that is unknown or wrong."""
     try:
-        return Policies.model_validate(before.model_dump() | dict(changes))
+        after = Policies.model_validate(before.model_dump() | dict(changes))
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
         raise InvalidFields(
@@ -340,6 +359,21 @@ def parse_policies(before: Policies, changes: Mapping[str, Any]) -> Policies:
                 for item in faults
             ]
         ) from None
+    if changes.keys() & _PREFIXES and (faults_of_prefixes := _prefixes_alike(after)):
+        raise InvalidFields(fields=faults_of_prefixes)
+    return after
+
+
+def _prefixes_alike(policies: Policies) -> list[FieldError]:
+    """Prefixes that a reader could take for one another. Asked when they are set: what is stored goes on as it is."""
+    faults: list[FieldError] = []
+    for first, second in combinations(_PREFIXES, 2):
+        ours, theirs = getattr(policies, first), getattr(policies, second)
+        shorter, longer = sorted((ours, theirs), key=len)
+        reads_alike = folded(longer).startswith(folded(shorter))
+        if folded(ours) == folded(theirs) or (reads_alike and not longer.startswith(shorter)):
+            faults.append(FieldError(second, f"can be mistaken for {first} ({ours}): O reads as 0, I and L as 1"))
+    return faults
 
 
 def biller_values(biller: Biller) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Customers: a biller's utility accounts. The account number is unique within the biller, in its canonical form.
 
 Customs that were set by API live here and win over those of the newest invoice (idp.billing.invoices). The role-code field is
-never stored here: it goes to `role_codes` as digests. An account with an e-mail address has a ghost until somebody registers, and
-the ghost follows what is changed here.
+never stored here: it goes to `role_codes` as digests, and only a key with scope `role_codes:write` sets it. An account with an
+e-mail address has a ghost until somebody registers, and the ghost follows what is changed here. Each value keeps its writer.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,13 +15,16 @@ from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from idp.actor import Actor
+from idp.alarms import AlarmKind, Alarms
 from idp.changelog import Action, Change, WithChangeLog
 from idp.clock import Clock
+from idp.directory.api_keys import ApiKey, Scope
 from idp.directory.billers import Biller
 from idp.directory.ghosts import Ghost, GhostStore
 from idp.directory.names import account_key, normal_email
+from idp.directory.provenance import Record, Writer, may_be_contact, rewritten, writer_in, writer_of
 from idp.directory.registrations import RegistrationStore
-from idp.directory.role_codes import RoleCode, RoleCodeStore, parse_codes, stored_code
+from idp.directory.role_codes import ParsedCode, RoleCode, RoleCodeStore, parse_codes, stored_code, touched
 from idp.errors import CustomerExists, CustomerNotFound, FieldError, InvalidFields
 from idp.opaque import new_id
 from idp.receipts import Also, WithReceipts
@@ -66,6 +70,22 @@ class Customer:
     block_cc: bool = False
     block_ach: bool = False
     closed_at: datetime | None = None
+    written_by: Record = field(default_factory=dict)
+    """Field -> who wrote it; fields as in `fields_of`."""
+
+    def writer(self, name: str) -> Writer:
+        """Who wrote a field."""
+        return writer_in(self.written_by, name, fields_of(self).get(name, ""))
+
+    def contact(self, partner_id: UUID | None) -> str:
+        """The address at which somebody can be asked about what a partner does on the account; "" where there is none.
+
+        Not one that the partner wrote itself: then the last one that no partner wrote.
+        """
+        if self.email and may_be_contact(self.writer("email"), partner_id):
+            return self.email
+        known = self.written_by.get("email")
+        return "" if known is None else known.before
 
 
 CHANGEABLE = frozenset(
@@ -126,12 +146,13 @@ class CustomerStores(WithChangeLog, WithReceipts, Protocol):
 
 
 class Customers:
-    """Create, change and find customers."""
+    """Create, change and find customers. `key`: that of the partner who does it; None: the biller's staff."""
 
-    def __init__(self, begin: Begin[CustomerStores], clock: Clock, secrets: Secrets) -> None:
+    def __init__(self, begin: Begin[CustomerStores], clock: Clock, secrets: Secrets, alarms: Alarms) -> None:
         self._begin = begin
         self._clock = clock
         self._secrets = secrets
+        self._alarms = alarms
 
     def create(
         self,
@@ -140,34 +161,38 @@ class Customers:
         biller: Biller,
         account_number: str,
         also: Also[Customer] | None = None,
+        *,
+        key: ApiKey | None = None,
         **values: Any,
     ) -> Customer:
         """Make a customer from its number and any of CHANGEABLE. InvalidFields, CustomerExists.
 
-        The custom that is the biller's role-code field becomes its role codes (InvalidFields, without the text, when it is none).
+        The custom that is the biller's role-code field becomes its role codes (InvalidFields, without the text, when it is none, or
+        the key may not set any).
         """
         number = account_number.strip()
         try:
-            key = account_key(biller.policies.account_profile, number)
+            canonical = account_key(biller.policies.account_profile, number)
         except ValueError as fault:
             raise InvalidFields(fields=[FieldError("AccountNumber", str(fault))]) from None
         made = Customer(
             id=new_id(),
             bid=biller.bid,
-            account_key=key,
+            account_key=canonical,
             account_number=number,
             created_at=self._clock.now(),
             **({"display_number": number, "name": ""} | _checked(biller, values)),
         )
-        # Before the transaction: the first use of a biller's keys writes them in one of its own.
-        codes = self._codes(biller, made.id, values.get("customs", {}))
+        made = with_writer(None, made, writer_of(key), ())
+        codes = self._codes(biller, values.get("customs", {}), key)
         with self._begin() as stores:
-            if stores.customers.find_by_accounts(biller.bid, [key]):
-                raise CustomerExists(key)
+            if stores.customers.find_by_accounts(biller.bid, [canonical]):
+                raise CustomerExists(canonical)
             stores.customers.add_customer(made)
-            stores.changelog.append(customer_change(Action.CUSTOMER_CREATE, actor, request_id, None, made))
+            change = customer_change(Action.CUSTOMER_CREATE, actor, request_id, None, made)
+            stores.changelog.append(_with_codes_changed(change) if codes else change)
             if codes:
-                stores.role_codes.set_codes(made.bid, made.id, codes)
+                stores.role_codes.set_codes(made.bid, made.id, self._stored(made, codes, key, ()))
             ghost = ghost_after(None, made, made, made.created_at)
             if ghost is not None:
                 stores.ghosts.put_ghost(ghost)
@@ -183,6 +208,8 @@ class Customers:
         biller: Biller,
         customer_id: UUID,
         custom_changes: Mapping[int, str] | None = None,
+        *,
+        key: ApiKey | None = None,
         **values: Any,
     ) -> Customer:
         """Set any of CHANGEABLE. CustomerNotFound, InvalidFields.
@@ -191,7 +218,7 @@ class Customers:
         the unused role codes. An empty `display_number` shows the account number.
         """
         checked = _checked(biller, values)
-        codes = self._codes(biller, customer_id, {**values.get("customs", {}), **(custom_changes or {})})
+        parsed = self._codes(biller, {**values.get("customs", {}), **(custom_changes or {})}, key)
         with self._begin() as stores:
             before = stores.customers.find_customer(biller.bid, customer_id, lock=True)
             if before is None:
@@ -200,26 +227,48 @@ class Customers:
             if custom_changes is not None:
                 after = replace(after, customs=_with_customs(after.customs, custom_changes, biller.policies.role_code_field))
             after = replace(after, display_number=after.display_number or before.account_number)
+            after = with_writer(before, after, writer_of(key), checked)
             # Under the lock of the row: of two changes at once, neither loses what the other wrote.
+            there = [] if parsed is None else stores.role_codes.list_codes(biller.bid, customer_id)
+            codes = None if parsed is None else self._stored(before, parsed, key, there)
+            lost = _lost_codes(there, codes, key)
             codes_changed = codes is not None and stores.role_codes.set_codes(biller.bid, customer_id, codes)
             if after != before:
                 stores.customers.put_customer(after)
-            if after != before or codes_changed:
+            if codes_changed or customer_values(after) != customer_values(before):
                 change = customer_change(Action.CUSTOMER_CHANGE, actor, request_id, before, after)
                 stores.changelog.append(_with_codes_changed(change) if codes_changed else change)
             self._lead_ghost(stores, actor, request_id, before, after)
+        if lost and key is not None:
+            sound_codes_replaced(self._alarms, key.bid, key.id, accounts=1)
         return after
 
-    def _codes(self, biller: Biller, customer_id: UUID, customs: Mapping[int, str]) -> list[RoleCode] | None:
-        """The codes in the role-code field; None where it was not given, or the biller has none. InvalidFields without the text."""
+    def _codes(self, biller: Biller, customs: Mapping[int, str], key: ApiKey | None) -> list[ParsedCode] | None:
+        """The codes in the role-code field. InvalidFields without the text.
+
+        None where it was not given, the biller has none, or an empty one comes by a key that may not set any: it must not take away
+        what is printed on bills.
+        """
         code_field = biller.policies.role_code_field
         if code_field not in customs or biller.policies.role_codes == "off":
             return None
+        if not may_set_codes(key):
+            if not customs[code_field].strip():
+                return None
+            raise InvalidFields(fields=[FieldError(f"Custom{code_field}", CODES_REFUSED)])
+        # Before any transaction: the first use of a biller's keys writes them in one of its own.
+        self._secrets.prepare(biller.bid)
         try:
-            parsed = parse_codes(biller.policies, customs[code_field])
+            return parse_codes(biller.policies, customs[code_field])
         except ValueError as fault:
             raise InvalidFields(fields=[FieldError(f"Custom{code_field}", str(fault))]) from None
-        return [stored_code(self._secrets, biller.bid, customer_id, code) for code in parsed]
+
+    def _stored(
+        self, customer: Customer, parsed: Sequence[ParsedCode], key: ApiKey | None, there: Sequence[RoleCode]
+    ) -> list[RoleCode]:
+        """What is kept of the codes of a customer that has `there`."""
+        by, known = writer_of(key).text(), {code.digest for code in there}
+        return [stored_code(self._secrets, customer.bid, customer.id, code, by, known) for code in parsed]
 
     def _lead_ghost(self, stores: CustomerStores, actor: Actor, request_id: str, before: Customer, after: Customer) -> None:
         """Let the ghost of an account without a registered user follow the customer."""
@@ -259,6 +308,57 @@ class Customers:
         """By canonical account number."""
         with self._begin() as stores:
             return stores.customers.list_customers(bid, after, limit)
+
+
+CODES_REFUSED = "setting role codes takes the scope role_codes:write"
+
+MANY_ACCOUNTS = 10
+"""Role codes of more accounts than this, changed by one call of a key, are worth a look."""
+
+
+def may_set_codes(key: ApiKey | None) -> bool:
+    """Whether role codes may be set by a key; None: by staff."""
+    return key is None or Scope.ROLE_CODES_WRITE in key.policies.scopes
+
+
+def _lost_codes(there: Sequence[RoleCode], codes: Sequence[RoleCode] | None, key: ApiKey | None) -> bool:
+    """Whether codes that somebody else wrote (printed on bills, mostly) stop working by what a key sends."""
+    if codes is None or key is None:
+        return False
+    own = writer_of(key).partner_id
+    return any(Writer.parse(code.written_by).partner_id != own for code in touched(there, codes))
+
+
+def sound_codes_replaced(alarms: Alarms, bid: int, key_id: UUID, *, accounts: int) -> None:
+    """Tell the biller's staff that a key changed role codes that it did not write, or those of many accounts. After the commit."""
+    of_accounts = "1 account" if accounts == 1 else f"{accounts} accounts"
+    detail = f"an API key changed the role codes of {of_accounts}; codes on printed bills may no longer work"
+    alarms.sound(bid, AlarmKind.ROLE_CODES_REPLACED, f"key:{key_id}", detail)
+
+
+def fields_of(customer: Customer) -> dict[str, str]:
+    """The values whose writer is kept, as texts: names as in `Customer`, customs as `custom{n}`."""
+    meters = [[each.meter_id, each.commodity, each.service_location_id, each.active] for each in customer.meters]
+    return {
+        "name": customer.name,
+        "email": customer.email,
+        "phone": customer.phone,
+        "address1": customer.address1,
+        "address2": customer.address2,
+        "city": customer.city,
+        "state": customer.state,
+        "zip": customer.zip,
+        "display_number": customer.display_number,
+        "service_location_id": customer.service_location_id,
+        "meters": json.dumps(meters) if meters else "",
+        **{f"custom{number}": text for number, text in customer.customs.items()},
+    }
+
+
+def with_writer(before: Customer | None, after: Customer, by: Writer, said: Iterable[str]) -> Customer:
+    """The customer after a change, with who wrote what. `before` None: it is new. `said`: the fields that the writer named."""
+    record, fields = ({}, {}) if before is None else (before.written_by, fields_of(before))
+    return replace(after, written_by=rewritten(record, fields, fields_of(after), by, frozenset(said)))
 
 
 def customer_values(customer: Customer) -> dict[str, Any]:

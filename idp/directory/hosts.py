@@ -6,9 +6,12 @@ are same-site, so unsafe requests need an Origin equal to their own (idp.web.csr
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
+
+import idna
 
 from idp.settings import is_loopback_name
 
@@ -16,15 +19,22 @@ RESERVED_SLUGS = frozenset({"api", "console", "www", "static"})
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*(?::[0-9]{1,5})?")
 _URL_HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|[0-9a-f.]*:[0-9a-f.:]*")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+MOST_ADDRESS = 2000
 _PORT = re.compile(r"(?::[0-9]*)?")
 
 
 def check_slug(slug: str) -> None:
     """ValueError unless the slug can be a host label that is not one of ours."""
-    if not _SLUG.fullmatch(slug):
+    if not is_slug(slug):
         raise ValueError("a slug is a DNS label: lower-case letters, digits and inner dashes, at most 63")
     if slug in RESERVED_SLUGS or slug.endswith("-csr"):
         raise ValueError("this slug is reserved: api, console, www, static and all that end in -csr")
+
+
+def is_slug(text: str) -> bool:
+    """Whether a text has the form of a slug: no other is asked for in the database, whatever stands in a path."""
+    return _SLUG.fullmatch(text) is not None
 
 
 def check_host(host: str) -> None:
@@ -69,6 +79,9 @@ def origin_of(url: str) -> str:
     # Whatever else urlsplit takes for a host (`a;b`, `a,b`, `[v1.a]`, `[::1]a`) could end a CSP directive or be read in two ways.
     if not _URL_HOST.fullmatch(host) or not _PORT.fullmatch(parts.netloc.lower().removeprefix(bracketed)):
         raise ValueError("a host in ASCII without a trailing dot is expected")
+    if port == 0:
+        raise ValueError("there is no port 0")
+    _check_labels(host)
     default = {"https": 443, "http": 80}[parts.scheme]
     return f"{parts.scheme}://{bracketed}" + (f":{port}" if port not in (None, default) else "")
 
@@ -84,6 +97,65 @@ def parse_place(text: str, *, allow_loopback: bool) -> Place:
     parts = urlsplit(text)
     if ".." in parts.path or "//" in parts.path or "%" in parts.path:
         raise ValueError("a plain path prefix is expected")
+    _require_https(parts, allow_loopback=allow_loopback)
+    return Place(origin, "" if parts.path == "/" else parts.path)
+
+
+def parse_address(text: str, *, allow_loopback: bool) -> str:
+    """An address that payers are sent to, as somebody typed it, in one spelling: its origin, path and query. ValueError.
+
+    https only, as for origins: whoever can alter what comes over http leads payers elsewhere, and sends them here in its name. No
+    user information, no fragment (what is added to the query would come after it), ASCII only.
+    """
+    if len(text) > MOST_ADDRESS:
+        raise ValueError(f"at most {MOST_ADDRESS} characters")
+    if not text.isascii() or "#" in text:
+        raise ValueError("an address in ASCII without a fragment is expected")
+    origin = origin_of(text)
+    parts = urlsplit(text)
+    _require_https(parts, allow_loopback=allow_loopback)
+    return origin + parts.path + (f"?{parts.query}" if parts.query else "")
+
+
+def trusted_origin(address: str) -> str | None:
+    """The origin whose pages a stored address vouches for; None for one that does not. Never fails.
+
+    https, or a loopback name, which no network can answer for. An address from before that is plain http stays a link and no more.
+    """
+    try:
+        origin = origin_of(address)
+    except ValueError:
+        return None
+    return origin if origin.startswith("https://") or is_loopback_name(urlsplit(origin).hostname or "") else None
+
+
+def is_plain_http(address: str) -> bool:
+    """Whether a stored address vouches for nobody because it is not https."""
+    return address.lower().startswith("http:") and trusted_origin(address) is None
+
+
+def _require_https(parts: SplitResult, *, allow_loopback: bool) -> None:
     if parts.scheme == "http" and not (allow_loopback and is_loopback_name(parts.hostname or "")):
         raise ValueError("https is required (http only for loopback names with IDHUB_ALLOW_LOOPBACK_ORIGINS)")
-    return Place(origin, "" if parts.path == "/" else parts.path)
+
+
+def _check_labels(host: str) -> None:
+    """A number is not a host name, and what calls itself punycode must be (RFC 5891 4.2.1): else two readers read two hosts."""
+    labels = host.split(".")
+    if ":" not in host and _NUMBER.fullmatch(labels[-1]) and not _is_ipv4(host):
+        raise ValueError("a number is not a host name, and an address is written a.b.c.d")
+    for label in labels:
+        if label.startswith("xn--"):
+            try:
+                same = idna.encode(idna.decode(label)).decode("ascii") == label
+            except UnicodeError:
+                same = False
+            if not same:
+                raise ValueError("a host name with a damaged international label (xn--)")
+
+
+def _is_ipv4(host: str) -> bool:
+    try:
+        return str(ipaddress.IPv4Address(host)) == host
+    except ValueError:
+        return False

@@ -18,7 +18,9 @@ AccountProfile = Literal["as_imported", "digits_only"]
 MAX_ACCOUNT_CHARACTERS = 50
 """Of an account number in its canonical form."""
 
+_LOOK_ALIKES = str.maketrans("OIL", "011")
 _NOT_DIGITS = re.compile(r"[^0-9]")
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _USER_PART = precis_i18n.get_profile("UsernameCaseMapped")
 
 
@@ -39,6 +41,22 @@ def account_key(profile: AccountProfile, account_number: str) -> str:
     if not key or not key.isprintable():
         raise ValueError(told)
     return key
+
+
+def check_user_name(user_name: str) -> None:
+    """ValueError for a name that no user may get: one that could pose as a link or as more than a name wherever it is shown.
+
+    Asked where a name is set. Users who have such a name from before keep it, and are found by it.
+    """
+    if "://" in user_name:
+        raise ValueError("a user name may not hold a web address")
+    check_shown(user_name.strip())
+
+
+def check_shown(text: str) -> None:
+    """ValueError for a text with line breaks, control characters, or others that nobody sees (marks of direction, no width)."""
+    if any(unicodedata.category(each) in _UNSEEN for each in text):
+        raise ValueError("may not hold line breaks or invisible characters")
 
 
 def user_name_key(user_name: str) -> str:
@@ -65,3 +83,8 @@ def normal_email(address: str) -> str:
         return validate_email(address.strip(), check_deliverability=False).normalized
     except EmailNotValidError as fault:
         raise ValueError("not an e-mail address") from fault
+
+
+def folded(text: str) -> str:
+    """Capital letters and digits with those that look alike made one: O as 0, I and L as 1 (role codes)."""
+    return text.translate(_LOOK_ALIKES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -10,7 +11,8 @@ from uuid import UUID
 from idp.actor import Actor
 from idp.changelog import Action, Change, WithChangeLog
 from idp.clock import Clock
-from idp.directory.hosts import check_slug, origin_of
+from idp.directory.hosts import check_slug, parse_address, trusted_origin
+from idp.directory.names import check_shown
 from idp.errors import FieldError, InvalidFields, PartnerNotFound
 from idp.opaque import new_id
 from idp.transaction import Begin
@@ -26,6 +28,12 @@ class Partner:
     url: str
     disabled: bool
     created_at: datetime
+
+    @property
+    def trusted_origins(self) -> frozenset[str]:
+        """The origins of its own address whose pages may send payers; none while that is plain http."""
+        origin = trusted_origin(self.url)
+        return frozenset() if origin is None else frozenset({origin})
 
 
 class PartnerStore(Protocol):
@@ -62,14 +70,14 @@ class PartnerStores(WithChangeLog, Protocol):
 class Partners:
     """Create, change and find partners."""
 
-    def __init__(self, begin: Begin[PartnerStores], clock: Clock) -> None:
+    def __init__(self, begin: Begin[PartnerStores], clock: Clock, *, allow_loopback_origins: bool = False) -> None:
         self._begin = begin
         self._clock = clock
+        self._allow_loopback = allow_loopback_origins
 
     def create(self, actor: Actor, request_id: str, *, slug: str, name: str, url: str = "") -> Partner:
         """Make a partner. InvalidFields, AlreadyExists."""
-        made = Partner(new_id(), slug, name.strip(), url, disabled=False, created_at=self._clock.now())
-        _check_partner(made)
+        made = self._checked(Partner(new_id(), slug, name.strip(), url, disabled=False, created_at=self._clock.now()))
         with self._begin() as stores:
             stores.partners.add_partner(made)
             stores.changelog.append(
@@ -83,8 +91,7 @@ class Partners:
             before = stores.partners.find_partner_by_slug(slug, lock=True)
             if before is None:
                 raise PartnerNotFound(slug)
-            after = replace(before, **changes)
-            _check_partner(after)
+            after = self._checked(replace(before, **changes), before.url)
             if after != before:
                 stores.partners.put_partner(after)
                 stores.changelog.append(
@@ -116,23 +123,37 @@ class Partners:
         with self._begin() as stores:
             return stores.partners.list_partners()
 
+    def _checked(self, partner: Partner, kept_url: str = "") -> Partner:
+        """A partner whose address is in its one spelling; `kept_url`, from before, stays. InvalidFields with every fault."""
+        faults = list(_faults_of(partner))
+        try:
+            checked = partner if partner.url == kept_url else replace(partner, url=self.parse_url(partner.url))
+        except InvalidFields as fault:
+            raise InvalidFields(fields=[*faults, *fault.fields]) from None
+        if faults:
+            raise InvalidFields(fields=faults)
+        return checked
+
+    def parse_url(self, url: str) -> str:
+        """An address of a partner as it is stored; "" for none. InvalidFields."""
+        try:
+            return parse_address(url, allow_loopback=self._allow_loopback) if url else ""
+        except ValueError as fault:
+            raise InvalidFields(fields=[FieldError("Url", str(fault))]) from None
+
 
 def _partner_values(partner: Partner) -> dict[str, Any]:
     return {"slug": partner.slug, "name": partner.name, "url": partner.url, "disabled": partner.disabled}
 
 
-def _check_partner(partner: Partner) -> None:
-    faults: list[FieldError] = []
+def _faults_of(partner: Partner) -> Iterator[FieldError]:
     try:
         check_slug(partner.slug)
     except ValueError as fault:
-        faults.append(FieldError("Slug", str(fault)))
+        yield FieldError("Slug", str(fault))
     if not 0 < len(partner.name) <= 120:
-        faults.append(FieldError("Name", "1 to 120 characters"))
+        yield FieldError("Name", "1 to 120 characters")
     try:
-        if partner.url:
-            origin_of(partner.url)
+        check_shown(partner.name)
     except ValueError as fault:
-        faults.append(FieldError("Url", str(fault)))
-    if faults:
-        raise InvalidFields(fields=faults)
+        yield FieldError("Name", str(fault))

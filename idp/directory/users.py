@@ -6,15 +6,15 @@ users is AmbiguousUser. A GUID that was given out is never used again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from idp.actor import Actor
+from idp.actor import Actor, Cis, Partner
 from idp.changelog import Action, Change, WithChangeLog
-from idp.directory.names import normal_email, user_name_key
+from idp.directory.names import check_shown, check_user_name, normal_email, user_name_key
 from idp.errors import FieldError, InvalidFields, UserNotFound
 from idp.transaction import Begin
 
@@ -40,6 +40,14 @@ class User:
     default_customer_id: UUID | None = None
     generation: int = 0
     """Tokens and sessions carry the generation that they began in; raising it ends them all, without asking any clock."""
+    trusted_email: str = ""
+    """The last address that no partner set (the payer, staff or an import did), or "". Questions to the payer go there."""
+
+    @property
+    def mailboxes(self) -> tuple[str, ...]:
+        """Where the payer may read: the present address, and the last one that no partner set. Each once."""
+        both = {address.lower(): address for address in (self.trusted_email, self.email) if address}
+        return tuple(reversed(both.values()))
 
     @property
     def shown_name(self) -> str:
@@ -101,6 +109,10 @@ class PartnerUserStore(Protocol):
         """Whether the partner may speak for the user."""
         ...
 
+    def find_first(self, bid: int, user_id: UUID) -> PartnerUser | None:
+        """The partner that might speak for the user first: it registered it, unless staff or an import did."""
+        ...
+
     def list_own(self, bid: int, partner_id: UUID, user_ids: Iterable[UUID]) -> set[UUID]:
         """Those of the users that the partner may speak for."""
         ...
@@ -147,10 +159,13 @@ class Users:
     def change(self, actor: Actor, request_id: str, bid: int, user_id: UUID, **changes: Any) -> User:
         """Change user_name, email, email_verified, first_name, last_name, phone, locale or disabled.
 
-        Disabling ends every token and session of the user. What the payer was asked by mail is void once the address that it
-        went to is another, or the user is disabled. UserNotFound, UserNameTaken, InvalidFields.
+        Disabling ends every token and session of the user. What the payer was asked by mail is void once an address is another, or
+        the user is disabled. An address is trusted for such questions unless a partner sets it. UserNotFound, UserNameTaken,
+        InvalidFields.
         """
         canonical = _canonical(changes)
+        if "email" in canonical and not isinstance(actor, Partner | Cis):
+            canonical["trusted_email"] = canonical["email"]
         with self._begin() as stores:
             before = _get(stores, bid, user_id, lock=True)
             after = replace(before, **canonical)
@@ -158,12 +173,13 @@ class Users:
                 after = replace(after, generation=before.generation + 1)
             if after != before:
                 stores.users.put_user(after)
-                if after.email_key != before.email_key or after.disabled:
+                moved = (after.email_key, after.trusted_email) != (before.email_key, before.trusted_email)
+                if moved or after.disabled:
                     stores.confirmations.void_confirmations(bid, user_id)
                 stores.changelog.append(
                     Change(
                         bid, Action.USER_CHANGE, actor, request_id, user_id=user_id,
-                        before=user_values(before), after=user_values(after),
+                        before=logged_values(before), after=logged_values(after),
                     )
                 )  # fmt: skip
         return after
@@ -183,6 +199,22 @@ def _get(stores: UserStores, bid: int, user_id: UUID, *, lock: bool = False) -> 
     return found
 
 
+def check_shown_names(user_name: str, others: Mapping[str, str]) -> None:
+    """InvalidFields for names, set now, that could pose as something else where they are shown. `others`: by wire name."""
+    faults: list[FieldError] = []
+    try:
+        check_user_name(user_name)
+    except ValueError as fault:
+        faults.append(FieldError("UserName", str(fault)))
+    for field, text in others.items():
+        try:
+            check_shown(text)
+        except ValueError as fault:
+            faults.append(FieldError(field, str(fault)))
+    if faults:
+        raise InvalidFields(fields=faults)
+
+
 def _canonical(changes: dict[str, Any]) -> dict[str, Any]:
     allowed = {"user_name", "email", "email_verified", "first_name", "last_name", "phone", "locale", "disabled"}
     faults = [FieldError(name, "cannot be set") for name in sorted(set(changes) - allowed)]
@@ -200,11 +232,13 @@ def _canonical(changes: dict[str, Any]) -> dict[str, Any]:
         faults.append(FieldError("EmailAddress", str(fault)))
     if faults:
         raise InvalidFields(fields=faults)
+    shown = {"FirstName": changes.get("first_name", ""), "LastName": changes.get("last_name", "")}
+    check_shown_names(changes.get("user_name", ""), shown)
     return canonical
 
 
 def user_values(user: User) -> dict[str, Any]:
-    """What the change log keeps of a user, and what `--json` shows: nothing of a password."""
+    """What `--json` shows of a user: nothing of a password."""
     return {
         "login_guid": str(user.id),
         "user_name": user.user_name,
@@ -218,3 +252,8 @@ def user_values(user: User) -> dict[str, Any]:
         "password_partner": None if user.password_partner is None else str(user.password_partner),
         "default_customer_guid": None if user.default_customer_id is None else str(user.default_customer_id),
     }
+
+
+def logged_values(user: User) -> dict[str, Any]:
+    """What the change log keeps of a user: also where the payer is asked."""
+    return user_values(user) | {"trusted_email": user.trusted_email}

@@ -1,7 +1,7 @@
 """Everything that the hub refuses, in one catalogue.
 
     HubError
-    ├── Invalid           what was sent cannot be understood or is not allowed         400 / 415 / 422
+    ├── Invalid           what was sent cannot be understood or is not allowed         400 / 408 / 413 / 415 / 422 / 431
     ├── Unauthenticated   no proof of who is asking, or the wrong one                  401
     ├── Denied            known, but not allowed                                       403
     ├── NotFound          unknown, or somebody else's: the two look the same           404
@@ -40,6 +40,7 @@ from idp.errors.directory import (
     PasswordOwnedByPartner,
     Raced,
     ReferenceNotFound,
+    RegistrationNotPending,
     RolledBack,
     SharedOriginRefused,
     ThemeNotFound,
@@ -49,15 +50,18 @@ from idp.errors.directory import (
 )
 from idp.errors.requests import (
     BodyTooLarge,
+    BodyTooSlow,
     Busy,
     CsrfRefused,
     DamagedCiphertext,
+    HeadTooLarge,
     IdempotencyInProgress,
     IdempotencyKeyReused,
     InvalidFields,
     MalformedRequest,
     MethodNotAllowed,
     OriginRefused,
+    Overloaded,
     PageNotFound,
     PermissionMissing,
     RateLimited,
@@ -110,6 +114,7 @@ __all__ = [
     "ApiKeyNotFound",
     "BillerNotFound",
     "BodyTooLarge",
+    "BodyTooSlow",
     "Busy",
     "ConfirmationGone",
     "Conflict",
@@ -123,6 +128,7 @@ __all__ = [
     "Expired",
     "FailedItem",
     "FieldError",
+    "HeadTooLarge",
     "HubError",
     "IdempotencyInProgress",
     "IdempotencyKeyReused",
@@ -140,6 +146,7 @@ __all__ = [
     "MethodNotAllowed",
     "NotFound",
     "OriginRefused",
+    "Overloaded",
     "PageNotFound",
     "PartnerNotFound",
     "PartnerUserIdTaken",
@@ -148,6 +155,7 @@ __all__ = [
     "Raced",
     "RateLimited",
     "ReferenceNotFound",
+    "RegistrationNotPending",
     "ReturnUrlRefused",
     "RolledBack",
     "ScopeMissing",

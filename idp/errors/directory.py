@@ -55,6 +55,16 @@ class CustomerNotFound(NotFound):
     fix = "Check the account number or CustomerGUID; a key sees the accounts of its own biller only."
 
 
+class RegistrationNotPending(NotFound):
+    """The user has no registration on that account that anybody could decide about."""
+
+    code = "RegistrationNotPending"
+    public = "There is nothing to decide about this registration."
+    fix = (
+        "List the registrations that wait for a decision: this one was approved, declined, restored or ended, or its time is over."
+    )
+
+
 class UserNotFound(NotFound):
     """No user that this key may speak for."""
 

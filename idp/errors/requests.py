@@ -11,7 +11,7 @@ class MalformedRequest(Invalid):
     code = "MalformedRequest"
     http = 400
     public = "The request could not be read."
-    fix = "Send one well-formed JSON object in UTF-8, each name once, nested at most 20 deep."
+    fix = "Send each header once, and one well-formed JSON object in UTF-8, each name once, nested at most 20 deep."
 
 
 class UnsupportedMediaType(Invalid):
@@ -33,6 +33,24 @@ class BodyTooLarge(Invalid):
     http = 413
     public = "The request is too large."
     fix = "Send less at once; API calls take at most 1 MiB, batches at most 100 accounts, invoice files at most 64 MiB."
+
+
+class BodyTooSlow(Invalid):
+    """The body did not arrive in time: ten seconds for a form, thirty for JSON, 16 KiB a second for an invoice file."""
+
+    code = "BodyTooSlow"
+    http = 408
+    public = "The request took too long to arrive."
+    fix = "Send the request again over a faster connection; nothing was changed."
+
+
+class HeadTooLarge(Invalid):
+    """The address, the headers or the cookies are larger than any browser or partner needs (RFC 6585 5)."""
+
+    code = "HeadTooLarge"
+    http = 431
+    public = "The request is too large."
+    fix = "Send a shorter address and fewer cookies: an address of at most 16 KiB, headers of at most 32 KiB."
 
 
 class InvalidFields(Invalid):
@@ -109,7 +127,7 @@ class TooManyAttempts(Throttled):
 
 
 class Busy(Throttled):
-    """More passwords are being checked than there are cores for it. Everything else goes on."""
+    """More passwords are being checked than there are cores, or one key sends too many long bodies at once."""
 
     code = "Busy"
     public = "We are very busy right now. Please try again in a moment."
@@ -138,6 +156,14 @@ class StoreUnavailable(Unavailable):
     code = "StoreUnavailable"
     public = "We cannot answer right now. Please try again in a moment."
     fix = "Try again with a short delay; /readyz names the part that is missing."
+
+
+class Overloaded(Unavailable):
+    """More long bodies are arriving than this process can receive at once. Short requests are not affected."""
+
+    code = "Overloaded"
+    public = "We are very busy right now. Please try again in a moment."
+    fix = "Send the request again after Retry-After seconds."
 
 
 class Unreachable(Unavailable):

@@ -50,12 +50,14 @@ class HubError(Exception):
     fix: ClassVar[str]
     oauth: ClassVar[str] = "invalid_request"
     saml: ClassVar[str] = "Requester"
+    again_in: ClassVar[timedelta | None] = None
+    """Retry-After of every such refusal that does not say otherwise."""
 
     def __init__(self, detail: str = "", *, fields: Sequence[FieldError] = (), retry_after: timedelta | None = None) -> None:
         super().__init__(detail or self.public)
         self.detail = detail
         self.fields = tuple(fields)
-        self.retry_after = retry_after
+        self.retry_after = self.again_in if retry_after is None else retry_after
 
 
 class Invalid(HubError):
@@ -127,6 +129,7 @@ class Unavailable(HubError):
 
     kind = Kind.UNAVAILABLE
     http = 503
+    again_in = timedelta(seconds=2)
     oauth = "temporarily_unavailable"
     saml = "Responder"
 

@@ -1,7 +1,8 @@
 """Passwords: checked without telling who exists, set inside a verb's transaction, owned by the hub or by one partner.
 
-    guess     a password that a call presents. It is counted before it is judged, under the name AS SENT, known or not; judging
-              costs one hash whoever is meant: a user, one without password, a disabled one, nobody. A right guess is forgiven
+    guess     a password that a call presents. It is counted before it is judged (idp.login.password_guesses), for the user that is
+              meant or for a name that is nobody's; judging costs one hash whoever is meant: a user, one without password, a
+              disabled one, nobody. A right guess is forgiven
     prepare   hash a new password, BEFORE the transaction that stores it: a hash takes long, and SQLite has one writer
     put       store it, in the transaction of a verb that holds the user's row; it ends every token and session of the user
 
@@ -34,7 +35,7 @@ from idp.directory.payers import UserNames, canonical_names
 from idp.directory.users import PendingConfirmations, User, UserStore
 from idp.errors import Busy, FieldError, InvalidFields, Raced, UserNotFound
 from idp.login.hashing import Hasher, PasswordHash
-from idp.login.throttle import PASSWORDS, PASSWORDS_OF_USER, Throttle
+from idp.login.password_guesses import PasswordGuesses, of_name, of_user
 from idp.transaction import Begin
 
 MOST_CHARACTERS = 256
@@ -103,17 +104,21 @@ class Passwords:
     """Checks and sets passwords. `read` and `begin` are its own; a verb that sets one brings the stores of its transaction."""
 
     def __init__(
-        self, begin: Begin[PasswordStores], read: Begin[WithPasswords], hasher: Hasher, throttle: Throttle, clock: Clock
+        self, begin: Begin[PasswordStores], read: Begin[WithPasswords], hasher: Hasher, guesses: PasswordGuesses, clock: Clock
     ) -> None:
         self._begin = begin
         self._read = read
         self._hasher = hasher
-        self._throttle = throttle
+        self._guesses = guesses
         self._clock = clock
 
     def guess(self, key: ApiKey, names: UserNames, text: str, field: str = "Password") -> Guess:
         """A presented password; nothing is counted or hashed before it is asked about. InvalidFields."""
-        return Guess(self, key, _as_sent(names), canonical(text, field))
+        return self.guess_under(key, _as_sent(names), text, field)
+
+    def guess_under(self, key: ApiKey, nobody: str, text: str, field: str = "Password") -> Guess:
+        """As guess; `nobody`: under what it counts where it means nobody (password_guesses.of_name). InvalidFields."""
+        return Guess(self, self._guesses, key, nobody, canonical(text, field))
 
     def prepare(self, text: str, field: str = "Password") -> PasswordHash:
         """The hash of a new password, to be made before the transaction that stores it. InvalidFields, Busy."""
@@ -183,16 +188,6 @@ class Passwords:
 
     # --- what a guess asks for ---
 
-    def count(self, key: ApiKey, name: str, user: User | None) -> None:
-        """Count a guess: of this caller at the name as sent, then of all callers at whom it means. TooManyAttempts."""
-        self._throttle.guess(PASSWORDS, *_of_caller(key, name))
-        self._throttle.guess(PASSWORDS_OF_USER, *_of_all(key, name, user))
-
-    def forgive(self, key: ApiKey, name: str, user: User) -> None:
-        """Forget the guesses of both, because one was right."""
-        self._throttle.right(*_of_caller(key, name))
-        self._throttle.right(*_of_all(key, name, user))
-
     def judge(self, stored: StoredPassword | None, text: str) -> bool:
         """One hash, whatever there is to hold it against. Busy."""
         return self._hasher.matches(None if stored is None else stored.hash, text)
@@ -210,14 +205,17 @@ class Passwords:
 
 
 class Guess:
-    """A password as one call presented it: counted once, and hashed once for each stored hash that it is held against."""
+    """A password as one call presented it: counted once for whom it means, and hashed once for each stored hash that it is held
+    against."""
 
-    def __init__(self, passwords: Passwords, key: ApiKey, name: str, text: str) -> None:
+    def __init__(self, passwords: Passwords, guesses: PasswordGuesses, key: ApiKey, nobody: str, text: str) -> None:
         self._passwords = passwords
+        self._guesses = guesses
         self._key = key
-        self._name = name
+        self._nobody = nobody
         self._text = text
-        self._counted = False
+        self._counted: set[str] = set()
+        self._open: set[str] = set()
         self._judged: dict[PasswordHash | None, bool] = {}
 
     def is_right(self, user: User | None) -> bool:
@@ -225,16 +223,27 @@ class Guess:
 
         False for every cause at the same cost: wrong, no password, disabled, nobody. TooManyAttempts, Busy.
         """
-        if not self._counted:
-            self._passwords.count(self._key, self._name, user)
-            self._counted = True
-        stored = self._passwords.find(self._key.bid, _NOBODY if user is None else user.id)
+        bid, partner_id, whom = self._key.bid, self._key.partner.id, self._nobody if user is None else of_user(user.id)
+        if whom not in self._counted:
+            self._guesses.count(bid, partner_id, whom)
+            self._counted.add(whom)
+            self._open.add(whom)
+        stored = self._passwords.find(bid, _NOBODY if user is None else user.id)
         hashed = None if stored is None else stored.hash
         if hashed not in self._judged:
-            self._judged[hashed] = self._passwords.judge(stored, self._text)
+            try:
+                self._judged[hashed] = self._passwords.judge(stored, self._text)
+            except Busy:
+                self._guesses.unjudged(bid, partner_id)
+                raise
         if not self._judged[hashed] or stored is None or user is None or user.disabled:
+            if whom in self._open:
+                self._guesses.wrong(bid, whom)
+            self._open.discard(whom)
             return False
-        self._passwords.forgive(self._key, self._name, user)
+        if whom in self._open:
+            self._guesses.right(bid, partner_id, whom)
+        self._open.discard(whom)
         renewed = self._passwords.renew(stored, self._text)
         if renewed is not None:
             self._judged[renewed] = True
@@ -247,7 +256,7 @@ class Guess:
 
 
 def _as_sent(names: UserNames) -> str:
-    """The most telling name in canonical form. Not whom it means: a name that means nobody must wait like any other."""
+    """The most telling name in canonical form: under it a guess counts that means nobody."""
     wanted = canonical_names(names)
     for kind, value in (
         ("login_guid", wanted.login_guid),
@@ -256,16 +265,8 @@ def _as_sent(names: UserNames) -> str:
         ("email", wanted.email),
     ):
         if value is not None:
-            return f"{kind}:{value}"
+            return of_name(kind, value)
     raise InvalidFields(fields=[FieldError("LoginGUID", "name a user, by any of its names")])
-
-
-def _of_caller(key: ApiKey, name: str) -> tuple[object, ...]:
-    return ("password", key.id, name)
-
-
-def _of_all(key: ApiKey, name: str, user: User | None) -> tuple[object, ...]:
-    return ("password of", key.bid, name if user is None else user.id)
 
 
 def _log_move(stores: WithChangeLog, actor: Actor, request_id: str, before: User, after: User) -> None:

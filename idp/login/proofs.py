@@ -60,9 +60,9 @@ class Proofs:
         """Nothing is counted or hashed yet. InvalidFields."""
         return Proof(self, key, names, self._passwords.guess(key, names, password), request_id)
 
-    def find(self, key: ApiKey, names: UserNames, *, fresh: bool) -> Cached[PayerRecord] | None:
+    def find(self, key: ApiKey, names: UserNames) -> Cached[PayerRecord] | None:
         """Whom the names fit, whether or not the key may speak for it yet."""
-        return self._payers.find_unproved(key, names, fresh=fresh)
+        return self._payers.find_unproved(key, names)
 
     def keep(self, key: ApiKey, user_id: UUID, guess: Guess, request_id: str) -> Cached[PayerRecord] | None:
         """Write that the key's partner may speak for the user, while what was proved still holds; the record after it."""
@@ -84,12 +84,12 @@ class Proof:
         self._guess = guess
         self._request_id = request_id
 
-    def entry(self, *, fresh: bool) -> Cached[PayerRecord] | None:
-        """The user that was proved, unchecked: the CALLER compares the stamps. `fresh`: from the database.
+    def entry(self) -> Cached[PayerRecord] | None:
+        """The user that was proved, unchecked: the CALLER compares the stamps.
 
         None when it is not proved, whatever the cause. TooManyAttempts, Busy.
         """
-        entry = self._proofs.find(self._key, self._names, fresh=fresh)
+        entry = self._proofs.find(self._key, self._names)
         # The hash is read after the user: one that was set in between makes the user's stamp stale, and the caller comes again.
         if not self._guess.is_right(None if entry is None else entry.value.user) or entry is None:
             return None

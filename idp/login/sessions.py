@@ -2,9 +2,12 @@
 
     opening   a session is a key-value record, made in the SAME transaction that redeems what it rests on (a token): it inherits
               what ends the token, and brings the stamps of biller, key and user along at every read
+    end       at the latest 8 hours after its token was issued; a child or a session that replaces another keeps that one's end. The
+              store's clock decides, not a worker's
     find      one read that also slides the idle time; a session that is over, ended or voided is simply not there
     family    frame, top-level and CSR children of one sign-in; ending it is one mark that kills them all, on every worker at once
-    list      a token's sessions stand on a list, and a user's tokens too (sso_connect.tokens): so a payer can see and end them
+    list      a token's sessions are on a list, and a user's tokens too (sso_connect.tokens), so that a payer can see them. A list
+              may be cut, so nothing that ends "all" reads one
 
 A browser holds a bearer secret in a cookie whose name says the carrier: `__Host-hub` (full page, SameSite=Lax), `__Host-hub_f`
 (frame, SameSite=None; Partitioned). Two names, so that neither overwrites the other. Every sign-in makes a new secret.
@@ -14,18 +17,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
 from idp.directory.billers import Biller
 from idp.errors import SessionRequired
-from idp.kv import Drop, Enlist, Gone, KeyValue, Listed, Mark, Put, Read, Record, Roll, Stamps, Step, Take
+from idp.kv import Drop, Enlist, Gone, KeyValue, Listed, Mark, Put, Read, Record, Roll, Stamps, Step
 from idp.opaque import digest, new_id, new_secret
+
+MOST_FROM_TOKEN = timedelta(hours=8)
+"""A session ends at the latest this long after the issue of the token that began it, whatever the biller's own limit."""
 
 MOST_ABSOLUTE = timedelta(days=2)
 """Longer than any session can live: how long the mark of an ended family must be remembered."""
+
+MOST_SHOWN = 100
+"""Sessions that a list shows: the newest."""
+_MOST_READ = 1000
 
 TokenKind = Literal["session", "single_use", "link"]
 """What a session was begun with: a token, by its policy, or an SSO link."""
@@ -147,6 +157,14 @@ class LastKnown:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """Live sessions, oldest first. `cut`: there may be more."""
+
+    sessions: tuple[Session, ...]
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Opening:
     """A session about to be made: the secret for the browser, and the step that makes it.
 
@@ -176,23 +194,13 @@ class Sessions:
     def __init__(self, kv: KeyValue) -> None:
         self._kv = kv
 
-    def opening(self, biller: Biller, facts: Mapping[str, Any], *, parent: int, family: str | None = None) -> Opening:
-        """Prepare a session: in a new family, or as a child of `family`.
+    def opening(self, biller: Biller, facts: Mapping[str, Any], *, parent: int) -> Opening:
+        """Prepare a session in a new family.
 
-        `facts`: SessionFacts but `id` and `family`; `parent`: index of the step that it rests on.
+        `facts`: SessionFacts but `id` and `family`; `parent`: index of the step that reads or takes the token that it rests on.
         """
-        secret = new_secret()
-        made = SessionFacts(id=str(new_id()), family=family or str(new_id()), **facts)
-        step = Put(
-            key=session_record(digest(secret)),
-            value=made.text(),
-            idle=timedelta(minutes=biller.policies.session_idle_minutes),
-            absolute=timedelta(minutes=biller.policies.session_absolute_minutes),
-            unless=(family_mark(made.family),),
-            parent=parent,
-            linger=_LINGER,
-        )
-        return Opening(secret, made, step)
+        made = SessionFacts(id=str(new_id()), family=str(new_id()), **facts)
+        return _opening(biller, made, parent, within=MOST_FROM_TOKEN)
 
     def find(self, secret: str) -> Session | None:
         """The live session of a bearer secret; slides its idle time. None for everything else."""
@@ -206,24 +214,28 @@ class Sessions:
         return read_session(key, record) if isinstance(record, Record) else None
 
     def open_child(self, biller: Biller, parent: Session, view_mode: ViewMode, request_id: str) -> Opening:
-        """A session of the same family that rests on the same token, for another place in the same browser. SessionRequired."""
-        facts = {name: getattr(parent.facts, name) for name in SessionFacts.__slots__ if name not in {"id", "family"}}
-        facts |= {"view_mode": view_mode, "request_id": request_id}
-        made = self.opening(biller, facts, parent=0, family=parent.facts.family)
-        # What the parent rests on is passed on by a record of the moment that says what the token said: a child's parent's value.
-        link = f"child:{made.key}"
-        outcome = self._kv.transact(
-            Read(session_record(parent.key)),
-            Put(link, parent.token.text(), timedelta(seconds=30), parent=0),
-        )
-        if outcome.stop is None:
-            outcome = self._kv.transact(
-                Take(link, timedelta(0)),
-                made.step,
-                Enlist(sessions_list(parent.token.id), made.key, made.step.absolute or MOST_ABSOLUTE),
-            )
+        """A session of the same family that rests on the same token, for another place in the same browser. SessionRequired.
+
+        It ends with its parent at the latest.
+        """
+        facts = replace(parent.facts, id=str(new_id()), view_mode=view_mode, request_id=request_id)
+        made = _opening(biller, facts, 0, bounded=True, origin=parent.token.text())
+        outcome = self._kv.transact(Read(session_record(parent.key)), made.step, *_listed(parent.token.id, made))
         if outcome.stop is not None:
             raise SessionRequired("the session of the frame is over")
+        return made
+
+    def renew(self, biller: Biller, session: Session, generation: int) -> Opening:
+        """The same session with a new secret, in a new family and as of a later `generation` of its user. SessionRequired.
+
+        It keeps the end of the old one, and whatever ends its token ends it. The old one ends with the generation before.
+        """
+        facts = replace(session.facts, id=str(new_id()), family=str(new_id()))
+        token = replace(session.token, generation=generation)
+        made = _opening(biller, facts, 0, bounded=True, origin=token.text(), shed=(family_mark(session.facts.family),))
+        outcome = self._kv.transact(Read(session_record(session.key)), made.step, *_listed(token.id, made))
+        if outcome.stop is not None:
+            raise SessionRequired("it is over")
         return made
 
     def last_known(self, key: str) -> LastKnown | None:
@@ -236,13 +248,19 @@ class Sessions:
             state = "timed_out" if found.ended_by is None else "ended"
         return LastKnown(SessionFacts(**json.loads(found.value)), TokenFacts.parse(found.parent), state)
 
-    def list_of(self, token_ids: Iterable[str]) -> list[Session]:
-        """The live sessions that were begun with these tokens (digests), oldest first; none of them slides."""
-        lists = self._kv.transact(*(Roll(sessions_list(token_id)) for token_id in token_ids)).results
-        keys = list(dict.fromkeys(key for each in lists if isinstance(each, Listed) for key in each.members))
-        records = self._kv.transact(*(Read(session_record(key), optional=True) for key in keys)).results
-        found = [read_session(key, record) for key, record in zip(keys, records, strict=True) if isinstance(record, Record)]
-        return sorted(found, key=lambda session: session.began_at)
+    def list_of(self, token_ids: Iterable[str]) -> Found:
+        """The live sessions that were begun with these tokens (digests); none of them slides."""
+        rolls = self._kv.transact(*(Roll(sessions_list(token_id)) for token_id in token_ids)).results
+        lists = [each for each in rolls if isinstance(each, Listed)]
+        listed = list(dict.fromkeys(key for each in lists for key in each.members))
+        keys = listed[-_MOST_READ:]
+        found: list[Session] = []
+        for start in range(0, len(keys), MOST_SHOWN):
+            batch = keys[start : start + MOST_SHOWN]
+            records = self._kv.transact(*(Read(session_record(key), optional=True) for key in batch)).results
+            found += [read_session(key, record) for key, record in zip(batch, records, strict=True) if isinstance(record, Record)]
+        newest = sorted(found, key=lambda session: session.began_at)[-MOST_SHOWN:]
+        return Found(tuple(newest), cut=len(found) > MOST_SHOWN or len(listed) > _MOST_READ or any(each.cut for each in lists))
 
     def end(self, session: Session) -> None:
         """End the whole family, everywhere, at once."""
@@ -255,6 +273,26 @@ class Sessions:
     def withdraw(self, opening: Opening) -> None:
         """Undo an opening that was refused after all."""
         self._kv.transact(Mark(family_mark(opening.facts.family), MOST_ABSOLUTE), Drop(opening.step.key))
+
+
+def _opening(biller: Biller, facts: SessionFacts, parent: int, **descent: Any) -> Opening:
+    """A session that rests on the step `parent`. `descent`: what it takes over from there (idp.kv.Put)."""
+    secret = new_secret()
+    step = Put(
+        key=session_record(digest(secret)),
+        value=facts.text(),
+        idle=timedelta(minutes=biller.policies.session_idle_minutes),
+        absolute=timedelta(minutes=biller.policies.session_absolute_minutes),
+        unless=(family_mark(facts.family),),
+        parent=parent,
+        linger=_LINGER,
+        **descent,
+    )
+    return Opening(secret, facts, step)
+
+
+def _listed(token_id: str, made: Opening) -> tuple[Step, ...]:
+    return (Enlist(sessions_list(token_id), made.key, made.step.absolute or MOST_ABSOLUTE),)
 
 
 def read_session(key: str, record: Record) -> Session:

@@ -25,11 +25,8 @@ class Pace:
     window: timedelta = timedelta(hours=24)
 
 
-PASSWORDS = Pace(free=5, delay=timedelta(seconds=15), longest=timedelta(minutes=15))
-"""Of one caller at one user."""
-
-PASSWORDS_OF_USER = Pace(free=50, delay=timedelta(seconds=15), longest=timedelta(minutes=5))
-"""Of all callers together at one user: wide, because whoever wants to lock somebody out must not be able to."""
+PASSWORDS = Pace(free=5, delay=timedelta(seconds=1), longest=timedelta(minutes=15))
+"""Of one partner at one user (idp.login.password_guesses)."""
 
 ROLE_CODES = Pace(free=5, delay=timedelta(minutes=1), longest=timedelta(hours=1))
 """Of one caller at one account."""

@@ -1,8 +1,14 @@
 """Mail: written with the change, sent by the worker, kept.
 
 A verb calls `post` inside its transaction: the mail is a row (its body sealed, because it may hold a one-time link) and a job.
-The worker hands it to a sender: SMTP, or a mailbox folder where no SMTP is set (demo, tests). A mail may be sent twice, never not
-at all; its Message-ID is its own id, so that mailboxes can tell.
+The worker asks whether it may go now (idp.messages.mail_caps); then it takes a place, under a lock that workers share, and hands it
+to a sender: SMTP, or a mailbox folder where no SMTP is set (demo, tests). A mail may be sent twice, never not at all; its
+Message-ID is its own id, so that mailboxes can tell.
+
+    queued ──place──> queued, taken_at ──> sent_at
+      └──must wait──> held ──room again (idp.messages.held_mail)──> queued, taken_at
+                        ├──several notices──> folded into a summary
+                        └──a question, after a day──> given_up
 """
 
 from __future__ import annotations
@@ -14,19 +20,24 @@ from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
+from idp.alarms import AlarmKind, Alarms
 from idp.clock import Clock
 from idp.jobs import Job, JobStore
+from idp.messages.mail_caps import DAY, HOUR, Handling, Reason, Taken, Wanted, must_wait
 from idp.opaque import new_id
+from idp.private_files import make_folder, write_whole
 from idp.secrets import Place, Secrets
 from idp.transaction import Begin
 
 SEND_MAIL = "mail.send"
 """The kind of job that sends a mail."""
 
+_DOTLESS = frozenset({"gmail.com", "googlemail.com"})
+MailState = Literal["queued", "held", "folded", "given_up"]
 _SMTP_TIMEOUT = 20.0
 
 
@@ -56,6 +67,23 @@ class StoredMail:
     body: str
     created_at: datetime
     sent_at: datetime | None = None
+    mailbox: str = ""
+    """The canonical address, for counting; "" in a row of a version without caps."""
+    key_id: UUID | None = None
+    """The API key whose call caused it."""
+    handling: Handling = "notice"
+    line: str = ""
+    """What a summary says of it."""
+    locale: str = ""
+    state: MailState = "queued"
+    reason: str = ""
+    """Why it is held, or what became of it."""
+    taken_at: datetime | None = None
+
+    @property
+    def wanted(self) -> Wanted:
+        """What the caps ask about."""
+        return Wanted(self.bid, self.template, self.user_id, self.handling)
 
 
 class MailStore(Protocol):
@@ -73,12 +101,43 @@ class MailStore(Protocol):
         """Note when it went."""
         ...
 
+    def list_mails(self, bid: int, state: str, limit: int) -> list[StoredMail]:
+        """Those of a biller, newest first; "": in whatever state."""
+        ...
+
+
+class MailCapStore(Protocol):
+    """What is counted of mails, and what waits, in the database."""
+
+    def lock(self, mailbox: str, key_id: UUID | None) -> None:
+        """Keep everybody else from counting for this mailbox or key until the transaction ends. A mailbox first, then its keys."""
+        ...
+
+    def list_taken(self, mailbox: str, since: datetime) -> list[Taken]:
+        """What one mailbox got since then, of ALL billers (each says which). At most 200."""
+        ...
+
+    def count_of_key(self, bid: int, key_id: UUID, since: datetime) -> int:
+        """How many mails a key has caused since then."""
+        ...
+
+    def take(self, bid: int, mail_id: UUID, mailbox: str, at: datetime) -> None:
+        """Note that a mail goes, from now on."""
+        ...
+
+    def hold(self, bid: int, mail_id: UUID, mailbox: str, reason: str) -> None:
+        """Note that it waits, and why."""
+        ...
+
 
 class MailStores(Protocol):
     """The slice of stores that mail works with."""
 
     @property
     def mails(self) -> MailStore: ...
+
+    @property
+    def mail_caps(self) -> MailCapStore: ...
 
     @property
     def jobs(self) -> JobStore: ...
@@ -95,48 +154,114 @@ class Sender(Protocol):
 class Mails:
     """Posts and sends mails."""
 
-    def __init__(self, begin: Begin[MailStores], clock: Clock, secrets: Secrets, sender: Sender) -> None:
+    def __init__(self, begin: Begin[MailStores], clock: Clock, secrets: Secrets, sender: Sender, alarms: Alarms) -> None:
         self._begin = begin
         self._clock = clock
         self._secrets = secrets
         self._sender = sender
+        self._alarms = alarms
 
-    def post(self, stores: MailStores, bid: int, user_id: UUID | None, template: str, to: str, subject: str, body: str) -> UUID:
-        """Queue a mail in the caller's transaction. Its id."""
+    def post(
+        self,
+        stores: MailStores,
+        bid: int,
+        user_id: UUID | None,
+        template: str,
+        to: str,
+        subject: str,
+        body: str,
+        *,
+        key_id: UUID | None = None,
+        handling: Handling = "notice",
+        line: str = "",
+        locale: str = "",
+        taken_at: datetime | None = None,
+    ) -> UUID:
+        """Queue a mail in the caller's transaction. Its id. `taken_at`: the caller has found room for it."""
         mail_id = new_id()
         now = self._clock.now()
         sealed = self._secrets.seal(_body_of(bid, mail_id), body)
-        stores.mails.add_mail(StoredMail(mail_id, bid, user_id, template, to, subject, sealed, created_at=now))
-        stores.jobs.add_job(Job(new_id(), bid, SEND_MAIL, str(mail_id), run_at=now))
+        stores.mails.add_mail(
+            StoredMail(
+                mail_id, bid, user_id, template, to, subject, sealed, created_at=now,
+                mailbox=mailbox_of(to), key_id=key_id, handling=handling, line=line or subject, locale=locale, taken_at=taken_at,
+            )
+        )  # fmt: skip
+        self.queue(stores, bid, mail_id)
         return mail_id
 
+    def queue(self, stores: MailStores, bid: int, mail_id: UUID) -> None:
+        """Let a worker take up a mail, in the caller's transaction."""
+        stores.jobs.add_job(Job(new_id(), bid, SEND_MAIL, str(mail_id), run_at=self._clock.now()))
+
+    def list_page(self, bid: int, state: str = "", limit: int = 200) -> list[StoredMail]:
+        """Mails of a biller, newest first; `state`: only those in it."""
+        with self._begin() as stores:
+            return stores.mails.list_mails(bid, state, limit)
+
     def send(self, job: Job) -> None:
-        """The handler of SEND_MAIL."""
+        """The handler of SEND_MAIL: sends it, or holds it where it must wait."""
         mail_id = UUID(job.payload)
         with self._begin() as stores:
             stored = stores.mails.find_mail(job.bid, mail_id)
-        if stored is None or stored.sent_at is not None:
+        if stored is None or stored.sent_at is not None or stored.state != "queued":
+            return
+        if stored.taken_at is None and (reason := self._admit(stored)):
+            self._tell(stored, reason)
             return
         body = self._secrets.open(_body_of(job.bid, mail_id), stored.body)
         self._sender.send(Mail(mail_id, job.bid, stored.user_id, stored.template, stored.to, stored.subject, body))
         with self._begin() as stores:
             stores.mails.mark_sent(job.bid, mail_id, self._clock.now())
 
+    def _admit(self, stored: StoredMail) -> Reason:
+        """Take a place for a mail, or hold it and say why."""
+        with self._begin() as stores:
+            reason = self.may_not_go(stores, stored)
+            if reason:
+                stores.mail_caps.hold(stored.bid, stored.id, mailbox_of(stored.to), reason)
+            else:
+                stores.mail_caps.take(stored.bid, stored.id, mailbox_of(stored.to), self._clock.now())
+        return reason
+
+    def may_not_go(self, stores: MailStores, stored: StoredMail) -> Reason:
+        """Why a mail must wait, asked under the lock of its mailbox and key; "": it may go."""
+        now, mailbox = self._clock.now(), mailbox_of(stored.to)
+        stores.mail_caps.lock(mailbox, stored.key_id)
+        taken = stores.mail_caps.list_taken(mailbox, now - DAY)
+        by_key = 0 if stored.key_id is None else stores.mail_caps.count_of_key(stored.bid, stored.key_id, now - HOUR)
+        return must_wait(stored.wanted, taken, by_key, now)
+
+    def _tell(self, stored: StoredMail, reason: Reason) -> None:
+        """Staff hear of caps that were reached. Notices that are gathered for ten minutes are nothing to hear of."""
+        if reason == "same_kind":
+            return
+        what = "one mailbox would get more mails than it may" if reason == "mailbox" else "a key causes more mails than it may"
+        subject = f"key:{stored.key_id}" if stored.key_id else f"user:{stored.user_id}" if stored.user_id else "mailbox"
+        self._alarms.sound(stored.bid, AlarmKind.MAILS_HELD, subject, f"{what}: mails are held (idhub mails list)")
+
+
+def mailbox_of(address: str) -> str:
+    """An address as it is counted: whatever reaches one person's mailbox is one, so a tag (`pat+1@`) makes no other.
+
+    Addresses went through idp.directory.names by then. Where dots do not count either, they do not here.
+    """
+    local, at, domain = address.lower().rpartition("@")
+    local = local.partition("+")[0] or local
+    return f"{local.replace('.', '') if domain in _DOTLESS else local}{at}{domain}"
+
 
 class MailboxSender:
-    """Writes each mail as a file `{id}.eml` into a folder."""
+    """Writes each mail as a file `{id}.eml` into a folder of ours: mode 0600 in 0700, because a mail may hold a one-time link."""
 
     def __init__(self, folder: Path, sender: str) -> None:
         self._folder = folder
         self._from = sender
 
     def send(self, mail: Mail) -> None:
-        """Write, then rename, so that a reader never sees half a mail."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        target = self._folder / f"{mail.id}.eml"
-        draft = target.with_suffix(".part")
-        draft.write_bytes(_message(mail, self._from).as_bytes(policy=SMTP))
-        draft.rename(target)
+        """Write, then rename, so that a reader never sees half a mail. OSError where the folder is not ours alone."""
+        with make_folder(self._folder) as folder:
+            write_whole(folder, f"{mail.id}.eml", _message(mail, self._from).as_bytes(policy=SMTP))
 
 
 class SmtpSender:

@@ -29,16 +29,25 @@ class Forwarded:
         self._fixed = ProxyFix(application, x_for=1, x_proto=1, x_host=1)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if self._trusted and self._is_trusted(str(environ.get("REMOTE_ADDR", ""))):
+        if _is_trusted(environ, self._trusted):
             return self._fixed(environ, start_response)
         for name in _NAMES:
             environ.pop(f"HTTP_X_FORWARDED_{name}", None)
         environ.pop("HTTP_FORWARDED", None)
         return self._application(environ, start_response)
 
-    def _is_trusted(self, address: str) -> bool:
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self._trusted)
+
+def host_of(environ: WSGIEnvironment, trusted: tuple[Network, ...]) -> str:
+    """The host that a request is for, as `Forwarded` will have it; "" when none was sent. Changes nothing."""
+    forwarded = str(environ.get("HTTP_X_FORWARDED_HOST", "")).rpartition(",")[2].strip()
+    return forwarded if forwarded and _is_trusted(environ, trusted) else str(environ.get("HTTP_HOST", ""))
+
+
+def _is_trusted(environ: WSGIEnvironment, trusted: tuple[Network, ...]) -> bool:
+    if not trusted:
+        return False
+    try:
+        parsed = ipaddress.ip_address(str(environ.get("REMOTE_ADDR", "")))
+    except ValueError:
+        return False
+    return any(parsed in network for network in trusted)

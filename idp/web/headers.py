@@ -19,7 +19,8 @@ _PLAIN = (("X-Content-Type-Options", "nosniff"), ("Cross-Origin-Opener-Policy", 
 _PLAIN_HTTPS = (*_PLAIN, ("Strict-Transport-Security", "max-age=31536000"))
 
 _POLICY = "X-Hub-Frame-Ancestors"
-"""Travels from the view to `secure` on the response and never leaves."""
+_INLINE = "X-Hub-Inline-Style"
+"""These travel from the view to `secure` on the response and never leave."""
 
 
 def frame_policy(response: Response, origins: tuple[str, ...]) -> Response:
@@ -28,8 +29,18 @@ def frame_policy(response: Response, origins: tuple[str, ...]) -> Response:
     return response
 
 
-def referrer(response: Response, policy: Literal["no-referrer", "same-origin"]) -> Response:
-    """Another referrer policy than same-origin. Under no-referrer a browser sends `Origin: null` with forms, so: no forms there."""
+def inline_style(response: Response) -> Response:
+    """Let this answer carry its stylesheet in itself, under the nonce of its scripts."""
+    response.headers[_INLINE] = "1"
+    return response
+
+
+def referrer(response: Response, policy: Literal["no-referrer", "strict-origin", "same-origin"]) -> Response:
+    """Another referrer policy than same-origin, for an answer whose address holds a token.
+
+    `no-referrer`: a redirect and the refusal page. A browser sends `Origin: null` with forms under it, so no page with a form.
+    `strict-origin`: a page with a form at such an address; nothing but the origin is ever sent.
+    """
     response.headers["Referrer-Policy"] = policy
     return response
 
@@ -37,11 +48,12 @@ def referrer(response: Response, policy: Literal["no-referrer", "same-origin"]) 
 def secure(response: Response, request: HubRequest, *, https: bool) -> Response:
     """Write the headers of an HTML answer."""
     ancestors = response.headers.pop(_POLICY, "")
+    own_style = f" 'nonce-{request.nonce}'" if response.headers.pop(_INLINE, "") else ""
     response.headers["Content-Security-Policy"] = "; ".join(
         (
             "default-src 'none'",
             f"script-src 'nonce-{request.nonce}'",
-            "style-src 'self'",
+            f"style-src 'self'{own_style}",
             "img-src 'self'",
             "connect-src 'self'",
             "form-action 'self'",

@@ -4,6 +4,7 @@ PlainPage     language, nonce, whose name stands on top; the layout is `layout/p
 Refused       a hand-off that was refused; may be framed by anyone, so it shows a message, a way on and a reference, no more
 SignedOut     the end of a session; leads on to the ReturnUrl when there is one
 FollowLink    where an SSO link lands: its script takes the secret out of the address and posts it
+OpenMailLink  where a link in a mail lands: the same, and what comes back is shown in place
 SessionOver   a page without a live session, in a frame (asks the parent for a relaunch) or on a full page
 AskUser       a hand-off that somebody is asked about first
 PostOn        the first page of a frame that was reached by GET: posts itself on, out of an address that holds a token
@@ -33,6 +34,8 @@ class PlainPage:
     theme: Theme = "auto"
     theme_css: str | None = None
     zone: str = "UTC"
+    inline: bool = False
+    """Stylesheet and script are in the page itself, and the script takes the query out of the address: it holds a token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +72,15 @@ class SignedOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowLink:
-    """The landing page of SSO links: static, the same for everybody, spends nothing. `back_url` leads to the partner's sign-in."""
+    """The landing page of SSO links: static, holds no data, spends nothing. `back_url` leads to the partner's sign-in.
+
+    `note`: what the script posts beside the secret, which says who sent the browser here (sso_connect.link_senders).
+    """
 
     template: ClassVar[str] = "follow_link.html"
     page: PlainPage
     back_url: str | None = None
+    note: str = ""
 
     def __post_init__(self) -> None:
         check_web_address(self.back_url)
@@ -81,6 +88,17 @@ class FollowLink:
 
 WhyOver = Literal["none", "timed_out", "ended", "page_expired"]
 """What is known of a page without a live session; `none`: nothing, and then nothing is claimed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenMailLink:
+    """The landing page of links in mails (idp.accounts.mail_links): static, the same for everybody, spends nothing.
+
+    Its script posts the secret as `code` to the page's own path, and puts the `main` of the answer in place of its own.
+    """
+
+    template: ClassVar[str] = "mail_link.html"
+    page: PlainPage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ from werkzeug.exceptions import HTTPException
 
 from idp.errors import (
     BodyTooLarge,
+    BodyTooSlow,
+    HeadTooLarge,
     HubError,
     Kind,
     MalformedRequest,
@@ -40,7 +42,7 @@ _BY_STATUS: dict[int, type[HubError]] = {
 
 
 def install(app: Flask, translate: Translate, current: Callable[[], HubRequest]) -> None:
-    """Let every exception of an application leave through `translate`."""
+    """Let every exception of an application leave through `translate`, and what its server refuses as well."""
 
     def handle(fault: Exception) -> Response:
         error = as_hub_error(fault)
@@ -60,6 +62,11 @@ def install(app: Flask, translate: Translate, current: Callable[[], HubRequest])
                 response.headers["Allow"] = allowed
         return response
 
+    def refuse_first() -> None:
+        if (refusal := current().refusal) is not None:
+            raise refusal
+
+    app.before_request(refuse_first)
     app.register_error_handler(Exception, handle)
 
 
@@ -97,6 +104,6 @@ def problem_json(error: HubError, request_id: str, type_base: str) -> Response:
 
 def _public_detail(error: HubError) -> str:
     """For what the caller itself got wrong in its form, our words help and tell nothing new; for all else the fix does."""
-    if isinstance(error, MalformedRequest | UnsupportedMediaType | BodyTooLarge) and error.detail:
+    if isinstance(error, MalformedRequest | UnsupportedMediaType | BodyTooLarge | BodyTooSlow | HeadTooLarge) and error.detail:
         return f"{error.detail}. {error.fix}"
     return error.fix

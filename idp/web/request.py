@@ -17,18 +17,23 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import IO, Any, NoReturn
+from typing import IO, Any, NoReturn, Protocol, cast
 from urllib.parse import urlsplit
 
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from idp.errors import BodyTooLarge, MalformedRequest, UnsupportedMediaType
+from idp.errors import BodyTooLarge, HubError, MalformedRequest, UnsupportedMediaType
 from idp.opaque import new_id, new_secret
 
 MOST_BODY_BYTES = 1024 * 1024
+MOST_FORM_BYTES = 16 * 1024
 MOST_JSON_DEPTH = 20
 MOST_PARAMETERS = 200
+REFUSAL = "hub.refusal"
+"""Variable of a WSGI environ: the HubError for which the server refuses this request, before it is read any further."""
+INCOMING = "hub.incoming"
+"""Variable of a WSGI environ: the long body that is still arriving (`LongBody`); it is `wsgi.input` as well."""
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 _UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -39,6 +44,14 @@ class Folded:
 
     values: Mapping[str, str]
     twice: frozenset[str]
+
+
+class LongBody(Protocol):
+    """A body of more than a few KiB that arrives while it is read."""
+
+    def claim(self, owner: str) -> None:
+        """Say who sends it, before it is read. Busy when the owner sends too many at once."""
+        ...
 
 
 class HubRequest(Request):
@@ -59,6 +72,16 @@ class HubRequest(Request):
         return new_secret()
 
     @property
+    def refusal(self) -> HubError | None:
+        """Why the server refuses this request, whatever it asks for."""
+        return cast("HubError | None", self.environ.get(REFUSAL))
+
+    @property
+    def long_body(self) -> LongBody | None:
+        """The body, where it is a long one that is still arriving."""
+        return cast("LongBody | None", self.environ.get(INCOMING))
+
+    @property
     def bare_host(self) -> str:
         """The Host that was asked for, lower-case, with its port."""
         return self.host.lower()
@@ -72,8 +95,21 @@ class HubRequest(Request):
     def sender_origin(self) -> str | None:
         """The origin of the page that sent this: Origin, else that of Referer; None when neither says (RFC 6454 7)."""
         origin = self.headers.get("Origin")
-        if origin is not None:
-            return origin
+        return self._referring_origin if origin is None else origin
+
+    @property
+    def named_sender(self) -> str | None:
+        """As sender_origin, but `Origin: null` counts as not sent: a browser sends it after a redirect from elsewhere, too."""
+        sent = self.sender_origin
+        return self._referring_origin if sent == "null" else sent
+
+    @property
+    def fetch_site(self) -> str:
+        """What the browser says of the sending page: cross-site, same-site, same-origin, none; "" when it does not say."""
+        return self.headers.get("Sec-Fetch-Site", "").lower()
+
+    @property
+    def _referring_origin(self) -> str | None:
         referrer = self.headers.get("Referer")
         if not referrer:
             return None
@@ -81,7 +117,7 @@ class HubRequest(Request):
             parts = urlsplit(referrer)
         except ValueError:
             return None
-        return f"{parts.scheme}://{parts.netloc}".lower()
+        return f"{parts.scheme}://{parts.netloc}".lower() if parts.scheme and parts.netloc else None
 
     def read_json(self) -> dict[str, Any]:
         """The body as one JSON object. UnsupportedMediaType, BodyTooLarge, MalformedRequest."""
@@ -110,6 +146,9 @@ class HubRequest(Request):
             if self.mimetype not in _FORMS:
                 raise UnsupportedMediaType(self.mimetype or "none")
             try:
+                if self.mimetype == "application/x-www-form-urlencoded":
+                    # Before parsing: a hundred thousand fields take half a second to read, and no time to count.
+                    _check_count(self.get_data(cache=True))
                 pairs = list(self.form.items(multi=True))
             except RequestEntityTooLarge:
                 raise BodyTooLarge("form") from None
@@ -126,6 +165,7 @@ class HubRequest(Request):
     @cached_property
     def folded_query(self) -> Folded:
         """Query parameters, whatever the method. MalformedRequest."""
+        _check_count(self.query_string)
         return _fold(list(self.args.items(multi=True)))
 
     def read_stream(self, most: int) -> IO[bytes]:
@@ -148,6 +188,11 @@ class HubRequest(Request):
         if self.content_length is None and len(raw) >= MOST_BODY_BYTES:
             raise BodyTooLarge("body without length")  # the framework cuts such a body off at the limit and says nothing
         return raw
+
+
+def _check_count(raw: bytes) -> None:
+    if raw.count(b"&") >= MOST_PARAMETERS:
+        raise MalformedRequest("too many parameters")
 
 
 def _fold(pairs: list[tuple[str, str]]) -> Folded:

@@ -2,8 +2,8 @@
 
     StaticFiles   css and js under `/static/{digest}/{name}`: the digest is in the address, so a copy may be kept for ever
     View          what a page is made from: a `template`, a `page` (language, zone, chrome), and plain data of its own
-    Templates     renders a View. In every template: `view`, `page`, `t(key, ...)` (idp.texts), `static(name)`, and the filters
-                  money, number, date, moment. Autoescaping is on and an undefined name is an error.
+    Templates     renders a View. In every template: `view`, `page`, `t(key, ...)` (idp.texts), `static(name)`, `content(name)`
+                  (the file itself), and the filters money, number, date, moment. Autoescaping is on, an undefined name an error.
 
 Templates format, they do not decide: a view carries ready URLs, integers in minor units, dates. No template builds an address.
 """
@@ -21,6 +21,7 @@ from typing import ClassVar, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
+from markupsafe import Markup
 
 from idp.texts import Length, Texts
 
@@ -86,6 +87,13 @@ class StaticFiles:
         file = self._files.get(name)
         return file if file is not None and file.digest == digest else None
 
+    def content(self, name: str) -> Markup:
+        """A stylesheet or script as text to stand inside a page; ValueError where it would end its element."""
+        text = self._files[name].content.decode()
+        if "</" in text:
+            raise ValueError(f"{name} cannot stand inside a page")
+        return Markup(text)  # noqa: S704  (a file of ours, which holds no end of an element)
+
     def list_all(self) -> tuple[StaticFile, ...]:
         """All files, by name."""
         return tuple(self._files.values())
@@ -118,6 +126,7 @@ def _environment(folders: tuple[Path, ...], statics: StaticFiles) -> Environment
         auto_reload=False,
     )
     environment.globals["static"] = statics.url
+    environment.globals["content"] = statics.content
     environment.filters.update(money=_money, number=_number, date=_date, moment=_moment)
     return environment
 

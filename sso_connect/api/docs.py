@@ -44,6 +44,7 @@ PUBLIC_PATHS = (
 )
 """Routes without a key, under the prefix."""
 
+_PUBLIC = "public_"
 _HERE = Path(__file__).parent
 _ASSETS = f"{PREFIX}/docs/assets"
 _IN_BACKTICKS = re.compile(r"`([^`]+)`")
@@ -109,7 +110,12 @@ def add_pages(api: Blueprint, current: Callable[[], HubRequest], api_origin: str
 
     views: tuple[Callable[..., Response], ...] = (openapi, docs, asset, guide_start, guide_part, problems, problem, warnings)
     for path, view in zip(PUBLIC_PATHS, views, strict=True):
-        api.add_url_rule(path, f"public_{view.__name__}", view, methods=["GET"], provide_automatic_options=False)
+        api.add_url_rule(path, f"{_PUBLIC}{view.__name__}", view, methods=["GET"], provide_automatic_options=False)
+
+
+def is_public(endpoint: str) -> bool:
+    """Whether an endpoint is one of these pages."""
+    return endpoint.rpartition(".")[2].startswith(_PUBLIC)
 
 
 def _described(reason: type[HubError], api_origin: str) -> dict[str, Any]:

@@ -38,19 +38,23 @@ class NameUser:
         payer = self._payers.get_named(key, replace(names, login_guid=facts.user_id))
         if payer.user.generation != facts.generation:
             raise UserNotFound("the token was ended with everything of its user")
-        if facts.customer_id is not None and payer.account(facts.customer_id) is None:
+        if facts.customer_id is not None and not payer.is_tied_to(facts.customer_id):
             raise UserNotFound("the token was ended with the user's registration on its account")
         return payer
 
     def settle(self, key: ApiKey, body: NamedUser) -> UserNames:
         """The names in a body, a token replaced by its user. A token is no password: UserNotFound, CredentialsRefused.
 
-        For who goes on with names because it may have to ask for proof, and so must not be told whom they fit.
+        For callers that may still need proof; never reveals whether the user exists.
         """
-        if body.remote_authentication_token is None:
-            return names_in(body)
+        return self.settle_names(key, names_in(body), body.remote_authentication_token)
+
+    def settle_names(self, key: ApiKey, names: UserNames, token: str | None) -> UserNames:
+        """As settle, for a body whose fields mean something else."""
+        if token is None:
+            return names
         try:
-            return UserNames(login_guid=self.get(key, body).user.id)
+            return UserNames(login_guid=self.get_named(key, names, token).user.id)
         except UserNotFound as unknown:
             if key.policies.authenticate == "password":
                 raise CredentialsRefused(unknown.detail) from None
@@ -78,7 +82,7 @@ class NameUser:
 
 
 class AskUser:
-    """As NameUser, for operations that only look: how often, and how many misses, is counted."""
+    """As NameUser, for operations that only look: how often is counted (misses are counted of every operation: api.misses)."""
 
     def __init__(self, name_user: NameUser, limits: LookUpLimits) -> None:
         self._name_user = name_user
@@ -87,11 +91,7 @@ class AskUser:
     def get(self, key: ApiKey, body: NamedUser) -> PayerRecord:
         """The user, fresh. RateLimited, and as NameUser.get."""
         self._limits.ask(key, *_subjects(names_in(body)))
-        try:
-            return self._name_user.get(key, body)
-        except UserNotFound:
-            self._limits.missed(key, 1)
-            raise
+        return self._name_user.get(key, body)
 
 
 def _subjects(names: UserNames) -> list[str]:

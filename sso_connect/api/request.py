@@ -84,6 +84,11 @@ class ApiRequest(HubRequest):
             raise UnsupportedMediaType(self.mimetype or "none")
         return cast("IO[bytes]", WholeBody(super().read_stream(most), self.content_length))
 
+    def claim_body(self, key: ApiKey) -> None:
+        """Before a long body is read: whose it is. Busy when the key sends too many at once."""
+        if (body := self.long_body) is not None:
+            body.claim(str(key.id))
+
     def note(self, key: ApiKey, allowance: Allowance) -> None:
         """Remember what is left of the key's rate (sso_connect.admission.Noted)."""
         self.key = key

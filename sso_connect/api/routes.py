@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, cast
 
 from flask import Blueprint, Flask, Response, request
@@ -23,6 +24,7 @@ from idp.accounts.look_up import LookUp
 from idp.accounts.look_up_limits import LookUpLimits
 from idp.accounts.members import Members
 from idp.accounts.register import Register
+from idp.accounts.role_code_field import RoleCodeField
 from idp.accounts.unregister import Unregister
 from idp.accounts.update_email import UpdateEmail
 from idp.accounts.update_password import UpdatePassword
@@ -34,6 +36,7 @@ from idp.directory.users import Users
 from idp.errors import HubError, Unauthenticated
 from idp.receipts import Answer, Receipts
 from idp.web import headers, problems
+from idp.web.heads import refuse_heads
 from sso_connect.admission import Admission
 from sso_connect.api.addresses import check_slash, is_posted, posted
 from sso_connect.api.aliases import OLD_NAMES, AnyCase, NoOldName, headers_of, old_rules
@@ -49,7 +52,8 @@ from sso_connect.api.calls import tokens as token_calls
 from sso_connect.api.calls import users as user_calls
 from sso_connect.api.calls.authenticate import Authenticate
 from sso_connect.api.calls.caller import Call, Caller
-from sso_connect.api.docs import add_pages
+from sso_connect.api.docs import add_pages, is_public
+from sso_connect.api.misses import Misses
 from sso_connect.api.names import AskUser, NameUser
 from sso_connect.api.operations import OPERATIONS, PREFIX, Operation
 from sso_connect.api.refusals import Refusals
@@ -64,6 +68,21 @@ from sso_connect.warnings import WarningCode, Warnings
 
 View = Callable[..., Response]
 
+_BLUEPRINT = "partner_api"
+_PLACES = ("alone", "in_group")
+FILE_ENDPOINTS: Mapping[str, int] = MappingProxyType(
+    {
+        f"{_BLUEPRINT}.{name}": operation.file
+        for operation in OPERATIONS
+        if operation.file is not None
+        for name in (
+            operation.name,
+            *(f"{old_name}_{place}" for old_name, meant in OLD_NAMES.items() if meant == operation.name for place in _PLACES),
+        )
+    }
+)
+"""Flask's names of the routes whose body is a file, and how many bytes that may have."""
+
 
 def blueprint(
     *,
@@ -73,6 +92,7 @@ def blueprint(
     register: Register,
     unregister: Unregister,
     customers: Customers,
+    role_code_field: RoleCodeField,
     users: Users,
     members: Members,
     look_up: LookUp,
@@ -90,12 +110,13 @@ def blueprint(
 ) -> Blueprint:
     """Every operation, and the public pages. The application's request class must be ApiRequest (`api_app` sees to it)."""
     name_user = NameUser(payers, tokens)
-    customer = customer_calls.CustomerCalls(customers, invoices)
+    customer = customer_calls.CustomerCalls(customers, role_code_field, invoices)
     files = file_calls.FileCalls(invoice_files, api_origin)
     ask_user = AskUser(name_user, look_up_limits)
+    misses = Misses(look_up_limits)
     by_name: Mapping[str, Call] = {
         "Ping": key_calls.ping,
-        "CreateCustomer": customer_calls.create_customer(customers),
+        "CreateCustomer": customer_calls.create_customer(customers, role_code_field),
         "RetrieveCustomer": customer.retrieve,
         "RetrieveCustomerByNumber": customer.retrieve,
         "UpdateCustomer": customer.update,
@@ -104,15 +125,15 @@ def blueprint(
         "UploadInvoiceFile": files.upload,
         "RetrieveInvoiceFile": files.retrieve,
         "RetrieveUsers": user_calls.retrieve_users(look_up),
-        "RegisterAccounts": registering_calls.register_accounts(register),
-        "LinkAccounts": registering_calls.link_accounts(name_user, register),
-        "UnregisterAccounts": registering_calls.unregister_accounts(name_user, unregister),
+        "RegisterAccounts": registering_calls.register_accounts(register, look_up, misses),
+        "LinkAccounts": registering_calls.link_accounts(name_user, register, look_up, misses),
+        "UnregisterAccounts": registering_calls.unregister_accounts(name_user, unregister, look_up, misses),
         "RetrieveCustomerGUID": customer_portal_calls.retrieve_customer_guid(ask_user, look_up),
         "RetrieveLoginGUID": customer_portal_calls.retrieve_login_guid(ask_user, look_up),
         "RetrieveUserAccounts": user_calls.retrieve_user_accounts(name_user, ask_user, look_up, members),
         "Revoke": token_calls.revoke(name_user, tokens, users),
-        "Introspect": token_calls.introspect(explain),
-        "Explain": connect_calls.explain(explain),
+        "Introspect": token_calls.introspect(explain, misses),
+        "Explain": connect_calls.explain(explain, misses),
         "CreateLink": connect_calls.create_link(name_user, links, clock),
         "Diagnose": diagnostics_calls.diagnose(diagnostics),
         "RecentDiagnostics": diagnostics_calls.recent(diagnostics),
@@ -120,7 +141,7 @@ def blueprint(
         "UpdateEmailAddress": credential_calls.update_email_address(name_user, update_email),
     }
     authenticate = Authenticate(admission, tokens, name_user, clock)
-    api = Blueprint("partner_api", __name__, url_prefix=PREFIX)
+    api = Blueprint(_BLUEPRINT, __name__, url_prefix=PREFIX)
     views: dict[str, View] = {}
     for operation in OPERATIONS:
         if operation.name == "RemoteAuthentication":
@@ -142,7 +163,7 @@ def _add_old_names(api: Blueprint, views: Mapping[str, View]) -> None:
             continue
         operation = operations[name]
         view = _old_name_view(old_name, operation, views[name])
-        for rule, place in zip(old_rules(old_name, operation), ("alone", "in_group"), strict=True):
+        for rule, place in zip(old_rules(old_name, operation), _PLACES, strict=True):
             _add_rule(api, rule, f"{old_name}_{place}", view, list({operation.method, "POST"}))
 
 
@@ -162,8 +183,8 @@ def _old_name_view(old_name: str, operation: Operation, view: View) -> View:
     return answer
 
 
-def api_app(api: Blueprint, refusals: Refusals, warnings: Warnings, *, api_origin: str) -> Flask:
-    """The application of the API host: our request class, refusals and warnings told and kept, headers on every answer."""
+def api_app(api: Blueprint, refusals: Refusals, misses: Misses, warnings: Warnings, *, api_origin: str) -> Flask:
+    """The application of the API host: our request class, refusals and warnings told and kept, misses counted, headers written."""
     app = Flask(__name__, static_folder=None)
     app.request_class = ApiRequest
     app.url_map.merge_slashes = False  # another spelling of a path is another path, and not a redirect
@@ -176,12 +197,14 @@ def api_app(api: Blueprint, refusals: Refusals, warnings: Warnings, *, api_origi
     def translate(error: HubError) -> Response:
         current = _current()
         refusals.record(current, error)
+        misses.refused(current.key, error)
         response = problems.problem_json(error, current.request_id, type_base)
         if isinstance(error, Unauthenticated):
             response.headers["WWW-Authenticate"] = 'ApiKey realm="partner API"'
         return response
 
     problems.install(app, translate, _current)
+    refuse_heads(app, _current, as_get=is_public)
 
     @app.after_request
     def finish(response: Response) -> Response:
@@ -203,6 +226,7 @@ def _view(operation: Operation, call: Call, admission: Admission, receipts: Rece
         current = _current()
         current.operation = operation
         admitted = admission.admit(current.key_secret(), operation.scope, current.note)
+        current.claim_body(admitted.key)
         caller = Caller(admitted.key, admitted.biller, current.request_id)
         current.caller = caller
         if current.old_name:

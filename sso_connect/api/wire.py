@@ -231,6 +231,8 @@ Moment = Annotated[
 
 Cursor = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_not_blank)]
 """Where a list goes on: what the page before it gave, opaque."""
+LongCursor = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_not_blank)]
+"""As Cursor, of a list that goes on in two places at once."""
 Limit = Annotated[int, Field(ge=1, le=200)]
 """Items on a page."""
 

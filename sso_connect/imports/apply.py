@@ -16,7 +16,9 @@ From the invoice that speaks, unless it is a donation or the account has a newer
     prepaid    an invoice of type PREPAID sets it. Nothing in a file takes it away: the API may have set it
     location   Custom4, when it has a value and no custom 4 was set by API, which wins
     codes      the role-code field replaces the unused codes; empty, it removes them. Not with policy `role_codes` off, nor where
-               the map lacks the column. The field is taken out of the customs before anything else is done with them
+               the map lacks the column, nor where the key that sent the file may not set any. The field is taken out of the customs
+               before anything else is done with them
+Each value keeps who wrote it first: a file of the operator's, or the partner whose key sent it (idp.directory.provenance).
 Ghost. An account without a registered user has its e-mail address on record as a ghost's; a login is never touched. Name and
 telephone of a ghost follow the customer's where they were the same. An address that the biller withdraws is taken off again.
 """
@@ -35,9 +37,10 @@ from idp.actor import Actor
 from idp.billing.invoices import Invoice, InvoiceLine
 from idp.changelog import Action, Change
 from idp.directory.billers import Biller
-from idp.directory.customers import Customer, Meter, customer_change, ghost_after, ghost_change
+from idp.directory.customers import Customer, Meter, customer_change, customer_values, ghost_after, ghost_change, with_writer
 from idp.directory.ghosts import Ghost
-from idp.directory.role_codes import RoleCode, parse_codes, stored_code
+from idp.directory.provenance import Writer
+from idp.directory.role_codes import RoleCode, is_unchanged, parse_codes, stored_code, touched
 from idp.opaque import new_id
 from idp.secrets import Secrets
 from sso_connect.imports import bif
@@ -46,6 +49,7 @@ SERVICE_LOCATION: Final = 4
 """The custom field that names the service location."""
 
 _CUSTOMER_TEXTS: Final = ("address1", "address2", "city", "state", "zip", "phone", "email")
+_SAID: Final = (*_CUSTOMER_TEXTS, "meters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ class Stored:
     invoices: Mapping[tuple[UUID, str], Invoice]
     newest: Mapping[UUID, date]
     """Date of the newest invoice that is no donation."""
+    newest_of_codes: Mapping[UUID, date]
+    """As newest, of the invoices that came with role codes that count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +86,19 @@ class Occasion:
     request_id: str
     now: datetime
     secrets: Secrets
+    by: Writer
+    may_set_codes: bool = True
 
     @property
-    def takes_codes(self) -> bool:
+    def has_codes(self) -> bool:
         """Whether the file says which role codes the accounts have."""
         policies = self.biller.policies
         return policies.role_codes != "off" and f"Custom{policies.role_code_field}" in self.columns.invoice
+
+    @property
+    def takes_codes(self) -> bool:
+        """Whether what it says of them counts."""
+        return self.has_codes and self.may_set_codes
 
 
 @dataclass(slots=True)
@@ -98,6 +111,10 @@ class Writes:
     codes: dict[UUID, Sequence[RoleCode]] = field(default_factory=dict)
     invoices: list[Invoice] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
+    lost_codes: bool = False
+    """Whether codes that somebody else wrote stop working."""
+    left_codes: bool = False
+    """Whether codes of the file were passed over."""
     created: int = 0
     changed: int = 0
     unchanged: int = 0
@@ -113,6 +130,7 @@ def plan(occasion: Occasion, stored: Stored, entries: Iterable[Entry]) -> Writes
         if account is None:
             account = accounts[key] = _Account(occasion, stored, entry.group)
         account_changes = account.hear(entry)
+        writes.left_codes |= _has_codes_to_leave(occasion, entry.group.invoice)
         invoice = _invoice(occasion, account.customer.id, entry.group)
         known = stored.invoices.get((invoice.customer_id, invoice.number))
         if known is None:
@@ -120,6 +138,8 @@ def plan(occasion: Occasion, stored: Stored, entries: Iterable[Entry]) -> Writes
             writes.created += 1
             continue
         invoice = replace(invoice, id=known.id, created_at=known.created_at)
+        if replace(invoice, written_by=known.written_by, tells_codes=known.tells_codes) == known:
+            invoice = known
         if invoice != known:
             writes.invoices.append(invoice)
         if invoice != known or account_changes:
@@ -145,32 +165,42 @@ class _Account:
         self._codes_before = stored.codes.get(customer_id, ())
         self._codes: Sequence[RoleCode] | None = None
         self._newest = stored.newest.get(customer_id, date.min)
+        self._newest_of_codes = stored.newest_of_codes.get(customer_id, date.min)
+        self._said: set[str] = set()
 
     def hear(self, entry: Entry) -> bool:
         """Take over what the invoice says of the account. Whether that changes anything."""
         if not (entry.speaks or self._is_new):
             return False
         self._is_new = False
-        before = self.customer, self._ghost, self._codes
+        before = customer_values(self.customer), self._ghost, self._codes
         group = entry.group
         former = self.customer
         self.customer = _with_customer_row(former, group.customer)
-        if entry.speaks and not group.invoice.is_donation and group.invoice.date >= self._newest:
-            self.customer = _with_invoice_row(self.customer, group.invoice, self._occasion)
-            self._hear_codes(group.invoice)
+        self._said |= {"name", *(name for name in _SAID if getattr(group.customer, name) is not None)}
+        if entry.speaks and not group.invoice.is_donation:
+            if group.invoice.date >= self._newest:
+                self.customer = _with_invoice_row(self.customer, group.invoice, self._occasion)
+            if group.invoice.date >= self._newest_of_codes:
+                self._hear_codes(group.invoice)
         if group.customer.email is not None and not self._registered:
             self._ghost = ghost_after(self._ghost, former, self.customer, self._occasion.now)
-        return (self.customer, self._ghost, self._codes) != before
+        return (customer_values(self.customer), self._ghost, self._codes) != before
 
     def add_to(self, writes: Writes) -> None:
         """The rows of this account: at most one change-log row for the customer and one for its ghost."""
-        if self._before is None:
+        before = self._before
+        self.customer = with_writer(before, self.customer, self._occasion.by, self._said)
+        if before is None:
             writes.new_customers.append(self.customer)
-        elif self.customer != self._before:
+        elif self.customer != before:
             writes.changed_customers.append(self.customer)
         if self._codes is not None:
             writes.codes[self.customer.id] = self._codes
-        if self._before is None or self.customer != self._before or self._codes is not None:
+            own = self._occasion.by.partner_id
+            lost = touched(self._codes_before, self._codes)
+            writes.lost_codes |= any(Writer.parse(code.written_by).partner_id != own for code in lost)
+        if before is None or customer_values(self.customer) != customer_values(before) or self._codes is not None:
             writes.changes.append(self._customer_change())
         if self._ghost is not None and self._ghost != self._ghost_before:
             writes.ghosts.append(self._ghost)
@@ -181,15 +211,13 @@ class _Account:
         occasion = self._occasion
         if not occasion.takes_codes:
             return
-        policies = occasion.biller.policies
+        policies, by, known = occasion.biller.policies, occasion.by.text(), {code.digest for code in self._codes_before}
         wanted = [
-            stored_code(occasion.secrets, occasion.biller.bid, self.customer.id, code)
+            stored_code(occasion.secrets, occasion.biller.bid, self.customer.id, code, by, known)
             for code in parse_codes(policies, invoice.customs.get(policies.role_code_field, ""))
         ]
         # A used code stays used, whatever the file says: it is neither armed again nor counted as a change.
-        used = {code.digest for code in self._codes_before if code.used_at is not None}
-        unused = {code.digest for code in self._codes_before} - used
-        if {code.digest for code in wanted} - used != unused:
+        if not is_unchanged(self._codes_before, wanted):
             self._codes = wanted
 
     def _customer_change(self) -> Change:
@@ -265,7 +293,16 @@ def _invoice(occasion: Occasion, customer_id: UUID, group: bif.Group) -> Invoice
             for line in group.lines
         ),
         created_at=occasion.now,
+        written_by=occasion.by.text(),
+        tells_codes=occasion.may_set_codes,
     )
+
+
+def _has_codes_to_leave(occasion: Occasion, invoice: bif.Invoice) -> bool:
+    """Whether an invoice has role codes that do not count."""
+    if occasion.takes_codes or not occasion.has_codes:
+        return False
+    return bool(invoice.customs.get(occasion.biller.policies.role_code_field, "").strip())
 
 
 def _customs(invoice: bif.Invoice, occasion: Occasion) -> dict[int, str]:

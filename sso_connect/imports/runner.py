@@ -28,13 +28,16 @@ from typing import BinaryIO, Final, Protocol
 from uuid import UUID
 
 from idp.actor import Actor
+from idp.alarms import Alarms
 from idp.billing.invoices import InvoiceStore
 from idp.changelog import Action, Change, WithChangeLog
 from idp.clock import Clock
+from idp.directory.api_keys import ApiKey
 from idp.directory.billers import Biller
-from idp.directory.customers import CustomerStore
+from idp.directory.customers import MANY_ACCOUNTS, CustomerStore, sound_codes_replaced
 from idp.directory.ghosts import GhostStore
 from idp.directory.names import account_key
+from idp.directory.provenance import FILE, writer_of
 from idp.directory.registrations import RegistrationStore
 from idp.directory.role_codes import RoleCodeStore, parse_codes
 from idp.errors import CustomerExists, HubError, ImportRunning, InvalidFile, Raced
@@ -87,6 +90,14 @@ class ImportStores(WithChangeLog, Protocol):
     def jobs(self) -> JobStore: ...
 
 
+@dataclass(slots=True)
+class _CodesSeen:
+    """Accounts whose role codes a run changed, and whether codes that somebody else wrote stopped working."""
+
+    accounts: int = 0
+    lost: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class _Order:
     """What one run works with, from its start to its end."""
@@ -94,6 +105,8 @@ class _Order:
     occasion: Occasion
     file: bif.BinaryFile
     progress: Progress
+    key: ApiKey | None
+    seen: _CodesSeen
 
     def groups(self) -> Iterator[bif.Group | bif.BadGroup]:
         """The invoices of the file, once more from its start."""
@@ -119,10 +132,11 @@ class _Order:
 class InvoiceFileImport:
     """Runs imports of invoice files."""
 
-    def __init__(self, begin: Begin[ImportStores], clock: Clock, secrets: Secrets, batch: int = BATCH) -> None:
+    def __init__(self, begin: Begin[ImportStores], clock: Clock, secrets: Secrets, alarms: Alarms, batch: int = BATCH) -> None:
         self._begin = begin
         self._clock = clock
         self._secrets = secrets
+        self._alarms = alarms
         self._batch = batch
 
     def run(
@@ -137,10 +151,13 @@ class InvoiceFileImport:
         dry_run: bool = False,
         run_id: UUID | None = None,
         progress: Progress = lambda _done, _all: None,
+        key: ApiKey | None = None,
+        sets_role_codes: bool = True,
     ) -> ImportRun:
         """Take over one file, and say what became of it: `done`, or `refused` with the reason.
 
-        `column_map` stands in for the biller's own, `run_id` is that of the run (default: a fresh one). Raises ImportRunning,
+        `column_map` stands in for the biller's own, `run_id` is that of the run (default: a fresh one). `key`: that of the partner
+        who sent it, None: the operator's file; `sets_role_codes`: whether its role codes count. Raises ImportRunning,
         InvalidFields (the biller's column map), and whatever breaks it off (StoreUnavailable, an exception of `progress`); the
         run is then `failed`, its whole batches are in.
         """
@@ -159,9 +176,14 @@ class InvoiceFileImport:
                 started_at=self._clock.now(),
                 actor=f"{actor.kind}:{actor.id}",
             )
-            order = _Order(Occasion(biller, columns, actor, request_id, run.started_at, self._secrets), copy, progress)
+            by = FILE if key is None else writer_of(key)
+            occasion = Occasion(biller, columns, actor, request_id, run.started_at, self._secrets, by, sets_role_codes)
+            order = _Order(occasion, copy, progress, key, _CodesSeen())
             self._save(run)
-            return self._carry_out(order, run)
+            try:
+                return self._carry_out(order, run)
+            finally:
+                self._sound(order)
 
     def find_run(self, bid: int, run_id: UUID) -> ImportRun | None:
         """By id within a biller."""
@@ -181,7 +203,7 @@ class InvoiceFileImport:
             silent = order.silent()
             order.progress(0, total)
             for batch in _batches(order.groups(), self._batch):
-                run = self._take_over(occasion, run, batch, silent)
+                run = self._take_over(order, run, batch, silent)
                 order.progress(run.read, total)
             run = self._noted(run, summary.notes)
         except InvalidFile as refusal:
@@ -194,9 +216,10 @@ class InvoiceFileImport:
         return self._finish(order.occasion, replace(run, state="done"))
 
     def _take_over(
-        self, occasion: Occasion, run: ImportRun, batch: Sequence[bif.Group | bif.BadGroup], silent: frozenset[int]
+        self, order: _Order, run: ImportRun, batch: Sequence[bif.Group | bif.BadGroup], silent: frozenset[int]
     ) -> ImportRun:
         """One batch, and the run after it."""
+        occasion = order.occasion
         good = [group for group in batch if isinstance(group, bif.Group)]
         entries = [Entry(group, speaks=group.line not in silent) for group in good]
         rows = [_row(fault) for group in batch for fault in (group.warnings if isinstance(group, bif.Group) else group.faults)]
@@ -218,14 +241,23 @@ class InvoiceFileImport:
                         unchanged=run.unchanged + writes.unchanged,
                         left_out=run.left_out + len(batch) - len(good),
                         warnings=run.warnings + sum(row.severity == "warning" for row in rows),
+                        role_codes_left_out=run.role_codes_left_out or writes.left_codes,
                     )
                     stores.import_runs.add_rows(run.bid, run.id, rows)
                     stores.import_runs.put_run(after)
+                order.seen.accounts += len(writes.codes)
+                order.seen.lost |= writes.lost_codes
                 return after
             except (CustomerExists, Raced):
                 # The API made the same account in this moment, or waited for ours while we waited for its: look again.
                 if tries == _MAX_TRIES:
                     raise
+
+    def _sound(self, order: _Order) -> None:
+        """Tell the biller's staff of role codes that a key changed."""
+        key, seen = order.key, order.seen
+        if key is not None and (seen.lost or seen.accounts > MANY_ACCOUNTS):
+            sound_codes_replaced(self._alarms, key.bid, key.id, accounts=seen.accounts)
 
     def _save(self, run: ImportRun) -> None:
         with self._begin() as stores:
@@ -270,7 +302,7 @@ def _columns(biller: Biller) -> bif.ColumnMap:
 
 
 def _run_change(occasion: Occasion, run: ImportRun) -> Change:
-    told = ("file_name", "file_digest", "state", *_COUNTS, "reason")
+    told = ("file_name", "file_digest", "state", *_COUNTS, "reason", "role_codes_left_out")
     return Change(
         run.bid,
         Action.IMPORT_RUN,
@@ -296,6 +328,7 @@ def _stored(stores: ImportStores, bid: int, groups: Sequence[bif.Group], *, lock
         codes=stores.role_codes.list_codes_of(bid, ids),
         invoices=stores.invoices.find_many(bid, numbers),
         newest=stores.invoices.newest_dates(bid, ids),
+        newest_of_codes=stores.invoices.newest_dates(bid, ids, tells_codes=True),
     )
 
 

@@ -47,6 +47,8 @@ class ImportRun:
     left_out: int = 0
     reason: str = ""
     warnings: int = 0
+    role_codes_left_out: bool = False
+    """Role codes of the file were passed over, because the key that sent it may not set any."""
 
 
 class ImportRunStore(Protocol):

@@ -8,6 +8,9 @@
     refused     nothing of it was taken over; the reason says why
     failed      given up after many tries; whole batches of it may be in, and the same file sent again completes them
 
+Role codes of a file count only where the key that sent it has the scopes `files` and `role_codes:write`, when it sends the file and
+again when that is imported; else they are left out, and answer and report say so.
+
 The pieces are deleted with the last state. The same file again, while nothing else of the biller came after it and it waits, runs
 or was done a moment ago, is the upload that is there already (docs/adr/0016): a retry after a lost answer does no work twice.
 """
@@ -26,7 +29,7 @@ from uuid import UUID
 from idp.actor import Actor, Partner
 from idp.changelog import Action, Change, WithChangeLog
 from idp.clock import Clock
-from idp.directory.api_keys import ApiKey, ApiKeyStore
+from idp.directory.api_keys import ApiKey, ApiKeyStore, Scope
 from idp.directory.billers import Biller, BillerStore
 from idp.errors import (
     BodyTooLarge,
@@ -80,6 +83,8 @@ class Upload:
     created_at: datetime
     run_id: UUID | None = None
     reason: str = ""
+    sets_role_codes: bool = False
+    """Whether the key might set role codes when it sent the file."""
 
 
 class UploadStore(Protocol):
@@ -189,6 +194,7 @@ class InvoiceFiles:
             state="receiving",
             request_id=request_id,
             created_at=self._clock.now(),
+            sets_role_codes=_may_set_codes(key),
         )
         try:
             return self._enter(actor, key, self._take_in(upload, file))
@@ -288,7 +294,7 @@ class InvoiceFiles:
     def _is_same(self, stores: UploadStores, key: ApiKey, upload: Upload, newest: Upload) -> bool:
         since = self._clock.now() - DONE_A_MOMENT_AGO
         stands = newest.state in UNFINISHED or (newest.state == "done" and newest.created_at > since)
-        if not stands or newest.digest != upload.digest:
+        if not stands or (newest.digest, newest.sets_role_codes) != (upload.digest, upload.sets_role_codes):
             return False
         return stores.uploads.find_upload(newest.bid, newest.id, partner_id=key.partner.id) is not None
 
@@ -304,7 +310,15 @@ class InvoiceFiles:
             self._put_together(upload, file)
             try:
                 run = self._importer.run(
-                    Partner(key.id, key.partner.id), upload.request_id, biller, file, upload.file_name, run_id=upload.run_id
+                    Partner(key.id, key.partner.id),
+                    upload.request_id,
+                    biller,
+                    file,
+                    upload.file_name,
+                    run_id=upload.run_id,
+                    key=key,
+                    # Asked again: a key that was revoked, or lost the scope, since it sent the file sets no codes any more.
+                    sets_role_codes=upload.sets_role_codes and key.live and _may_set_codes(key),
                 )
             except InvalidFields:
                 return replace(upload, state="failed", run_id=None, reason="the biller's column map cannot be used")
@@ -338,6 +352,10 @@ class InvoiceFiles:
                 _try_again(stores, ended, self._clock.now())
             else:
                 stores.upload_pieces.drop_pieces(ended.bid, ended.id)
+
+
+def _may_set_codes(key: ApiKey) -> bool:
+    return {Scope.FILES, Scope.ROLE_CODES_WRITE} <= key.policies.scopes
 
 
 def _try_again(stores: UploadStores, upload: Upload, now: datetime) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from idp import actor as actors
-from idp.directory.payers import Account
+from idp.clock import Clock
+from idp.directory.payers import Account, AnyAccount, WaitingAccount
 from idp.directory.rights import LoginType
 from idp.web.csrf import FIELD, Csrf
 from idp.web.pages import locale_of
@@ -23,15 +24,19 @@ _WITH_AMOUNTS = frozenset({"bills", "pay", "history", "scheduled", "autopay", "m
 class Chrome:
     """Builds the `Page` of a visit, and the addresses in it."""
 
-    def __init__(self, handles: AccountHandles, destinations: Destinations, themes: Themes, ways_out: WaysOut, csrf: Csrf) -> None:
+    def __init__(
+        self, handles: AccountHandles, destinations: Destinations, themes: Themes, ways_out: WaysOut, csrf: Csrf, clock: Clock
+    ) -> None:
         self._handles = handles
         self._destinations = destinations
         self._themes = themes
         self._ways_out = ways_out
         self._csrf = csrf
+        self._clock = clock
 
-    def page(self, request: HubRequest, visit: Visit, destination: Destination, account: Account | None) -> Page:
-        """Everything that every page needs."""
+    def page(self, request: HubRequest, visit: Visit, destination: Destination, shown: AnyAccount | None) -> Page:
+        """Everything that every page needs. Of an account that waits it holds nothing but the way to this page."""
+        account = None if isinstance(shown, WaitingAccount) else shown
         biller, session, user = visit.biller, visit.session, visit.payer.user
         table = self.table(visit)
         framed = session.facts.framed
@@ -40,7 +45,7 @@ class Chrome:
         choices = tuple(self.choice(visit, each, destination, current=each is account) for each in visit.payer.accounts)
         return Page(
             slug=destination.slug,
-            url=self.url(visit, account, destination),
+            url=self.url(visit, shown, destination),
             biller_name=biller.dba,
             locale=locale_of(request, user.locale or biller.locale),
             zone=biller.time_zone,
@@ -48,7 +53,8 @@ class Chrome:
             user_label=user.shown_name,
             csrf_token=csrf_token,
             nonce=request.nonce,
-            title=table[destination.redirect_id].title or None,
+            title=(table[destination.redirect_id].title or None) if shown is account else None,
+            heading=None if shown is account else "waiting.title",
             redirect_id=destination.redirect_id,
             carrier=visit.carrier,
             carry=self.carry(visit),
@@ -63,10 +69,10 @@ class Chrome:
             sign_out=self._sign_out(visit, root),
             language_url=None if framed else f"{root}/language",
             parent_origins=visit.key.frame_origins if framed else (),
-            expires_in=int((session.idle_until - session.began_at).total_seconds()) if framed else None,
+            expires_in=max(1, int((session.idle_until - self._clock.now()).total_seconds())) if framed else None,
             theme_css=self._theme(visit, destination),
             frame_token_url=f"{root}/frame/token" if visit.carrier == "token" else None,
-            out=Out(action=f"{root}/out", ticket=self._ways_out.ticket(session)) if framed and account is not None else None,
+            out=Out(action=f"{root}/out", ticket=self._ways_out.ticket(session)) if framed and shown is not None else None,
         )
 
     def carry(self, visit: Visit) -> tuple[tuple[str, str], ...]:
@@ -82,7 +88,7 @@ class Chrome:
         """Whether a destination is there for this payer on this account."""
         return is_open(setting, actors.Payer(visit.payer.user.id), LoginType(account.login_type))
 
-    def url(self, visit: Visit, account: Account | None, destination: Destination) -> str:
+    def url(self, visit: Visit, account: AnyAccount | None, destination: Destination) -> str:
         """The address of a page of an account."""
         user = visit.payer.user
         handle = NO_ACCOUNT if account is None else self._handles.handle(user.bid, user.id, account.customer_id)

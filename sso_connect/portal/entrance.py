@@ -1,22 +1,22 @@
 """The entrance of every page: whose visit a request is, when one session is there and another one arrives.
 
 nothing arrives                        the session that counts
-a session arrives, nobody is here      it counts from now on
+a session arrives, nobody is here      it counts from now on; in a frame, once a form of its first page comes back
 the same user is here                  the new one takes the place of the old one
-somebody else is here, or the page     the payer is asked ("Continue as Ann?"), and nothing counts until the answer: else
-that sent it is nobody's we know       anybody could push a stranger's sign-in into a browser (login CSRF, RFC 9700 4.7)
+somebody else is here, or nobody       the payer is asked ("Continue as Ann?"), and nothing counts until the answer: else
+vouches for the page that sent it      anybody could push a stranger's sign-in into a browser (login CSRF, RFC 9700 4.7)
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from flask import Response
 
 from idp.errors import MalformedRequest, SessionRequired
 from idp.login.sessions import Sessions
 from idp.web.csrf import FIELD, Csrf
-from idp.web.headers import frame_policy
+from idp.web.headers import frame_policy, inline_style, referrer
 from idp.web.pages import Pages, locale_of
 from idp.web.plain import AskUser, PlainPage
 from idp.web.request import HubRequest
@@ -59,26 +59,30 @@ class Entrance:
     def enter(self, request: HubRequest, slug: str) -> Entered | Asked:
         """Whose page it is. SessionRequired."""
         arriving = self._jar.arriving(request, slug) if request.method == "GET" else None
+        if arriving is not None and arriving.presented.framed:
+            arriving = None  # nobody has shown yet that the page of this session was shown
         new = None if arriving is None else self._visits.find(request.bare_host, slug, arriving.presented)
         here = self.present(request, slug)
         if arriving is not None and new is not None:
-            if arriving.ask or is_somebody_else(here, new):
+            if must_ask(here, new, unknown_sender=arriving.ask):
                 return Asked(new, here)
             return Entered(new, arriving.presented.secret)
         if here is None:
             raise SessionRequired
-        return Entered(here)
+        return Entered(here, here.arriving)
 
     def ask(self, request: HubRequest, asked: Asked, path: str) -> Response:
         """The page that asks. `path`: where a yes leads."""
         new, framed = asked.new, asked.new.session.facts.framed
         biller = new.biller
+        in_place = framed and request.method == "GET"  # the address of this answer holds the partner's token
         page = PlainPage(
             locale=locale_of(request, new.payer.user.locale or biller.locale),
             nonce=request.nonce,
             biller_name=biller.dba,
             mode="frame" if framed else "full",
             parent_origins=new.key.frame_origins if framed else (),
+            inline=in_place,
         )
         carry = [(FIELD, self._csrf.token(biller.bid, new.session.key)), ("path", path)]
         if new.frame_token:
@@ -92,6 +96,8 @@ class Entrance:
             carry=tuple(carry),
         )
         response = self._pages.show(view)
+        if in_place:
+            referrer(inline_style(response), "strict-origin")
         return frame_policy(response, new.key.frame_origins) if framed else response
 
     def take_answer(self, request: HubRequest, slug: str) -> tuple[Visit, str, bool]:
@@ -107,7 +113,7 @@ class Entrance:
             if visit is None or (carried is not None and carried.session.key != visit.session.key):
                 visit, arriving = carried, None
             elif carried is not None:
-                visit = replace(carried, carrier="cookie", frame_token="")
+                visit = self._visits.settle(carried)
         if visit is None:
             raise SessionRequired
         self._csrf.check(request, visit.biller.origin, visit.biller.bid, visit.session.key)
@@ -116,9 +122,9 @@ class Entrance:
             raise MalformedRequest("yes or no, and a page of this portal")
         if answer == "no":
             self._sessions.end(visit.session)
-        return visit, "" if arriving is None else arriving.presented.secret, answer == "yes"
+        return visit, visit.arriving if arriving is None else arriving.presented.secret, answer == "yes"
 
 
-def is_somebody_else(here: Visit | None, new: Visit) -> bool:
-    """Whether another user of the biller is signed in than the one who arrives."""
-    return here is not None and here.payer.user.id != new.payer.user.id
+def must_ask(here: Visit | None, new: Visit, *, unknown_sender: bool) -> bool:
+    """Whether the payer is asked: another user of the biller is signed in, or nobody is and nobody vouches for the sender."""
+    return unknown_sender if here is None else here.payer.user.id != new.payer.user.id

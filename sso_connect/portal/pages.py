@@ -19,15 +19,17 @@ from idp.clock import Clock
 from idp.directory.advanced_settings import SUPPRESS_CHANGE_OF_EMAIL, AdvancedSettings
 from idp.directory.billers import Billers
 from idp.directory.partners import Partners
-from idp.directory.payers import Account
+from idp.directory.payers import Account, AnyAccount, WaitingAccount
+from idp.directory.registrations import RegistrationState
 from idp.errors import PageNotFound
 from idp.web.csrf import Csrf
 from idp.web.headers import frame_policy
 from idp.web.pages import Pages
 from idp.web.request import HubRequest
 from idp.web.templating import View
-from sso_connect.account_handles import NO_ACCOUNT, AccountHandles
+from sso_connect.account_handles import AccountHandles
 from sso_connect.carrier_counts import CarrierCounts
+from sso_connect.places import Places
 from sso_connect.portal import views
 from sso_connect.portal.answers import biller_at
 from sso_connect.portal.chrome import Chrome
@@ -36,17 +38,18 @@ from sso_connect.portal.finding import MOST_QUERY, finds
 from sso_connect.portal.jar import Jar
 from sso_connect.redirects import BY_SLUG, DESTINATIONS, Destination
 from sso_connect.themes import Themes
-from sso_connect.visits import Visit, Visits
+from sso_connect.visits import Visit
 
 _BILLS_A_PAGE = 12
+_SESSIONS_A_PAGE = 20
 _KINDS: Mapping[str, views.BillKind] = {DONATION: "donation", PREPAID: "prepaid"}
-_MOST_CURSOR = 200
+_MOST_CURSOR = 500
 
 
 class ShowPage(Protocol):
     """Answers a page of a visit: what the hand-off needs from the portal."""
 
-    def __call__(self, request: HubRequest, visit: Visit, destination: Destination, account: Account | None) -> Response:
+    def __call__(self, request: HubRequest, visit: Visit, destination: Destination, account: AnyAccount | None) -> Response:
         """The page."""
         ...
 
@@ -62,7 +65,7 @@ class Portal:
         members: Members,
         partners: Partners,
         settings: AdvancedSettings,
-        visits: Visits,
+        places: Places,
         clock: Clock,
     ) -> None:
         self._chrome = chrome
@@ -71,18 +74,20 @@ class Portal:
         self._members = members
         self._partners = partners
         self._settings = settings
-        self._visits = visits
+        self._places = places
         self._clock = clock
 
-    def show(self, request: HubRequest, visit: Visit, destination: Destination, account: Account | None) -> Response:
+    def show(self, request: HubRequest, visit: Visit, destination: Destination, account: AnyAccount | None) -> Response:
         """The page of a destination, or why it is not there. In a frame only the partner's origins may frame it."""
         response = self._pages.show(self._view(request, visit, destination, account))
         return frame_policy(response, visit.key.frame_origins) if visit.session.facts.framed else response
 
-    def _view(self, request: HubRequest, visit: Visit, destination: Destination, account: Account | None) -> View:
+    def _view(self, request: HubRequest, visit: Visit, destination: Destination, account: AnyAccount | None) -> View:
         page = self._chrome.page(request, visit, destination, account)
         if account is None:
             return views.NoAccountView(page=page)
+        if isinstance(account, WaitingAccount):
+            return self._waiting(visit, account, page)
         setting = self._chrome.table(visit)[destination.redirect_id]
         if not self._chrome.is_open(visit, setting, account):
             return _off(page, switched_off=setting.off)
@@ -129,10 +134,13 @@ class Portal:
         query = " ".join(request.folded.values.get("q", "").split())[:MOST_QUERY]
         bills = DESTINATIONS[1]
         choices = (self._chrome.choice(visit, each, bills, current=each is account) for each in visit.payer.accounts)
-        return views.AccountsView(page=page, accounts=tuple(each for each in choices if finds(query, each.words)), query=query)
+        found = tuple(each for each in choices if finds(query, each.words))
+        waiting = tuple(_waits(each) for each in visit.payer.waiting)
+        return views.AccountsView(page=page, accounts=found, query=query, waiting=waiting)
 
     def _profile(self, visit: Visit, account: Account, page: views.Page) -> View:
         user = visit.payer.user
+        shown, more, cut = self._sessions(visit)
         return views.ProfileView(
             page=page,
             name=" ".join(part for part in (user.first_name, user.last_name) if part),
@@ -141,20 +149,23 @@ class Portal:
             phone=user.phone,
             users_url=self._url_if_open(visit, account, 10),
             password_partner=self._password_partner(visit),
-            sessions=self._sessions(visit),
+            sessions=shown,
+            more_sessions=more,
+            sessions_cut=cut,
             end_url=f"/b/{visit.biller.slug}/sessions/end",
             email_fixed=self._settings.as_of(visit.biller.bid, visit.session.stamps).get(SUPPRESS_CHANGE_OF_EMAIL) == "1",
         )
 
-    def _sessions(self, visit: Visit) -> tuple[views.SignedIn, ...]:
-        """Where the payer is signed in: a family is one place, and this one comes first."""
+    def _sessions(self, visit: Visit) -> tuple[tuple[views.SignedIn, ...], int, bool]:
+        """Where the payer is signed in, a family in one row and this one first; how many more; whether others are possible."""
         own = visit.session.facts.family
         by_family: dict[str, views.SignedIn] = {}
         idle = timedelta(minutes=visit.biller.policies.session_idle_minutes)
-        for session, key in self._visits.list_all(visit):
+        listed = self._places.list_all(visit)
+        for session, key in listed.sessions:
             facts = session.facts
             seen = by_family.get(facts.family)
-            last_used = session.idle_until - idle
+            last_used = max(session.began_at, session.idle_until - idle)
             if seen is not None:
                 by_family[facts.family] = replace(seen, last_used=max(seen.last_used, last_used))
                 continue
@@ -167,7 +178,9 @@ class Portal:
                 last_used=last_used,
                 current=facts.family == own,
             )
-        return tuple(sorted(by_family.values(), key=lambda each: (not each.current, each.since)))
+        newest = sorted(by_family.values(), key=lambda each: (each.current, each.last_used))[-_SESSIONS_A_PAGE:]
+        shown = tuple(sorted(newest, key=lambda each: (not each.current, each.since)))
+        return shown, len(by_family) - len(shown), listed.cut
 
     def _password_partner(self, visit: Visit) -> str | None:
         """The name of the partner that owns the password. Mostly the one whose session this is, which is at hand."""
@@ -177,14 +190,22 @@ class Portal:
         own = visit.key.partner
         return own.name if own.id == partner_id else self._partners.get(partner_id).name
 
+    def _waiting(self, visit: Visit, account: WaitingAccount, page: views.Page) -> View:
+        """Whatever page was asked for: nothing is shown, and nothing launched, of an account that nobody has let the payer into."""
+        first = visit.payer.default_account
+        url = None if first is None else self._url_if_open(visit, first, 9) or self._url_if_open(visit, first, 1)
+        return views.WaitingView(page=page, account=_waits(account), others_url=url)
+
     def _users(self, visit: Visit, account: Account, page: views.Page) -> View:
-        members = self._members.list_of(visit.biller.bid, account.customer_id)
+        bid, customer_id = visit.biller.bid, account.customer_id
+        members = [*self._members.list_of(bid, customer_id), *self._members.list_waiting(bid, customer_id)]
         people = tuple(
             views.AccountUser(
                 name=member.user.shown_name,
                 user_name=member.user.user_name,
                 login_type=member.registration.login_type.value,
                 pending=member.registration.pending,
+                waits=_why(member.registration.state),
                 is_you=member.user.id == visit.payer.user.id,
             )
             for member in members
@@ -244,8 +265,10 @@ def blueprint(
             csrf.check(request, visit.biller.origin, visit.biller.bid, visit.session.key)
         if visit.settled:
             carrier_counts.count(visit.key, visit.session.facts.browser, visit.carrier)
-        account = handles.find(visit.payer, handle)
-        if account is None and (handle != NO_ACCOUNT or visit.payer.accounts):
+        payer = visit.payer
+        account = handles.find(payer, handle)
+        if account is None and payer.opens_first is not None:
+            # A payer who has no account (any more) is told so, whatever page was asked for.
             raise PageNotFound("not an account of this payer")
         response = portal.show(request, visit, destination, account)
         if entered.secret:
@@ -266,6 +289,16 @@ def blueprint(
         return response
 
     return pages
+
+
+def _waits(account: WaitingAccount) -> views.AccountWaiting:
+    return views.AccountWaiting(number=account.account_number, waits=_why(account.state) or "waiting", until=account.until)
+
+
+def _why(state: RegistrationState) -> views.Waits | None:
+    if state.stands:
+        return None
+    return "on_hold" if state is RegistrationState.OBJECTED else "waiting"
 
 
 def _off(page: views.Page, *, switched_off: bool) -> View:

@@ -1,7 +1,7 @@
 """What a session is asked to do for itself: end, speak another language, go on in a frame without cookies, step out of a frame.
 
 POST /sign-out         the family ends everywhere; on to the ReturnUrl, else setting 3, else a page that says so
-POST /sessions/end     the payer ends one of its other sessions, or all of them
+POST /sessions/end     the payer ends one of its other sessions, or all of them: this one then gets a new secret
 POST /language         a language for this browser
 POST /frame/token      the next frame token, for the script of a page that stays open; the session is not prolonged
 POST /out              from a frame into a page of its own: a child session of the same family, by a ticket that is good once
@@ -11,6 +11,7 @@ POST /out              from a frame into a page of its own: a child session of t
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from flask import Blueprint, Response, jsonify
 
@@ -20,17 +21,18 @@ from idp.login.frame_tokens import LIFETIME, FrameTokens
 from idp.login.sessions import NEW_TAB
 from idp.texts import LOCALES
 from idp.web.csrf import Csrf, check_origin
-from idp.web.headers import ANYBODY, frame_policy
+from idp.web.headers import ANYBODY, frame_policy, inline_style
 from idp.web.pages import Pages, locale_of, remember_locale
 from idp.web.plain import PlainPage, PostOn, SessionOver, SignedOut
 from idp.web.request import HubRequest
 from sso_connect.framing import is_frame
+from sso_connect.places import Places
 from sso_connect.portal.answers import biller_at, leads_into, with_destination
 from sso_connect.portal.answers import redirect as to
 from sso_connect.portal.chrome import Chrome
 from sso_connect.portal.entrance import Entrance
 from sso_connect.portal.jar import Jar
-from sso_connect.visits import Visits
+from sso_connect.visits import Visit, Visits
 from sso_connect.ways_out import WaysOut
 
 
@@ -41,6 +43,7 @@ class SessionPages:
         self,
         billers: Billers,
         visits: Visits,
+        places: Places,
         entrance: Entrance,
         frame_tokens: FrameTokens,
         ways_out: WaysOut,
@@ -51,6 +54,7 @@ class SessionPages:
     ) -> None:
         self._billers = billers
         self._visits = visits
+        self._places = places
         self._entrance = entrance
         self._frame_tokens = frame_tokens
         self._ways_out = ways_out
@@ -81,10 +85,12 @@ class SessionPages:
         if facts.framed:
             frame_policy(response, visit.key.frame_origins)
         self._jar.drop(response, "session", slug, framed=facts.framed)
+        if visit.arriving:
+            self._jar.drop(response, "arriving", slug, framed=facts.framed)
         return response
 
     def end_sessions(self, request: HubRequest, slug: str) -> Response:
-        """End one of the payer's other sessions (`session`: its id), or `all` of them, with the tokens that began them."""
+        """End one of the payer's other sessions (`session`: its id), or `all` of them, with every token of the payer."""
         visit = self._entrance.present(request, slug)
         if visit is None:
             raise SessionRequired
@@ -93,12 +99,27 @@ class SessionPages:
         which, back = values.get("session", ""), values.get("back", "")
         if not which or not leads_into(f"/b/{slug}/", back):
             raise MalformedRequest("a session, and a page of this portal")
-        self._visits.end_others(visit, request.request_id, None if which == "all" else which)
-        if visit.carrier == "token":  # a 303 would lose the token
-            page = self._page(request, visit.biller, framed=True, locale=visit.payer.user.locale)
-            view = PostOn(page=page, action=back, carry=self._chrome.carry(visit))
-            return frame_policy(self._pages.show(view), visit.key.frame_origins)
-        return to(back)
+        if which != "all":
+            self._places.end_one(visit, request.request_id, which)
+            return self._go_on(request, visit, back)
+        renewed = self._places.end_others(visit, request.request_id)
+        response = self._go_on(request, renewed.visit, back)
+        if visit.session.facts.framed:  # as after a hand-off: the next page shows what this browser carries
+            self._jar.arrive(response, slug, renewed.opening.secret, framed=True, ask=False)
+        else:
+            self._jar.hold(response, slug, renewed.opening.secret, framed=False)
+        return response
+
+    def _go_on(self, request: HubRequest, visit: Visit, back: str) -> Response:
+        """To a page of the visit; by frame token a 303 would lose the token."""
+        if visit.carrier != "token":
+            response = to(back)
+            if visit.arriving:
+                self._jar.let_in(response, visit.biller.slug, visit.arriving, framed=True)
+            return response
+        page = self._page(request, visit.biller, framed=True, locale=visit.payer.user.locale)
+        view = PostOn(page=replace(page, inline=True), action=back, carry=self._chrome.carry(visit))
+        return frame_policy(inline_style(self._pages.show(view)), visit.key.frame_origins)
 
     def language(self, request: HubRequest, slug: str) -> Response:
         """Keep the language that was picked on a full page, and go back to it."""

@@ -6,6 +6,7 @@
     Due, Bill, BillLine
     BillsView ...   one view per destination, named in the class's `template`
     OffView         a destination that is switched off, or that the payer's rights do not allow
+    WaitingView     an account that the payer has no access to yet
     NoAccountView   a payer without any account
 
 Money is integer minor units of the view's `currency`; days are dates in the biller's zone; URLs are ready to use. Templates
@@ -27,6 +28,8 @@ from sso_connect.redirects import Slug
 Carrier = Literal["cookie", "token"]
 BillKind = Literal["bill", "donation", "prepaid"]
 Group = Literal["bills", "settings", "people"]
+Waits = Literal["waiting", "on_hold"]
+"""Why somebody has no access to an account (yet): keys of the catalogue, under `roles.`."""
 
 _GROUPS: Mapping[Slug, Group] = MappingProxyType(
     {
@@ -50,9 +53,12 @@ _MOST_TO_FIND = 200
 
 
 def role_key(login_type: int, *, pending: bool = False) -> str:
-    """The catalogue key (under `roles.`) of a login type, 1-4: Owner and Co-owner are one word to payers. KeyError otherwise."""
+    """The catalogue key (under `roles.`) of a login type, 1-4: Owner and Co-owner are one word to payers. KeyError otherwise.
+
+    `pending`: a role code would give more.
+    """
     role = _LOGIN_TYPES[login_type]
-    return "guest_pending" if pending and role == "guest" else role
+    return "guest_until_code" if pending and role == "guest" else role
 
 
 # --- around every page ---------------------------------------------------------------------------------------------------
@@ -80,6 +86,15 @@ class AccountChoice:
     def words(self) -> str:
         """What a search looks at: number, name, address."""
         return f"{self.number} {self.holder} {self.address}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountWaiting:
+    """An account that the payer has no access to: its number, and nothing else. `until`: when the request is over, in the zone."""
+
+    number: str
+    waits: Waits
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +147,8 @@ class Page:
     csrf_token: str
     nonce: str
     title: str | None = None
+    heading: str | None = None
+    """Catalogue key of the title of a page that is not about its destination; None: it is."""
     redirect_id: int | None = None
     carrier: Carrier = "cookie"
     carry: tuple[tuple[str, str], ...] = ()
@@ -153,7 +170,7 @@ class Page:
     @property
     def title_key(self) -> str:
         """Catalogue key of the title, for billers that have not renamed the destination."""
-        return f"destinations.{self.slug}"
+        return self.heading or f"destinations.{self.slug}"
 
     @property
     def others(self) -> tuple[AccountChoice, ...]:
@@ -286,7 +303,11 @@ class ProfileView:
     password_partner: str | None = None
     """Who manages the password; None: the hub."""
     sessions: tuple[SignedIn, ...] = ()
-    """Where the payer is signed in, this place first."""
+    """Where the payer is signed in, this place first; at most as many as a page holds."""
+    more_sessions: int = 0
+    """How many more there are."""
+    sessions_cut: bool = False
+    """There may be others that nobody can list any more."""
     end_url: str = ""
     email_fixed: bool = False
     """The biller keeps payers from changing their e-mail address (advanced setting 6)."""
@@ -300,22 +321,25 @@ class AccountsView:
     page: Page
     accounts: tuple[AccountChoice, ...]
     query: str = ""
+    waiting: tuple[AccountWaiting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountUser:
-    """One person with access to the account. `holds_seat`: the Owner, whom only the biller can change."""
+    """One person with access to the account, or who waits for it. `holds_seat`: the Owner, whom only the biller can change."""
 
     name: str
     user_name: str
     login_type: int
     pending: bool = False
     is_you: bool = False
+    waits: Waits | None = None
+    """Why the person has no access (yet)."""
 
     @property
     def role(self) -> str:
         """Catalogue key of the role word, under `roles.`."""
-        return role_key(self.login_type, pending=self.pending)
+        return self.waits or role_key(self.login_type, pending=self.pending)
 
     @property
     def holds_seat(self) -> bool:
@@ -330,6 +354,11 @@ class UsersView:
     template: ClassVar[str] = "portal/users.html"
     page: Page
     users: tuple[AccountUser, ...]
+
+    @property
+    def with_access(self) -> int:
+        """How many can open the account."""
+        return sum(user.waits is None for user in self.users)
 
 
 # --- destinations whose product comes later ------------------------------------------------------------------------------
@@ -405,6 +434,16 @@ class OffView:
     back_url: str | None = None
     back_slug: Slug = "bills"
     back_title: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingView:
+    """An account that the payer has no access to yet, at whatever destination. `others_url`: to the accounts that are open."""
+
+    template: ClassVar[str] = "portal/waiting.html"
+    page: Page
+    account: AccountWaiting
+    others_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,9 @@ def test_every_role_of_staff_has_its_row_and_there_is_no_other() -> None:
 @pytest.mark.parametrize("permission", Permission)
 def test_every_permission_is_held_by_somebody_and_named_by_the_law(permission: Permission) -> None:
     assert any(permission in held for held in ROLES.values())
-    assert re.fullmatch(r"(platform|biller):[a-z]+:(read|create|change|remove|rotate|revoke|verify|approve)", permission.value)
+    assert re.fullmatch(
+        r"(platform|biller):[a-z]+:(read|create|change|remove|rotate|revoke|verify|approve|erase)", permission.value
+    )
     assert permission.name == permission.value.replace(":", "_").upper()
 
 

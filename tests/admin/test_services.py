@@ -11,7 +11,7 @@ import pytest
 
 from admin.billers import BillerAdmin
 from admin.destinations import DestinationAdmin
-from admin.history import AlarmAdmin, CarrierAdmin, ChangeFilter, HistoryAdmin, RefusalAdmin, WarningAdmin
+from admin.history import AlarmAdmin, CarrierAdmin, ChangeFilter, HistoryAdmin, MailAdmin, RefusalAdmin, WarningAdmin
 from admin.partners import KeyAdmin, PartnerAdmin
 from admin.people import CustomerAdmin, UserAdmin
 from admin.themes import ThemeAdmin
@@ -52,6 +52,7 @@ def _services() -> Iterator[object]:
         WarningAdmin,
         CarrierAdmin,
         AlarmAdmin,
+        MailAdmin,
         ThemeAdmin,
     )
     for kind in kinds:
@@ -95,6 +96,6 @@ def test_moving_a_biller_to_another_host_or_switching_it_off_is_the_operators() 
 
 
 def test_the_change_log_of_the_installation_is_closed_to_a_billers_staff() -> None:
-    service = HistoryAdmin(_Untouched(), _Untouched(), _Untouched())  # type: ignore[arg-type]
+    service = HistoryAdmin(_Untouched(), _Untouched(), _Untouched(), _Untouched())  # type: ignore[arg-type]
     with pytest.raises(PermissionMissing):
         service.list_changes(Staff("ada", "admin", BILLER), "request", ChangeFilter(0))

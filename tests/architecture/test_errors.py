@@ -16,7 +16,7 @@ from idp.web.problems import problem_json
 from sso_connect.warnings import WarningCode
 
 HTTP_OF_KIND = {
-    Kind.INVALID: {400, 413, 415, 422},
+    Kind.INVALID: {400, 408, 413, 415, 422, 431},
     Kind.UNAUTHENTICATED: {401},
     Kind.DENIED: {403},
     Kind.NOT_FOUND: {404, 405},
@@ -128,7 +128,7 @@ def test_the_problem_of_a_reason_tells_code_status_and_public_words_and_never_th
     assert body["type"] == f"https://api.example/problems/{reason.code}"
     assert body["title"] == reason.public
     assert body["Errors"] == [{"Field": "Field", "Message": "wrong"}]
-    shown = {"MalformedRequest", "UnsupportedMediaType", "BodyTooLarge"}
+    shown = {"MalformedRequest", "UnsupportedMediaType", "BodyTooLarge", "BodyTooSlow", "HeadTooLarge"}
     assert (private in json.dumps(body)) == (reason.code in shown)
 
 

@@ -14,6 +14,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import Client
 
+from hub.server.health import Readiness
 from hub.wsgi import api_site, health_site, portal_site
 from sso_connect.api.aliases import routes_under
 from sso_connect.api.docs import PUBLIC_PATHS
@@ -34,6 +35,8 @@ PUBLIC = {
     ("portal", "/b/<slug>/sso/link", "POST"),
     ("portal", "/b/<slug>/confirm", "GET"),  # the code in a mail is the proof
     ("portal", "/b/<slug>/confirm", "POST"),
+    ("portal", "/b/<slug>/objection", "GET"),  # the link in a mail is the proof
+    ("portal", "/b/<slug>/objection", "POST"),
     ("portal", "/static/<digest>/<name>", "GET"),
     ("health", "/healthz", "GET"),
     ("health", "/readyz", "GET"),
@@ -113,7 +116,7 @@ def world(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(scope="module")
 def routes(world: World) -> list[Route]:
-    sites = {"portal": portal_site(world.hub), "api": api_site(world.hub), "health": health_site(world.hub)}
+    sites = {"portal": portal_site(world.hub), "api": api_site(world.hub), "health": health_site(Readiness({}))}
     return [route for site, app in sites.items() for route in routes_of(site, app)]
 
 

@@ -6,11 +6,12 @@ The pages' own timers are moved by the browser (Playwright's `page.clock`), the 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from werkzeug.serving import make_server
 
@@ -21,6 +22,9 @@ from hub.wsgi import application
 from idp.clock import FixedClock
 from tests.browser.stage import PartnerSite, Stage
 from tests.processes import free_port
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +41,16 @@ class MovingStage:
 
 
 @contextmanager
-def open_moving_stage(folder: Path) -> Iterator[MovingStage]:
-    """The demo's data, served by a thread of this process."""
+def open_moving_stage(
+    folder: Path, around: Callable[[WSGIApplication], WSGIApplication] = lambda application: application
+) -> Iterator[MovingStage]:
+    """The demo's data, served by a thread of this process. `around`: what stands between the network and the hub."""
     site = PartnerSite(free_port())
     demo = DemoSite(folder, free_port(), site.port)
     prepared = demo.prepare()
     clock = FixedClock(datetime.now(UTC))
     hub = wire(demo.settings(), clock)
-    server = make_server("127.0.0.1", demo.port, application(hub), threaded=True)
+    server = make_server("127.0.0.1", demo.port, around(application(hub)), threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     clients = {slug: PartnerClient(demo.api, secret) for slug, secret in prepared.secrets.items()}
     try:

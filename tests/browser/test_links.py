@@ -59,6 +59,7 @@ def test_a_link_that_another_browser_followed_before_shows_the_refusal_page(wind
     window.page.wait_for_url(f"{stage.origin()}/b/riverbend/a/**")
     window.page.goto(stage.partner.show("/away", "<h1>Away</h1>"))
     window.page.context.clear_cookies()
+    window.page.set_extra_http_headers({"User-Agent": "another browser"})
     window.page.goto(url)
     window.page.wait_for_selector("main[data-reference]")
     assert url.partition("#")[2] not in window.page.url

@@ -257,7 +257,7 @@ def sample_user(bid: int, name: str, **changes: Any) -> User:
 
 def sample_registration(user: User, customer: Customer, login_type: LoginType, **changes: Any) -> Registration:
     """A registration."""
-    made = Registration(new_id(), user.bid, user.id, customer.id, login_type, pending=False, registered_at=START)
+    made = Registration(new_id(), user.bid, user.id, customer.id, login_type, registered_at=START)
     return replace(made, **changes)
 
 

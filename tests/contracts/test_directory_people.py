@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from idp.directory.payers import Account
+from idp.directory.registrations import RegistrationState
 from idp.directory.rights import LoginType
 from idp.directory.users import PartnerUser, User
 from idp.errors import PartnerUserIdTaken, Raced, UserNameTaken
@@ -36,7 +37,7 @@ def test_a_user_comes_back_as_it_was_stored(directory: DirectoryCase) -> None:
     home = sample_customer(OAKDALE, "a-1")
     made = sample_user(
         OAKDALE, "Ann", email_verified=True, first_name="Ann", last_name="Éxample", phone="555-0100", locale="es", disabled=True,
-        password_partner=directory.partner.id, default_customer_id=home.id, generation=4,
+        password_partner=directory.partner.id, default_customer_id=home.id, generation=4, trusted_email="Ann@home.example",
     )  # fmt: skip
     directory.add(home, made)
     assert stored(directory, made) == made
@@ -135,6 +136,18 @@ def test_a_second_proof_gives_the_partners_own_id_where_there_was_none_and_keeps
     assert found == replace(first, partner_user_id="p-1")
 
 
+def test_the_first_partner_of_a_user_stays_the_first_at_its_biller(directory: DirectoryCase) -> None:
+    ann, theirs, other = sample_user(OAKDALE, "ann"), sample_user(BIRCHWOOD, "ann"), sample_partner("gridbill")
+    directory.put(lambda stores: stores.partners.add_partner(other))
+    first = PartnerUser(OAKDALE, other.id, ann.id, None, later(1))
+    directory.add(ann, theirs, PartnerUser(OAKDALE, directory.partner.id, ann.id, None, later(2)), first)
+    directory.add(replace(first, since=later(3)))
+    with directory.database.read() as stores:
+        assert stores.partner_users.find_first(OAKDALE, ann.id) == first
+        assert stores.partner_users.find_first(BIRCHWOOD, ann.id) is None
+        assert stores.partner_users.find_first(BIRCHWOOD, theirs.id) is None
+
+
 def test_a_partners_own_id_names_one_user_of_a_biller(directory: DirectoryCase) -> None:
     ann, bea, other = sample_user(OAKDALE, "ann"), sample_user(OAKDALE, "bea"), sample_partner("gridbill")
     directory.put(lambda stores: stores.partners.add_partner(other))
@@ -153,7 +166,7 @@ def test_active_registrations_are_listed_oldest_first_at_their_biller(directory:
     home, barn, other = sample_customer(OAKDALE, "a-1"), sample_customer(OAKDALE, "a-2"), sample_customer(BIRCHWOOD, "a-1")
     key = sample_key(OAKDALE, directory.partner)
     young = sample_registration(ann, home, LoginType.OWNER, registered_at=later(9), key_id=key.id)
-    old = sample_registration(ann, barn, LoginType.GUEST, registered_at=later(1), pending=True)
+    old = sample_registration(ann, barn, LoginType.GUEST, registered_at=later(1), state=RegistrationState.UNTIL_CODE)
     beas = sample_registration(bea, home, LoginType.CO_OWNER, registered_at=later(2))
     theirs = sample_registration(foreign, other, LoginType.OWNER)
     directory.add(ann, bea, foreign, home, barn, other, key, young, old, beas, theirs)
@@ -167,9 +180,9 @@ def test_active_registrations_are_listed_oldest_first_at_their_biller(directory:
 
 def test_a_change_of_a_registration_stays_at_its_biller_and_an_ended_one_is_listed_no_more(directory: DirectoryCase) -> None:
     ann, home = sample_user(OAKDALE, "ann"), sample_customer(OAKDALE, "a-1")
-    tie = sample_registration(ann, home, LoginType.GUEST, pending=True)
+    tie = sample_registration(ann, home, LoginType.GUEST, state=RegistrationState.UNTIL_CODE)
     directory.add(ann, home, tie)
-    raised = replace(tie, login_type=LoginType.OVERSIGHT, pending=False)
+    raised = replace(tie, login_type=LoginType.OVERSIGHT, state=RegistrationState.ACTIVE)
     directory.put(lambda stores: stores.registrations.put_registration(replace(raised, bid=BIRCHWOOD)))
     assert directory.get(lambda stores: stores.registrations.list_of_user(OAKDALE, ann.id)) == [tie]
     directory.put(lambda stores: stores.registrations.put_registration(raised))
@@ -215,7 +228,7 @@ def test_a_payer_is_the_user_with_its_active_accounts_and_its_partners(directory
     directory.add(
         ann, bea, foreign, home, barn, shed, other,
         sample_registration(ann, home, LoginType.OWNER, registered_at=later(9)),
-        sample_registration(ann, barn, LoginType.GUEST, registered_at=later(1), pending=True),
+        sample_registration(ann, barn, LoginType.GUEST, registered_at=later(1), state=RegistrationState.UNTIL_CODE),
         sample_registration(ann, shed, LoginType.GUEST, registered_at=later(2), ended_at=later(3)),
         sample_registration(bea, home, LoginType.CO_OWNER),
         sample_registration(foreign, other, LoginType.OWNER),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -122,14 +123,14 @@ def _cursor(text: str | bytes) -> str:
     return base64.urlsafe_b64encode(text.encode() if isinstance(text, str) else text).decode().rstrip("=")
 
 
-@pytest.mark.parametrize("damage", ["{whose}.2031-01-02", "{whose}.2031-13-02.B", "{whose}.x.B", "{whose}.2031-01-02.B\0", ""])
-def test_a_cursor_that_was_tampered_with_starts_at_the_beginning(sql: SqlCase, damage: str) -> None:
+@pytest.mark.parametrize("damage", [["2031-01-02"], ["2031-13-02", "B"], ["x", "B"], ["2031-01-02", "B\0"], ["2031-01-02", 1], []])
+def test_a_cursor_that_was_tampered_with_starts_at_the_beginning(sql: SqlCase, damage: list[str | int]) -> None:
     put(sql, *(invoice(number, day) for day, number in enumerate("ABC", 1)))
     _, cursor = page(sql)
     assert cursor is not None
-    whose = base64.urlsafe_b64decode(cursor + "==").decode().split(".")[0]
-    assert page(sql, _cursor(f"{whose}.2031-01-02.B"))[0] == ["A"]
-    assert page(sql, _cursor(damage.format(whose=whose)))[0] == ["C", "B"]
+    whose = json.loads(base64.urlsafe_b64decode(cursor + "=="))[0]
+    assert page(sql, _cursor(json.dumps([whose, "2031-01-02", "B"])))[0] == ["A"]
+    assert page(sql, _cursor(json.dumps([whose, *damage])))[0] == ["C", "B"]
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "====", "é", "%00", _cursor(b"\xff\xfe"), "A" * 5000])

@@ -30,6 +30,7 @@ from idp.kv import (
     Put,
     Read,
     Record,
+    Refund,
     Renew,
     Result,
     Roll,
@@ -61,8 +62,12 @@ steps = st.one_of(
         st.sampled_from([None, None, 0, 1, 2]),
         st.booleans(),
         st.sampled_from([timedelta(0), HOUR]),
+        st.sampled_from([None, timedelta(0), HOUR]),
+        st.booleans(),
+        st.sampled_from([None, "", "o"]),
+        names,
     ),
-    st.builds(Read, keys, st.booleans(), st.sampled_from([True, True, False])),
+    st.builds(Read, keys, st.booleans(), st.sampled_from([True, True, False]), st.booleans()),
     st.builds(Take, keys, lives),
     st.builds(Mark, keys, lives),
     st.builds(Drop, keys),
@@ -70,6 +75,7 @@ steps = st.one_of(
     st.builds(Look, names),
     st.builds(lambda stamps: Expect(dict.fromkeys(stamps, "")), names),
     st.builds(Limit, keys, st.just(0.0001), st.just(3)),
+    st.builds(Refund, keys, st.just(0.0001), st.just(3)),
     st.builds(Count, keys, lives),
     st.builds(Enlist, keys, keys, lives),
     st.builds(Roll, keys),
@@ -84,7 +90,9 @@ def sensible(program: list[Step]) -> tuple[Step, ...]:
         return step.parent is not None and step.parent < index and isinstance(program[step.parent], Read | Take)
 
     return tuple(
-        replace(step, parent=None) if isinstance(step, Put) and not fits(index, step) else step
+        replace(step, parent=None, within=None, bounded=False, origin=None, shed=())
+        if isinstance(step, Put) and not fits(index, step)
+        else step
         for index, step in enumerate(program)
     )
 

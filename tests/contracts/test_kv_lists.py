@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from idp.kv import MOST_MEMBERS, Done, Drop, Enlist, KeyValue, Listed, Read, Roll
 from tests.contracts.kv_stores import Case, race, went_through
 from tests.contracts.test_kv import HOUR, SOON, put
@@ -65,3 +67,47 @@ def test_odd_members_come_back_as_they_went_in(case: Case) -> None:
 def test_no_member_of_two_processes_is_lost(case: Case) -> None:
     race(case.place, Enlist("list", "same", HOUR), processes=2, threads=8)
     assert members(case.kv) == ("same",)
+
+
+# --- lists that were cut -------------------------------------------------------------------------------------------------------
+
+
+def is_cut(kv: KeyValue, key: str = "list") -> bool:
+    found = went_through(kv.transact(Roll(key))).results[0]
+    assert isinstance(found, Listed)
+    return found.cut
+
+
+def test_a_list_says_when_members_had_to_make_room_whose_time_is_not_over(case: Case) -> None:
+    case.kv.transact(*(Enlist("list", str(number), HOUR) for number in range(MOST_MEMBERS)))
+    assert not is_cut(case.kv)
+    case.kv.transact(Enlist("list", "one more", HOUR))
+    assert is_cut(case.kv)
+    assert len(members(case.kv)) == MOST_MEMBERS
+    assert not is_cut(case.kv, "other")
+
+
+def test_a_list_is_whole_again_once_the_time_of_those_that_made_room_is_over(case: Case) -> None:
+    short = 4 * SOON
+    case.kv.transact(Enlist("list", "short", short), *(Enlist("list", str(number), HOUR) for number in range(MOST_MEMBERS)))
+    assert is_cut(case.kv)
+    case.until(lambda: not is_cut(case.kv), short)
+    assert len(members(case.kv)) == MOST_MEMBERS
+
+
+def test_a_member_that_only_comes_again_cuts_nothing(case: Case) -> None:
+    case.kv.transact(*(Enlist("list", str(number), HOUR) for number in range(MOST_MEMBERS)), Enlist("list", "0", HOUR))
+    assert not is_cut(case.kv)
+    assert len(members(case.kv)) == MOST_MEMBERS
+
+
+def test_a_list_stays_cut_however_many_come_after(case: Case) -> None:
+    for batch in range(3):
+        case.kv.transact(*(Enlist("list", f"{batch}-{number}", HOUR) for number in range(MOST_MEMBERS)))
+    assert is_cut(case.kv)
+    assert members(case.kv) == tuple(f"2-{number}" for number in range(MOST_MEMBERS))
+
+
+def test_a_member_has_a_name(case: Case) -> None:
+    with pytest.raises(ValueError, match="member"):
+        case.kv.transact(Enlist("list", "", HOUR))

@@ -38,15 +38,15 @@ class Server:
     def __init__(self, run: Run, options: tuple[str, ...]) -> None:
         self._run = run
         self._options = options
-        self._folder = run.folder / f"r{secrets.token_hex(3)}"
-        self._folder.mkdir()
-        self.url = f"unix://{self._folder}/s"
+        self.folder = run.folder / f"r{secrets.token_hex(3)}"
+        self.folder.mkdir()
+        self.url = f"unix://{self.folder}/s"
         self.raw = redis.Redis.from_url(self.url, decode_responses=True, retry=None)
         self.process: Process
         self.start()
 
     def start(self, *more: str) -> None:
-        command: list[str | Path] = [require("redis"), "--port", "0", "--unixsocket", f"{self._folder}/s", "--dir", self._folder]
+        command: list[str | Path] = [require("redis"), "--port", "0", "--unixsocket", f"{self.folder}/s", "--dir", self.folder]
         always = ("--maxmemory-policy", "noeviction", "--repl-diskless-sync-delay", "0")
         self.process = self._run.start("redis", [*command, *always, *self._options, *more], shown=False)
         self.until(lambda: bool(self.raw.ping()))
@@ -151,7 +151,7 @@ def test_an_old_snapshot_revives_no_revoked_token_no_spent_code_and_no_ended_ses
     kv.transact(Mark("1:revoked", HOUR), Mark("1:ended", HOUR), Take("1:code", HOUR))
     assert gone(kv.transact(Read("1:token"))).ended_by == "1:revoked"
     server.restart()
-    assert server.raw.dbsize() == 7  # the snapshot is really there: six records and the marker
+    assert server.raw.dbsize() == 8  # the snapshot is really there: six records, the marker and the beat
     assert void(kv)
     assert void(store(server))
     assert gone(kv.transact(Take("1:code", HOUR))) == Gone()
@@ -229,7 +229,7 @@ def test_a_promoted_replica_begins_a_new_epoch_however_it_keeps_its_log(serve: S
     fill(store(primary))
     port = _listen(primary)
     replica.raw.replicaof("127.0.0.1", str(port))
-    replica.until(lambda: replica.raw.dbsize() == 7)
+    replica.until(lambda: replica.raw.dbsize() == 8)
     primary.crash()
     replica.raw.replicaof("NO", "ONE")
     assert void(store(replica))
@@ -366,7 +366,7 @@ def test_two_hubs_share_a_redis_without_touching(serve: Start) -> None:
 # --- what is left behind -----------------------------------------------------------------------------------------------------
 
 
-def test_every_key_but_the_marker_has_an_end(serve: Start, store: Store) -> None:
+def test_every_key_but_marker_and_beat_has_an_end(serve: Start, store: Store) -> None:
     server = serve(*NOTHING_KEPT)
     kv = store(server)
     fill(kv)
@@ -374,6 +374,7 @@ def test_every_key_but_the_marker_has_an_end(serve: Start, store: Store) -> None
     kv.transact(Read("1:session", slide=True))
     lifetimes = {str(key): int(server.raw.pttl(key)) for key in server.raw.scan_iter()}
     assert lifetimes.pop("idhub:epoch") == -1
+    assert lifetimes.pop("idhub:beat") == -1
     assert len(lifetimes) == 11
     assert all(0 < lifetime <= 86_400_000 for lifetime in lifetimes.values())
     assert kv.purge(100) == 0

@@ -1,4 +1,4 @@
-"""Who is signed in when somebody arrives: login CSRF, other users, senders, prefetches, double clicks, old tokens by GET."""
+"""Who is signed in when somebody arrives: other users, senders, prefetches, old tokens by GET, the shared address."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from idp.opaque import new_id
 from sso_connect.arrivals import senders_of
 from sso_connect.warnings import WarningCode
 from tests.flows.visitor import FRAME, FULL, Answer, Visitor
-from tests.flows.world import ACTOR, AMOUNTS, BACK, HARBORLIGHT, PRAIRIE, RIVERBEND, World
+from tests.flows.world import ACTOR, AMOUNTS, BACK, HARBORLIGHT, MEADOWLINE, PRAIRIE, RIVERBEND, World
 
 FULL_COOKIE, ARRIVING_COOKIE = "__Host-hub", "__Host-hub_n"
 STRANGER = "https://elsewhere.example"
@@ -158,7 +158,7 @@ def test_a_compat_key_asks_the_payer_before_it_lets_in_from_a_page_of_nobodys(wo
     visitor = world.visitor()
     moved = world.connect(visitor, world.token(), origin=STRANGER)
     page = visitor.get(world.url(moved.location))
-    assert "a page that we do not know" in page.text
+    assert "tell which page sent you here" in page.text
     assert AMOUNTS[RIVERBEND] not in page.text
     on = answer(world, visitor, page, "yes")
     assert AMOUNTS[RIVERBEND] in visitor.get(world.url(on.location)).text
@@ -175,9 +175,11 @@ def test_a_no_to_an_unknown_page_leaves_nobody_signed_in(world: World) -> None:
     assert visitor.get(world.url(moved.location)).status == 401
 
 
-@pytest.mark.parametrize("origin", [None, "null", HARBORLIGHT, "https://kiosk.harborlight.example"])
-def test_a_sender_that_the_key_knows_or_that_says_nothing_is_let_in(world: World, origin: str | None) -> None:
-    assert world.connect(world.visitor(), world.token(), origin=origin).status == 303
+@pytest.mark.parametrize("origin", [HARBORLIGHT, "https://kiosk.harborlight.example"])
+def test_a_sender_that_the_key_knows_is_let_in_unasked(world: World, origin: str) -> None:
+    visitor = world.visitor()
+    moved = world.connect(visitor, world.token(), origin=origin)
+    assert AMOUNTS[RIVERBEND] in visitor.get(world.url(moved.location)).text
 
 
 @pytest.mark.parametrize(
@@ -191,6 +193,23 @@ def test_a_referer_counts_where_there_is_no_origin(world: World) -> None:
     url = f"{world.biller().base_url}/sso/connect?RemoteAuthenticationToken={world.token()}&ViewMode=0&RedirectID=1"
     assert world.visitor().get(url, headers={"Referer": f"{STRANGER}/mail"}).status == 403
     assert world.visitor().get(url, headers={"Referer": f"{HARBORLIGHT}/pay"}).status == 303
+
+
+def test_a_partners_address_that_is_plain_http_stays_a_link_and_vouches_for_no_sender(world: World) -> None:
+    plain = "http://login.meadowline.example"
+    with world.hub.database.begin() as stores:
+        found = stores.partners.find_partner_by_slug("meadowline")
+        assert found is not None
+        stores.partners.put_partner(replace(found, url=f"{plain}/start"))  # as it was stored before https was asked for
+        stores.billers.put_sso_login_url(RIVERBEND, f"{plain}/start")
+    for origin, status in ((plain, 403), ("http://meadowline.example", 403), (MEADOWLINE, 303)):
+        assert world.connect(world.visitor(), world.token(key="meadowline"), origin=origin).status == status
+    refused = world.connect(world.visitor(), world.token(key="meadowline"), origin=plain)
+    assert world.refusal(refused).code == "SenderRefused"
+    assert f'href="{plain}/start"' in refused.text
+    # The partner at the other biller, and another partner here, are what they were.
+    assert world.connect(world.visitor(), world.token(key="prairie"), bid=PRAIRIE, origin=HARBORLIGHT).status == 303
+    assert world.connect(world.visitor(), world.token(), origin=HARBORLIGHT).status == 303
 
 
 def test_the_senders_of_a_key_are_its_own_and_ours(world: World) -> None:
@@ -215,49 +234,6 @@ def test_a_prefetch_spends_nothing_and_is_kept_by_nobody(shared: World, key: str
     assert early.headers["Cache-Control"] == "no-store"
     assert early.cookies == {}
     assert visitor.get(url).status == 303
-
-
-# --- double click ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("dest", [FULL, FRAME])
-def test_a_double_click_of_the_same_browser_within_ten_seconds_sees_the_same_page(world: World, dest: str) -> None:
-    token, visitor = world.token(key="single"), world.visitor(dest)
-    first = world.connect(visitor, token)
-    world.later(seconds=9)
-    second = world.connect(visitor, token)
-    assert second.status == first.status
-    if dest == FULL:
-        assert second.location == first.location
-        assert AMOUNTS[RIVERBEND] in visitor.get(world.url(second.location)).text
-    else:
-        assert AMOUNTS[RIVERBEND] in second.text
-
-
-def test_after_ten_seconds_the_same_browser_is_a_replay_and_ends_what_it_began(world: World) -> None:
-    token, visitor = world.token(key="single"), world.visitor()
-    url = world.url(world.connect(visitor, token).location)
-    world.later(seconds=11)
-    assert world.refusal(world.connect(visitor, token)).code == "TokenSpent"
-    assert visitor.get(url).status == 401
-
-
-def test_another_browser_is_a_replay_at_once(world: World) -> None:
-    token, visitor = world.token(key="single"), world.visitor()
-    url = world.url(world.connect(visitor, token).location)
-    assert world.refusal(world.connect(world.visitor(), token)).code == "TokenSpent"
-    assert visitor.get(url).status == 401
-
-
-def test_the_nonce_of_one_token_is_worth_nothing_for_another(world: World) -> None:
-    visitor = world.visitor()
-    one, other = world.token(key="single"), world.token(key="single")
-    world.connect(visitor, one)
-    nonce = visitor.jars[world.biller().host]["__Host-hub_1"]
-    world.connect(world.visitor(), other)
-    thief = world.visitor()
-    thief.jars[world.biller().host] = {"__Host-hub_1": nonce}
-    assert world.refusal(world.connect(thief, other)).code == "TokenSpent"
 
 
 # --- by GET ------------------------------------------------------------------------------------------------------------------

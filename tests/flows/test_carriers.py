@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.flows.visitor import FRAME, Answer, Visitor
-from tests.flows.world import HARBORLIGHT, PRAIRIE, RIVERBEND, World
+from tests.flows.world import BACK, HARBORLIGHT, PRAIRIE, RIVERBEND, World
 
 SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Safari/604.1"
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
@@ -92,3 +92,35 @@ def test_a_frame_token_counts_before_the_cookie_of_another_session(world: World,
     assert following.status == 200
     assert "Avery Vale" in following.text
     assert bool(following.frame_token) == (other == "zoe"), "another's cookie is not how this session comes back"
+
+
+def test_a_first_page_that_stayed_open_past_its_frame_token_goes_on_by_cookie_and_without_one_it_does_not(world: World) -> None:
+    visitor, first = world.first_page()
+    world.later(minutes=5, seconds=1)
+    assert world.press(world.visitor(FRAME), first, first.own_path).status == 401
+    shown = world.press(visitor, first, first.own_path)
+    assert (shown.status, shown.frame_token) == (200, "")
+    assert visitor.get(world.url(first.own_path)).status == 200
+
+
+def test_an_old_frame_token_of_another_session_proves_nothing_for_a_cookie_that_does_not_count_yet(world: World) -> None:
+    visitor, first = world.first_page()
+    _, other = world.first_page()
+    world.later(minutes=5, seconds=1)
+    form = {"csrf_token": first.csrf, "frame_token": other.frame_token}
+    assert visitor.post(world.url(first.own_path), form, origin=world.biller().origin).status == 401
+    assert visitor.get(world.url(first.own_path)).status == 401
+
+
+def test_a_form_on_the_first_page_that_is_answered_by_a_redirect_lets_the_cookie_count(world: World) -> None:
+    visitor, first = world.first_page(RedirectID="4")
+    form = {"csrf_token": first.csrf, "frame_token": first.frame_token, "session": "nobodys", "back": first.own_path}
+    moved = visitor.post(f"{world.biller().base_url}/sessions/end", form, origin=world.biller().origin)
+    assert (moved.status, moved.location) == (303, first.own_path)
+    assert visitor.get(world.url(first.own_path)).status == 200
+
+
+def test_signing_out_on_the_first_page_takes_the_waiting_cookie_back_too(world: World) -> None:
+    visitor, first = world.first_page(ReturnUrl=BACK)
+    assert world.sign_out(visitor, first).status == 200
+    assert {name for name in visitor.jars[world.biller().host] if name.startswith("__Host-hub_f")} == set()

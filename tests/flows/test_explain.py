@@ -9,7 +9,7 @@ import pytest
 
 from tests.flows.partner import PartnerProgram
 from tests.flows.visitor import FRAME, FULL
-from tests.flows.world import ACTOR, BACK, PRAIRIE, RIVERBEND, World
+from tests.flows.world import ACTOR, BACK, HARBORLIGHT, PRAIRIE, RIVERBEND, World
 
 INTROSPECT = "/remote-authentication/introspect"
 NOT_ACTIVE = {"Active": False, "ExpiresAt": None, "LoginGUID": None}
@@ -46,31 +46,54 @@ def test_what_explain_says_is_what_the_hand_off_then_does(world: World, way: str
     token = world.token()
     happens(world, token)
     form = world.form(token) | params
-    said = PartnerProgram(world).explain(**form, SecFetchDest=FULL)
-    again = PartnerProgram(world).explain(**form, SecFetchDest=FULL)
+    said = PartnerProgram(world).explain(**form, SecFetchDest=FULL, Origin=HARBORLIGHT)
+    again = PartnerProgram(world).explain(**form, SecFetchDest=FULL, Origin=HARBORLIGHT)
     assert said == again, "it changes nothing by being asked"
-    came = world.visitor().post(f"{world.biller().base_url}/sso/connect", form, origin=None)
+    came = world.visitor().post(f"{world.biller().base_url}/sso/connect", form, origin=HARBORLIGHT)
     assert said["WouldSucceed"] == (came.status == 303)
     if came.status == 303:
         assert said["Code"] is None
+        assert not said["PayerAsked"]
         assert all(check["Held"] for check in said["Checks"])
         return
     refusal = world.refusal(came)
     assert said["Code"] == refusal.code
     first = next(check for check in said["Checks"] if not check["Held"])
-    last = refusal.checks[-1]
-    assert (first["Check"], first["Expected"], first["Came"], first["Fix"]) == (last.name, last.expected, last.came, last.fix)
+    broken = next(check for check in refusal.checks if check.failed)
+    assert (first["Check"], first["Expected"], first["Came"], first["Fix"]) == (
+        broken.name, broken.expected, broken.came, broken.fix,
+    )  # fmt: skip
 
 
 def test_every_check_is_answered_also_those_after_the_first_no(shared: World) -> None:
     said = PartnerProgram(shared).explain(
         RemoteAuthenticationToken=shared.token(), ViewMode=1, RedirectID=12, ReturnUrl="https://elsewhere.example/",
-        AccountNumber="1002-01", SecFetchDest=FULL,
+        AccountNumber="1002-01", SecFetchDest=FULL, Origin=HARBORLIGHT,
     )  # fmt: skip
     assert [check["Check"] for check in said["Checks"] if not check["Held"]] == ["parameters", "view mode", "ReturnUrl", "account"]
     assert said["Code"] == "InvalidRedirect"
     assert "destination" not in {check["Check"] for check in said["Checks"]}, "there is none to ask about"
     assert all(check["Fix"] for check in said["Checks"] if not check["Held"])
+
+
+@pytest.mark.parametrize(
+    ("browser", "asked"),
+    [
+        ({}, True),
+        ({"Origin": "null"}, True),
+        ({"SecFetchDest": FULL, "SecFetchSite": "cross-site"}, True),
+        ({"SecFetchDest": FULL, "SecFetchSite": "same-site"}, True),
+        ({"SecFetchDest": FULL, "SecFetchSite": "none"}, False),
+        ({"SecFetchDest": FULL, "SecFetchSite": "cross-site", "Origin": HARBORLIGHT}, False),
+    ],
+)
+def test_explain_says_when_the_payer_would_be_asked(shared: World, browser: dict[str, str], asked: bool) -> None:
+    said = PartnerProgram(shared).explain(**shared.form(shared.token()), **browser)
+    assert said["WouldSucceed"]
+    assert said["PayerAsked"] == asked
+    (check,) = [each for each in said["Checks"] if each["Check"] == "sender named"]
+    assert check["Held"] != asked
+    assert ("Referrer-Policy" in check["Fix"]) == asked
 
 
 def test_numbers_may_come_as_numbers_and_unknown_names_are_answered_as_ignored(shared: World) -> None:
@@ -136,11 +159,11 @@ def test_the_reference_of_a_refusal_page_is_explained_to_its_partner_and_to_nobo
 
 def test_a_refusal_tells_the_partner_which_session_of_its_own_it_was(shared: World) -> None:
     token = shared.token(session_reference="s-4711 <ü>")
-    page = shared.connect(shared.visitor(FRAME), token, RedirectID="12")
-    unread = shared.connect(shared.visitor(FRAME), token, ReturnUrl="https://elsewhere.example/back")
-    told = [PartnerProgram(shared).told(f"/diagnostics/{each.reference}")["SessionReference"] for each in (page, unread)]
-    assert told == [None, "s-4711 <ü>"], "whose token it is, is read after the parameters are"
-    assert shared.hub.diagnostics.get(RIVERBEND, unread.reference).session_reference == "s-4711 <ü>"
+    malformed = shared.connect(shared.visitor(FRAME), token, RedirectID="12")
+    refused = shared.connect(shared.visitor(FRAME), token, ReturnUrl="https://elsewhere.example/back")
+    for page in (malformed, refused):
+        assert PartnerProgram(shared).told(f"/diagnostics/{page.reference}")["SessionReference"] == "s-4711 <ü>"
+        assert shared.hub.diagnostics.get(RIVERBEND, page.reference).session_reference == "s-4711 <ü>"
 
 
 def test_a_refusal_whose_partner_nobody_knows_is_explained_at_its_biller_to_whoever_has_the_reference(shared: World) -> None:

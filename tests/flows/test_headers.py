@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 import pytest
 
 from idp.opaque import new_id
-from tests.flows.visitor import FRAME, FULL, Answer
+from tests.flows.visitor import FRAME, FULL, Answer, Visitor
 from tests.flows.world import ACTOR, BACK, HARBORLIGHT, HARBORLIGHT_AT_PRAIRIE, MEADOWLINE, RIVERBEND, World
 
 PAGES: dict[str, Callable[[World], Answer]] = {
@@ -76,13 +77,64 @@ def test_no_page_has_inline_script_or_style(shared: World, what: str) -> None:
     assert all(f'nonce="{nonce}"' in script and "src=" in script for script in scripts)
 
 
-@pytest.mark.parametrize("what", PAGES)
-def test_a_page_with_a_form_keeps_its_own_origin_in_the_referrer(shared: World, what: str) -> None:
-    page = PAGES[what](shared)
-    if "<form" in page.text:
-        assert page.headers["Referrer-Policy"] == "same-origin"
-    else:
-        assert page.headers["Referrer-Policy"] in {"same-origin", "no-referrer"}
+REFERRERS: dict[str, tuple[str, Callable[[World], Answer]]] = {
+    **{what: ("no-referrer" if what == "a refusal" else "same-origin", page) for what, page in PAGES.items()},
+    "the first page of a frame": ("same-origin", lambda world: world.first_page()[1]),
+    "the waiting page of a GET into a frame": ("strict-origin", lambda world: _by_get(world, world.visitor(FRAME), "1")),
+    "the question of a GET into a frame": ("strict-origin", lambda world: _asked_in_a_frame(world)),
+    "the redirect of a GET": ("no-referrer", lambda world: _by_get(world, world.visitor(), "0")),
+    "the redirect of a POST": ("same-origin", lambda world: world.connect(world.visitor(), world.token())),
+    "a refused GET": ("no-referrer", lambda world: _by_get(world, world.visitor(), "7")),
+    "the shared address by GET": ("strict-origin", lambda world: _by_get(world, world.visitor(), "0", "https://hub.example.com")),
+    "the landing page of a link": ("same-origin", lambda world: world.visitor().get(world.url("/b/riverbend/sso/link"))),
+    "a question on a full page": ("same-origin", lambda world: _asked(world)),
+    "a page that posts itself on after a form": ("same-origin", lambda world: _ended_by_token(world)),
+    "an account profile": ("same-origin", lambda world: world.frame(RedirectID="4")[1]),
+}
+
+
+def _by_get(world: World, visitor: Visitor, mode: str, base: str = "") -> Answer:
+    query = urlencode(world.form(world.token(), ViewMode=mode))
+    return visitor.get(f"{base or world.biller().base_url}/sso/connect?{query}", headers={"Referer": f"{HARBORLIGHT}/"})
+
+
+def _asked_in_a_frame(world: World) -> Answer:
+    visitor, _ = world.frame("zoe")
+    return _by_get(world, visitor, "1")
+
+
+def _asked(world: World) -> Answer:
+    visitor = world.visitor()
+    return visitor.get(world.url(world.connect(visitor, world.token(), origin="null").location))
+
+
+def _ended_by_token(world: World) -> Answer:
+    _, page = world.first_page()
+    form = {"csrf_token": page.csrf, "frame_token": page.frame_token, "session": "x", "back": page.own_path}
+    return world.visitor(FRAME).post(f"{world.biller().base_url}/sessions/end", form, origin=world.biller().origin)
+
+
+@pytest.mark.parametrize("what", REFERRERS)
+def test_each_answer_has_the_referrer_policy_of_its_kind(world: World, what: str) -> None:
+    policy, page = REFERRERS[what]
+    answer = page(world)
+    assert answer.headers["Referrer-Policy"] == policy
+    if "<form" in answer.text:
+        assert policy != "no-referrer", "a browser would send Origin: null with it"
+
+
+@pytest.mark.parametrize("what", [what for what, (policy, _) in REFERRERS.items() if policy == "strict-origin"])
+def test_a_page_at_an_address_with_a_token_asks_for_nothing_else_and_clears_its_address(world: World, what: str) -> None:
+    answer = REFERRERS[what][1](world)
+    if answer.status == 307:
+        return
+    assert not re.search(r"<(?:link|img|script|iframe)[^>]+(?:href|src)=", answer.text)
+    assert answer.csp["style-src"] == f"'self' {answer.csp['script-src']}"
+    nonce = answer.csp["script-src"].removeprefix("'nonce-").rstrip("'")
+    assert re.findall(r"<(?:style|script)[^>]*>", answer.text) == [
+        f'<style nonce="{nonce}">', f'<script nonce="{nonce}">',
+    ]  # fmt: skip
+    assert "data-bare" in answer.text
 
 
 def test_each_answer_has_a_nonce_and_a_request_id_of_its_own(shared: World) -> None:
@@ -105,6 +157,7 @@ def test_who_may_frame_comes_from_the_sessions_key_and_not_from_origin_or_refere
     form = shared.form(shared.token(), ViewMode="1")
     page = visitor.post(f"{shared.biller().base_url}/sso/connect", form, origin=sender, headers=lies)
     assert page.csp["frame-ancestors"] == HARBORLIGHT
+    shared.press(visitor, page, page.own_path)
     again = visitor.get(shared.url(page.links()[0]), headers=lies)
     assert again.csp["frame-ancestors"] == HARBORLIGHT
     assert "X-Frame-Options" not in again.headers

@@ -6,19 +6,20 @@ import pytest
 
 from idp.errors import InvalidRedirect
 from tests.flows.visitor import FULL, SILENT, Answer
-from tests.flows.world import ACTOR, PRAIRIE, World
+from tests.flows.world import ACTOR, HARBORLIGHT, PRAIRIE, World
 
 
 def send(world: World, form: dict[str, str] | list[tuple[str, str]], *, dest: str = FULL) -> Answer:
-    return world.visitor(dest).post(f"{world.biller().base_url}/sso/connect", form, origin=None)
+    return world.visitor(dest).post(f"{world.biller().base_url}/sso/connect", form, origin=HARBORLIGHT)
 
 
 def failed(world: World, answer: Answer) -> str:
     """What came, by the one check that did not hold."""
     refusal = world.refusal(answer)
-    broken = [check for check in refusal.checks if not check.held]
+    broken = [check for check in refusal.checks if check.failed]
     assert len(broken) == 1
-    assert refusal.checks[-1] is broken[0]
+    # Of parameters that cannot be read, what can still be asked is asked too.
+    assert broken[0] is (refusal.checks[0] if refusal.code == InvalidRedirect.code else refusal.checks[-1])
     assert broken[0].fix
     return broken[0].came
 

@@ -100,9 +100,9 @@ def test_the_stored_refusal_tells_each_check_in_order_with_what_was_expected_wha
     names = [check.name for check in refusal.checks]
     assert names == [
         "parameters", "token", "biller", "biller in service", "key", "user", "not revoked", "registration", "sender",
-        "age by GET", "browser", "view mode", "destination", "ReturnUrl",
+        "sender named", "age by GET", "browser", "view mode", "destination", "ReturnUrl",
     ]  # fmt: skip
-    assert [check.held for check in refusal.checks] == [True] * 13 + [False]
+    assert [check.held for check in refusal.checks] == [True] * 14 + [False]
     broken = refusal.checks[-1]
     assert "https://pay.harborlight.example/back" in broken.expected
     assert broken.came == "https://elsewhere.example/back"

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
 
 from admin.history import ChangeEntry, ChangeFilter
+from hub.wiring import wire
+from hub.wsgi import application
+from idp.kv import MOST_MEMBERS
 from idp.opaque import new_id
+from tests.flows.partner import PartnerProgram
 from tests.flows.visitor import FRAME, FULL, Answer, Visitor
 from tests.flows.world import ACTOR, HARBORLIGHT, MEADOWLINE, PRAIRIE, RIVERBEND, World
 
@@ -127,20 +133,227 @@ def test_ending_all_others_leaves_this_one_and_every_other_payer(world: World) -
     here = sign_in(world)
     assert end(world, here, "all").status == 303
     assert [each.is_in for each in others] == [False, False]
-    assert frame.post(world.url(page.links()[0]), {"csrf_token": page.csrf}, origin=world.biller().origin).status == 401
+    assert frame.get(world.url(page.links()[0])).status == 401
     assert (here.is_in, zoe.is_in, prairie.is_in) == (True, True, True)
     assert "session-what" in here.profile.text
     assert ids(here.profile) == []
     assert [world.connect(world.visitor(), each.token).status for each in others] == [410, 410]
 
 
-def test_the_token_that_also_began_the_session_at_hand_stays(world: World) -> None:
+def test_ending_all_others_ends_the_token_of_the_session_at_hand_too_which_could_open_another(world: World) -> None:
     token = world.token()
     other = sign_in(world, agent=IPHONE, token=token)
     here = sign_in(world, token=token)
     assert end(world, here, "all").status == 303
     assert (other.is_in, here.is_in) == (False, True)
-    assert world.connect(world.visitor(), token).status == 303
+    refused = world.connect(world.visitor(), token)
+    assert (refused.status, world.refusal(refused).code) == (410, "TokenExpired")
+    assert world.refusal(refused).checks[-1].name == "not revoked", "the partner is told why"
+    assert sign_in(world).is_in, "a new token is good at once"
+    assert here.is_in
+
+
+def test_ending_one_lets_its_token_open_nothing_more_and_ends_no_other_session_of_that_token(world: World) -> None:
+    token = world.token()
+    phone = sign_in(world, agent=IPHONE, token=token)
+    world.later(minutes=1)
+    desk = sign_in(world, agent=FIREFOX, token=token)
+    world.later(minutes=1)
+    here = sign_in(world)
+    assert end(world, here, ids(here.profile)[0]).status == 303
+    assert (phone.is_in, desk.is_in, here.is_in) == (False, True, True)
+    refused = world.connect(world.visitor(), token)
+    assert (refused.status, world.refusal(refused).code) == (410, "TokenExpired")
+    assert world.refusal(refused).checks[-1].came == "closed: the payer ended the session that it began"
+    partner = PartnerProgram(world)
+    assert not partner.told("/remote-authentication/introspect", {"RemoteAuthenticationToken": token})["Active"]
+    assert partner.ask("/remote-authentication/revoke", {"RemoteAuthenticationToken": token}).status_code == 204
+    assert not desk.is_in, "its partner can still end what it began"
+
+
+def test_ending_one_closes_the_token_that_also_began_the_session_at_hand_and_keeps_this_session(world: World) -> None:
+    token = world.token()
+    other = sign_in(world, agent=IPHONE, token=token)
+    world.later(minutes=1)
+    here = sign_in(world, token=token)
+    assert end(world, here, ids(here.profile)[0]).status == 303
+    assert (other.is_in, here.is_in) == (False, True)
+    assert world.connect(world.visitor(), token).status == 410
+
+
+def test_a_single_use_hand_off_whose_session_the_payer_ended_is_not_opened_again_by_a_double_click(world: World) -> None:
+    token, visitor = world.token(key="single"), world.visitor()
+    moved = world.connect(visitor, token)
+    visitor.get(world.url(moved.location))
+    here = sign_in(world)
+    assert end(world, here, ids(here.profile)[0]).status == 303
+    again = world.connect(visitor, token)
+    assert world.refusal(again).code == "TokenSpent"
+    assert visitor.get(world.url(moved.location)).status == 401
+
+
+# --- "all" asks no list ---------------------------------------------------------------------------------------------------------
+
+
+def test_ending_all_others_ends_sessions_that_no_list_names_any_more(world: World) -> None:
+    hidden = sign_in(world, agent=IPHONE)
+    waiting = world.token()
+    ask_for_many_tokens(world)
+    here = sign_in(world)
+    assert hidden.is_in
+    assert len(entries(here.profile)) == 1, "the list has lost it"
+    assert "may not be complete" in here.profile.text
+    assert ids(here.profile) == ["all"]
+    assert end(world, here, "all").status == 303
+    assert (hidden.is_in, here.is_in) == (False, True)
+    assert world.connect(world.visitor(), waiting).status == 410, "and a token that nobody has used yet"
+
+
+def test_ending_all_others_ends_sso_links_that_nobody_has_followed_yet(world: World) -> None:
+    url = PartnerProgram(world).link()
+    here = sign_in(world)
+    assert end(world, here, "all").status == 303
+    form = {"Link": url.partition("#")[2]}
+    refused = world.visitor().post(f"{world.biller().base_url}/sso/link", form, origin=world.biller().origin)
+    assert (refused.status, world.refusal(refused).code) == (410, "TokenExpired")
+
+
+def test_the_session_at_hand_is_listed_also_when_the_lists_have_lost_it(world: World) -> None:
+    here = sign_in(world)
+    ask_for_many_tokens(world)
+    (mine,) = entries(here.profile)
+    assert "This one" in mine
+    assert "signed in here only" not in here.profile.text
+
+
+def test_many_places_are_counted_and_not_all_shown(world: World) -> None:
+    others = [sign_in(world, token=world.token()) for _ in range(24)]
+    here = sign_in(world)
+    page = here.profile
+    assert len(entries(page)) == 20
+    assert "This one" in entries(page)[0]
+    assert "And 5 more" in page.text
+    assert end(world, here, "all").status == 303
+    assert not any(each.is_in for each in others)
+
+
+def test_ending_all_others_gives_the_session_at_hand_a_new_secret_and_an_old_copy_is_worth_nothing(world: World) -> None:
+    here = sign_in(world)
+    host = world.biller().host
+    copied = dict(here.visitor.jars[host])
+    was = session_id(world, here)
+    answered = end(world, here, "all")
+    assert list(answered.cookies) == ["__Host-hub"]
+    assert here.is_in
+    assert here.visitor.jars[host] != copied
+    assert session_id(world, here) != was
+    assert Visitor(world.app, FULL, jars={host: copied}).get(here.url).status == 401
+
+
+def test_ending_all_others_from_a_page_that_came_out_of_a_frame_ends_the_frame_too(world: World) -> None:
+    frame, page = world.frame()
+    (ticket,) = re.findall(r'name="ticket" value="([^"]+)"', page.text)
+    top = world.visitor()
+    moved = top.post(f"{world.biller().base_url}/out", {"ticket": ticket, "path": page.own_path}, origin=world.biller().origin)
+    here = Place(top, world.url(moved.location), "")
+    assert here.is_in
+    assert end(world, here, "all").status == 303
+    assert here.is_in
+    assert frame.get(world.url(page.own_path)).status == 401
+    assert world.press(world.visitor(FRAME), world.first_page()[1], page.own_path).status == 200
+
+
+@pytest.mark.parametrize("keeps", ["cookies", "nothing"])
+def test_in_a_frame_ending_all_others_leaves_the_frame_with_a_new_cookie_and_a_new_frame_token(world: World, keeps: str) -> None:
+    phone = sign_in(world, agent=IPHONE)
+    world.later(minutes=1)
+    sign_in(world, agent=FIREFOX)
+    visitor, page = world.first_page(RedirectID="4")
+    if keeps == "cookies":
+        page = world.press(visitor, page, page.own_path)
+    host, old = world.biller().host, dict(visitor.jars[world.biller().host])
+    carried_now = {"csrf_token": page.csrf} | ({} if keeps == "cookies" else {"frame_token": page.frame_token})
+    browser = visitor if keeps == "cookies" else blind(world)
+    form = carried_now | {"session": "all", "back": page.own_path}
+    done = browser.post(f"{world.biller().base_url}/sessions/end", form, origin=world.biller().origin)
+    assert done.status == 200, "a page that posts itself on: a redirect would lose the frame token"
+    assert done.csp["frame-ancestors"] == HARBORLIGHT
+    assert not phone.is_in
+    browser = visitor if keeps == "cookies" else blind(world)
+    after = world.press(browser, done, page.own_path)
+    assert after.status == 200
+    assert len(entries(after)) == 1
+    assert bool(after.frame_token) == (keeps == "nothing")
+    if keeps == "cookies":
+        assert visitor.get(world.url(page.own_path)).status == 200
+        assert Visitor(world.app, FRAME, jars={host: old}).get(world.url(page.own_path)).status == 401
+    assert world.press(blind(world), page, page.own_path).status == 401, "an old frame token is worth nothing"
+
+
+def test_ending_all_others_does_not_prolong_the_session_at_hand(world: World) -> None:
+    here = sign_in(world)
+    for _ in range(47):
+        world.later(minutes=10)
+        assert here.is_in
+    assert end(world, here, "all").status == 303
+    world.later(minutes=9)
+    assert here.is_in
+    world.later(minutes=1, seconds=1)
+    assert not here.is_in
+
+
+def test_of_two_places_that_end_all_others_at_once_one_is_left(world: World) -> None:
+    """Two workers over the same stores, each asked by another browser at the same moment."""
+    for _ in range(4):
+        one, other = sign_in(world, agent=IPHONE), sign_in(world, agent=FIREFOX)
+        hub = wire(world.hub.settings, world.clock)
+        try:
+            second = Place(Visitor(application(hub), FULL, jars=other.visitor.jars), other.url, "")
+            pages = [(place, place.profile) for place in (one, second)]
+            together = threading.Barrier(2)
+            with ThreadPoolExecutor(2) as threads:
+                pressed = [threads.submit(press_all, world, place, page, together) for place, page in pages]
+                answers = [each.result(60) for each in pressed]
+        finally:
+            hub.close()
+        assert sorted(answer.status for answer in answers) == [303, 401]
+        assert [one.is_in, other.is_in].count(True) == 1
+        assert world.hub.users.get(RIVERBEND, world.user_id("avery")).generation >= 1
+
+
+def press_all(world: World, place: Place, page: Answer, together: threading.Barrier) -> Answer:
+    """The button "End all others", when the other one is ready, too."""
+    form = {"csrf_token": page.csrf, "session": "all", "back": "/b/riverbend/a/x/profile"}
+    together.wait(30)
+    return place.visitor.post(f"{world.biller().base_url}/sessions/end", form, origin=world.biller().origin)
+
+
+def test_a_hand_off_at_the_moment_of_the_end_is_either_refused_or_over_with_the_next_click(world: World) -> None:
+    for _ in range(6):
+        here, token = sign_in(world), world.token()
+        arriving = world.visitor()
+        hub = wire(world.hub.settings, world.clock)
+        second = Visitor(application(hub), FULL, jars=arriving.jars)
+        together = threading.Barrier(2)
+        page = here.profile
+
+        def hand_off(second: Visitor = second, token: str = token, together: threading.Barrier = together) -> Answer:
+            together.wait(30)
+            return world.connect(second, token)
+
+        try:
+            with ThreadPoolExecutor(2) as threads:
+                moved = threads.submit(hand_off)
+                ended = threads.submit(press_all, world, here, page, together)
+                answered, done = moved.result(60), ended.result(60)
+        finally:
+            hub.close()
+        assert done.status == 303
+        assert answered.status in {303, 410}
+        if answered.status == 303:
+            assert arriving.get(world.url(answered.location)).status == 401
+        assert here.is_in
+        assert world.connect(world.visitor(), token).status == 410
 
 
 @pytest.mark.parametrize("whose", ["another payer's", "of another biller", "nobody's", "one's own"])
@@ -227,6 +440,14 @@ def test_in_a_frame_without_cookies_the_list_goes_on_by_token(world: World) -> N
     assert len(entries(after)) == 1
 
 
+def ask_for_many_tokens(world: World) -> None:
+    """More than a list holds, at a pace that the key may go."""
+    for number in range(MOST_MEMBERS + 5):
+        world.token()
+        if number % 20 == 0:
+            world.later(seconds=1)
+
+
 def blind(world: World) -> Visitor:
     """A frame of a browser that has kept nothing."""
     return world.visitor(FRAME)
@@ -244,7 +465,7 @@ def changes(world: World) -> list[ChangeEntry]:
 
 def ids_of(world: World, user: str, bid: int) -> list[str]:
     """The ids of a user's live sessions, as only that user sees them."""
-    return [session.facts.id for session in world.hub.tokens.list_sessions(bid, world.user_id(user, bid))]
+    return [session.facts.id for session in world.hub.tokens.list_sessions(bid, world.user_id(user, bid)).sessions]
 
 
 def session_id(world: World, place: Place) -> str:

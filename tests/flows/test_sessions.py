@@ -12,7 +12,7 @@ from idp.opaque import new_id
 from tests.flows.visitor import FRAME, FULL, SILENT, Visitor
 from tests.flows.world import ACTOR, AMOUNTS, PRAIRIE, RIVERBEND, World
 
-FULL_COOKIE, FRAME_COOKIE, ARRIVING_COOKIE = "__Host-hub", "__Host-hub_f", "__Host-hub_n"
+FULL_COOKIE, FRAME_COOKIE, ARRIVING_COOKIE, ARRIVING_FRAME_COOKIE = "__Host-hub", "__Host-hub_f", "__Host-hub_n", "__Host-hub_fn"
 
 
 def test_a_full_page_hand_off_arrives_with_a_cookie_of_two_minutes_and_its_first_page_lets_it_in(world: World) -> None:
@@ -31,10 +31,17 @@ def test_a_full_page_hand_off_arrives_with_a_cookie_of_two_minutes_and_its_first
     assert visitor.get(world.url(moved.location)).cookies == {}
 
 
-def test_a_frame_hand_off_sets_exactly_one_partitioned_host_cookie(world: World) -> None:
-    visitor, page = world.frame()
-    secret = visitor.cookie(world.url(""), FRAME_COOKIE)
-    assert page.headers.getlist("Set-Cookie") == [f"{FRAME_COOKIE}={secret}; Secure; HttpOnly; Path=/; SameSite=None; Partitioned"]
+def test_a_frames_cookie_is_partitioned_and_counts_once_a_form_of_its_first_page_came_back(world: World) -> None:
+    visitor, page = world.first_page()
+    secret = visitor.cookie(world.url(""), ARRIVING_FRAME_COOKIE)
+    attributes = "Secure; HttpOnly; Path=/; SameSite=None; Partitioned"
+    assert page.headers.getlist("Set-Cookie") == [f"{ARRIVING_FRAME_COOKIE}={secret}; {attributes}"]
+    assert visitor.get(world.url(page.own_path)).status == SessionRequired.http, "a page that nobody was shown sends no form"
+    shown = world.press(visitor, page, page.own_path)
+    held, dropped = shown.headers.getlist("Set-Cookie")
+    assert held == f"{FRAME_COOKIE}={secret}; {attributes}"
+    assert dropped.startswith(f"{ARRIVING_FRAME_COOKIE}=; ")
+    assert visitor.get(world.url(page.own_path)).status == 200
 
 
 def test_a_page_of_a_session_sets_no_cookie(world: World) -> None:

@@ -1,6 +1,6 @@
 """A browser that is none, for the flows: keeps every cookie as it was set, and says of itself what Chromium would.
 
-Visitor    one browser: sends `Sec-Fetch-Dest`, `Origin` and the cookies of the host; follows nothing
+Visitor    one browser: sends `Sec-Fetch-Dest`, `Sec-Fetch-Site`, `Origin` and the cookies of the host; follows nothing
 Answer     what came, with the few things that tests look at
 """
 
@@ -55,9 +55,21 @@ class Answer:
         assert found, "no form on this page"
         return found[1]
 
+    @property
+    def own_path(self) -> str:
+        """The address that a framed page calls its own."""
+        found = re.search(r'data-url="([^"]+)"', self.text)
+        assert found, "no page of the portal in a frame"
+        return found[1]
+
     def links(self) -> list[str]:
         """The portal pages that this one leads to, each once, in order."""
         return list(dict.fromkeys(re.findall(r'(?:href|action)="(/b/[^"]+/a/[^"]+)"', self.text)))
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The hidden fields of a page that shows one form."""
+        return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', self.text))
 
     @property
     def frame_token(self) -> str:
@@ -79,6 +91,10 @@ class Visitor:
         """A GET, with the cookies of the host."""
         return self._send("GET", url, None, None, headers)
 
+    def head(self, url: str) -> Answer:
+        """A HEAD, with the cookies of the host."""
+        return self._send("HEAD", url, None, None, None)
+
     def post(
         self,
         url: str,
@@ -89,6 +105,10 @@ class Visitor:
     ) -> Answer:
         """A form POST from a page of `origin` (None: a client that says nothing)."""
         return self._send("POST", url, form, origin, headers)
+
+    def ask(self, method: str, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
+        """Any other method, without a body."""
+        return self._send(method, url, None, None, headers)
 
     def framed(self) -> Visitor:
         """The same browser, with the same cookies, loading a frame."""
@@ -111,6 +131,7 @@ class Visitor:
         sent = Headers({"Host": parts.netloc})
         if self.dest:
             sent["Sec-Fetch-Dest"] = self.dest
+            sent["Sec-Fetch-Site"] = _site(parts.netloc, method, origin, (headers or {}).get("Referer"))
         if origin is not None:
             sent["Origin"] = origin
         if jar:
@@ -142,3 +163,13 @@ class Visitor:
                 if morsel["max-age"] == "0" or not morsel.value:
                     del jar[name]
         return Answer(int(status.split()[0]), answered, text, cookies)
+
+
+def _site(host: str, method: str, origin: str | None, referrer: str | None) -> str:
+    """What Chromium would say of the sending page. A GET that no page sent was typed; a POST without Origin hides its page."""
+    sender = urlsplit(origin if origin not in (None, "null") else referrer or "").netloc
+    if not sender:
+        return "none" if method == "GET" and origin is None else "cross-site"
+    if sender == host:
+        return "same-origin"
+    return "same-site" if sender.split(".")[-3:] == host.split(".")[-3:] else "cross-site"

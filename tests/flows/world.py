@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from hub.server.health import Readiness
 from hub.storage.database import migrate
 from hub.wiring import Hub, wire
-from hub.wsgi import application
+from hub.wsgi import application, probes
 from idp.accounts.register import AccountWanted, Wanted
 from idp.actor import System
 from idp.billing.invoices import Invoice, InvoiceLine
@@ -130,18 +131,33 @@ class World:
         visitor.get(url)  # the first page lets the session in
         return visitor, url
 
-    def frame(self, user: str = "avery", key: str = "session", **params: str) -> tuple[Visitor, Answer]:
-        """A signed-in frame, and its first page."""
+    def first_page(self, user: str = "avery", key: str = "session", **params: str) -> tuple[Visitor, Answer]:
+        """A frame that was just handed off to, and its first page: nobody has clicked yet."""
         visitor = self.visitor(FRAME)
         page = self.connect(visitor, self.token(user, key), bid=self.prepared.keys[key][0], **params)
         assert page.status == 200, page.text
         return visitor, page
 
+    def frame(self, user: str = "avery", key: str = "session", **params: str) -> tuple[Visitor, Answer]:
+        """A signed-in frame whose cookies come back, and the page that showed it: the first one, asked for again."""
+        visitor, first = self.first_page(user, key, **params)
+        bid = self.prepared.keys[key][0]
+        page = self.press(visitor, first, first.own_path, bid=bid)
+        assert page.status == 200, page.text
+        assert page.frame_token == ""
+        return visitor, page
+
+    def press(self, visitor: Visitor, page: Answer, path: str, *, bid: int = RIVERBEND) -> Answer:
+        """Press a button of a page whose ways on are buttons."""
+        form = {"csrf_token": page.csrf, "frame_token": page.frame_token}
+        return visitor.post(self.url(path, bid), form, origin=self.biller(bid).origin)
+
     def sign_out(self, visitor: Visitor, page: Answer, *, bid: int = RIVERBEND, origin: str | None = "own") -> Answer:
         """Press the button of a page."""
         biller = self.biller(bid)
         sender = biller.origin if origin == "own" else origin
-        return visitor.post(f"{biller.base_url}/sign-out", {"csrf_token": page.csrf}, origin=sender)
+        carried = {"frame_token": page.frame_token} if page.frame_token else {}
+        return visitor.post(f"{biller.base_url}/sign-out", {"csrf_token": page.csrf} | carried, origin=sender)
 
     def refusal(self, answer: Answer, bid: int = RIVERBEND) -> Refusal:
         """The stored refusal behind a refusal page."""
@@ -159,11 +175,11 @@ class World:
 # --- the world, once ---------------------------------------------------------------------------------------------------------
 
 
-def prepare(folder: Path) -> Prepared:
-    """Make the database file that every test copies."""
-    settings = load(_environment(folder))
-    migrate(settings.database_url)
-    hub = wire(settings, FixedClock(BEGIN))
+def prepare(folder: Path, **settings: str) -> Prepared:
+    """Make the database file that every test copies; with `database_url`, fill that database instead."""
+    loaded = load(_environment(folder) | _named(settings))
+    migrate(loaded.database_url)
+    hub = wire(loaded, FixedClock(BEGIN))
     try:
         made = _fill(hub, folder)
     finally:
@@ -174,14 +190,25 @@ def prepare(folder: Path) -> Prepared:
 @contextmanager
 def open_world(prepared: Prepared, folder: Path, **settings: str) -> Iterator[World]:
     """A copy of the world in `folder`; `settings` by lower-case name."""
-    shutil.copy(prepared.folder / "hub.sqlite3", folder / "hub.sqlite3")
-    environment = _environment(folder) | {f"IDHUB_{name.upper()}": value for name, value in settings.items()}
+    if "database_url" not in settings:
+        shutil.copy(prepared.folder / "hub.sqlite3", folder / "hub.sqlite3")
+    environment = _environment(folder) | _named(settings)
     clock = FixedClock(BEGIN)
     hub = wire(load(environment), clock)
     try:
-        yield World(hub, clock, application(hub), prepared, {each.bid: each for each in hub.billers.list_page()})
+        yield World(
+            hub,
+            clock,
+            application(hub, Readiness(probes(hub), fresh=0.0)),
+            prepared,
+            {each.bid: each for each in hub.billers.list_page()},
+        )
     finally:
         hub.close()
+
+
+def _named(settings: Mapping[str, str]) -> dict[str, str]:
+    return {f"IDHUB_{name.upper()}": value for name, value in settings.items()}
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -62,7 +62,10 @@ PARTS = st.sampled_from(
 )
 SOUP = st.lists(PARTS, max_size=12).map("".join)
 URLS = SOUP | SOUP.map("https://pay.example".__add__) | SOUP.map("https://".__add__) | st.text(max_size=40).map("https://".__add__)
-HOSTS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?){0,3}", fullmatch=True)
+LABELS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True).filter(lambda label: not label.startswith("xn--"))
+HOSTS = st.builds(  # a last label that is a number is no name
+    lambda labels, last: ".".join([*labels, last]), st.lists(LABELS, max_size=3), LABELS.filter(lambda label: label[0].isalpha())
+)
 PORTS = st.just("") | st.integers(1, 65535).map(":{}".format)
 PATHS = st.lists(st.from_regex(r"[A-Za-z0-9_-]{1,6}", fullmatch=True), max_size=4).map(
     lambda parts: "".join(f"/{part}" for part in parts)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.start import check_start, listen_address
+from hub.start import check_start, listen_address, start_warnings
 from hub.storage.migrations import migrate
 from hub.wiring import Hub, wire
 from idp.actor import System
@@ -89,6 +89,48 @@ def test_an_invoice_folder_that_cannot_be_used_is_told(hub: Hub, tmp_path: Path)
         told = check_start(watching)
         assert len(told) == faults
         assert all(each.startswith(f"invoice folder: {folder}") for each in told)
+
+
+def test_a_mailbox_that_others_can_write_is_told_in_a_line_unless_mail_goes_by_smtp(hub: Hub, tmp_path: Path) -> None:
+    box = tmp_path / "box"
+    for mode, faults in ((None, 0), (0o755, 0), (0o777, 1)):
+        if mode is not None:
+            box.mkdir(exist_ok=True)
+            box.chmod(mode)
+        (told, by_smtp) = (
+            check_start(replace(hub, settings=_settings(tmp_path, mailbox_dir=str(box), **more)))
+            for more in ({}, {"smtp_url": "smtps://mail.example.com"})
+        )
+        assert [each.startswith(f"mailbox: {box} can be written by others") for each in told] == [True] * faults
+        assert by_smtp == []
+
+
+def test_addresses_from_before_that_are_plain_http_are_warnings_and_no_faults_and_few_lines(hub: Hub) -> None:
+    for bid in range(9001, 9009):
+        hub.billers.create(System("test"), "request", bid=bid, slug=f"b{bid}", dba="One")
+    for slug in ("plain", "good", "local"):
+        hub.partners.create(System("test"), "request", slug=slug, name=slug)
+    assert start_warnings(hub) == []
+    with hub.database.begin() as stores:
+        for slug, url in (
+            ("plain", "HTTP://portal.example.com"),
+            ("good", "https://a.example.com"),
+            ("local", "http://localhost:1/"),
+        ):
+            found = stores.partners.find_partner_by_slug(slug)
+            assert found is not None
+            stores.partners.put_partner(replace(found, url=url))
+        stores.billers.put_sso_login_url(9001, "http://login.example.com/")
+    assert check_start(hub) == []
+    first, second = start_warnings(hub)
+    assert first.startswith("setting 3 of BID 9001: http://login.example.com/ is plain http.")
+    assert second.startswith("partner plain: HTTP://portal.example.com is plain http.")
+    with hub.database.begin() as stores:
+        for bid in range(9001, 9009):
+            stores.billers.put_sso_login_url(bid, f"http://login{bid}.example.com/")
+    told = start_warnings(hub)
+    assert len(told) == 6
+    assert told[-1] == "addresses: 4 further ones are plain http"
 
 
 def test_a_database_under_another_master_key_is_told(hub: Hub, tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from sqlalchemy import delete, select, update
 
 from hub.storage.tables.log import change_checkpoints, change_log, change_values
 from idp.actor import Rep
-from idp.changelog import GENESIS, Action, Change, Checkpoint, Fault, Sealer, Verdict, next_link, values_text, verify
+from idp.changelog import GENESIS, Action, Change, Checkpoint, Sealer, next_link, values_text
 from idp.opaque import digest, new_id
+from idp.verification import Fault, Trust, Verdict, verify
 from tests import databases
 from tests.databases import SqlCase
 
@@ -56,9 +57,13 @@ def append(sql: SqlCase, count: int, *, values: bool = False) -> None:
     sql.settle()
 
 
+TRUST = Trust(check, lambda _: False)
+"""Nothing is erased here: that is tests/idp/test_erasure.py."""
+
+
 def verified(sql: SqlCase, *exported: str) -> Verdict:
     with sql.begin() as stores:
-        return verify(stores.seals, check, exported)
+        return verify(stores.seals, stores.erasures, TRUST, exported)
 
 
 def findings(sql: SqlCase, *exported: str) -> list[tuple[Fault, int]]:
@@ -228,13 +233,14 @@ def test_an_altered_row_is_one_finding_and_not_all_that_follow(sql: SqlCase) -> 
     assert findings(sql) == [(Fault.ALTERED, 2), (Fault.ALTERED, 5)]
 
 
-def test_no_more_findings_are_listed_than_asked_for(sql: SqlCase) -> None:
+def test_no_more_findings_are_listed_than_asked_for_and_the_others_are_counted(sql: SqlCase) -> None:
     append(sql, 6)
     sealer(sql).run()
     with sql.engine.begin() as connection:
         connection.execute(update(change_log).values(subject="x"))
     with sql.begin() as stores:
-        assert len(verify(stores.seals, check, most=4).findings) == 4
+        verdict = verify(stores.seals, stores.erasures, TRUST, most=4)
+    assert (len(verdict.findings), verdict.hidden) == (4, 2)
 
 
 @pytest.mark.parametrize("gone", [(1,), (2,), (2, 3), (1, 2, 3, 4)])
@@ -283,13 +289,13 @@ def test_values_that_were_given_to_a_row_without_any_are_found(sql: SqlCase) -> 
     assert findings(sql) == [(Fault.VALUES_ALTERED, 1)]
 
 
-def test_values_of_one_biller_are_erased_and_the_chain_of_all_stays_sound(sql: SqlCase) -> None:
+def test_values_that_were_deleted_without_an_erasing_row_are_found(sql: SqlCase) -> None:
     append(sql, 4, values=True)
     sealer(sql).run()
     with sql.engine.begin() as connection:
         of_oakdale = select(change_log.c.id).where(change_log.c.bid == OAKDALE)
         connection.execute(delete(change_values).where(change_values.c.change_id.in_(of_oakdale)))
-    assert verified(sql) == Verdict(sealed=4, unsealed=0, checkpoints=0, findings=())
+    assert findings(sql) == [(Fault.VALUES_MISSING, 1), (Fault.VALUES_MISSING, 3)]
 
 
 # --- checkpoints ---------------------------------------------------------------------------------------------------------
@@ -321,6 +327,17 @@ def test_a_checkpoint_is_made_whenever_so_many_rows_were_sealed(sql: SqlCase) ->
     assert verified(sql) == Verdict(sealed=10, unsealed=0, checkpoints=2, findings=())
 
 
+def test_a_checkpoint_that_was_kept_elsewhere_covers_the_chain_up_to_it_and_one_that_is_kept_here_nothing(sql: SqlCase) -> None:
+    append(sql, 3)
+    sealer(sql).run()
+    exported = _exported(sql)
+    append(sql, 2)
+    sealer(sql).run()
+    sealer(sql).checkpoint()
+    assert (verified(sql).exported, verified(sql, exported).exported) == (0, 3)
+    assert findings(sql, exported) == []
+
+
 def _exported(sql: SqlCase) -> str:
     made = sealer(sql).checkpoint()
     assert made is not None
@@ -336,6 +353,7 @@ def test_a_tail_that_was_cut_off_with_its_checkpoints_is_found_with_an_exported_
         connection.execute(delete(change_checkpoints))
     assert findings(sql) == []
     assert findings(sql, exported) == [(Fault.MISSING, 5)]
+    assert (verified(sql).exported, verified(sql, exported).exported) == (0, 0)
 
 
 def test_a_tail_that_was_cut_off_is_found_by_the_checkpoint_that_was_left_behind(sql: SqlCase) -> None:
@@ -362,6 +380,7 @@ def test_a_chain_that_was_written_anew_is_found_with_an_exported_checkpoint_only
         connection.execute(delete(change_checkpoints))
     assert findings(sql) == []
     assert findings(sql, exported) == [(Fault.CHECKPOINT, 5)]
+    assert verified(sql, exported).exported == 0
 
 
 def test_a_checkpoint_that_was_forged_is_found_and_proves_nothing(sql: SqlCase) -> None:

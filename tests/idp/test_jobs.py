@@ -302,3 +302,45 @@ def test_a_database_that_is_away_is_waited_for(sql: SqlCase, caplog: pytest.LogC
     sql.run_beside(waiting.run, stop, AT_ONCE).result(60)
     assert stored(sql) == []
     assert [record.message for record in caplog.records] == ["worker waits for the store"] * 3
+
+
+def test_a_job_whose_store_cannot_be_written_has_not_had_a_try_and_is_done_when_the_store_is_back(sql: SqlCase) -> None:
+    add(sql, OAKDALE)
+    add(sql, BIRCHWOOD)
+    is_away, done = True, []
+
+    def handle(job: Job) -> None:
+        if is_away:
+            raise StoreUnavailable("READONLY")
+        done.append(job.bid)
+
+    one = worker(sql, {"work": handle})
+    for _ in range(MAX_TRIES + 3):
+        with pytest.raises(StoreUnavailable):
+            one.step()
+        with pytest.raises(StoreUnavailable):
+            one.step()
+        assert {row.tries for row in stored(sql)} == {0}
+        assert {row.state for row in stored(sql)} == {"waiting"}
+        sql.clock.advance(LEASE)
+    is_away = False
+    one.step()
+    assert sorted(done) == [OAKDALE, BIRCHWOOD]
+    assert stored(sql) == []
+
+
+def test_recurring_work_that_waits_for_a_store_keeps_no_other_work_waiting(sql: SqlCase, caplog: pytest.LogCaptureFixture) -> None:
+    add(sql, OAKDALE)
+    done: list[str] = []
+
+    def unavailable() -> int:
+        raise StoreUnavailable("OOM")
+
+    def other() -> int:
+        done.append("other")
+        return 0
+
+    first, second = Recurring("first", EVERY, unavailable), Recurring("second", EVERY, other)
+    worker(sql, {"work": lambda _job: done.append("job")}, first, second).step()
+    assert done == ["other", "job"]
+    assert [record.message for record in caplog.records] == ["recurring work waits for a store"]

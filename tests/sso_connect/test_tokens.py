@@ -39,7 +39,8 @@ from idp.login.proofs import Proofs
 from idp.login.sessions import Opening, Sessions
 from idp.opaque import digest
 from sso_connect.admission import Admission
-from sso_connect.tokens import Again, Assertion, Issued, Redeemed, Rejected, Tokens
+from sso_connect.redemptions import Presenter, Redeemed, Redemptions, Rejected
+from sso_connect.tokens import Assertion, Issued, Tokens
 from tests.sso_connect.api.world import ALL, MAKER, OWN, World, open_world
 
 PAT = Assertion(UserNames(user_name="pat"))
@@ -94,8 +95,8 @@ class Desk:
         facts = {"view_mode": 0, "redirect_id": 1, "account_number": "", "return_url": "", "return_name": "", "request_id": "r"}
         return self.sessions.opening(self.world.riverbend, facts, parent=0)
 
-    def redeem(self, token: str) -> Redeemed | Again | Rejected:
-        return self.tokens.redeem(token, self.opening)
+    def redeem(self, token: str) -> Redeemed | Rejected:
+        return Redemptions(self.kv, self.tokens).redeem(token, self.opening, Presenter())
 
     def redeemed(self, token: str) -> Redeemed:
         answer = self.redeem(token)
@@ -136,7 +137,7 @@ def desk(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
     kv = Meddled(world.hub.tokens._kv)
     begin, read = world.hub.database.begin, world.hub.database.read
     api_keys = ApiKeys(begin, read, kv, world.clock, allow_loopback_origins=False)
-    sessions, payers = Sessions(kv), Payers(read, kv)
+    sessions, payers = Sessions(kv), Payers(read, kv, world.clock)
     proofs = Proofs(begin, payers, world.hub.passwords, world.clock)
     admission = Admission(kv, api_keys, world.clock)
     tokens = Tokens(read, kv, api_keys, payers, sessions, proofs, admission, world.clock)

@@ -20,6 +20,9 @@ from idp.directory.partners import Partner
 from idp.opaque import Digest
 from idp.versions import key_stamp
 
+_MORE = frozenset({Scope.ROLE_CODES_WRITE})
+"""Scopes that a program one version back does not know: in a column that it does not read."""
+
 _PARTNER = [column.label(f"partner_{column.name}") for column in partners.c]
 _SECRET = [column.label(f"secret_{column.name}") for column in api_key_secrets.c]
 _BILLER = [column.label(f"biller_{column.name}") for column in billers.c]
@@ -108,7 +111,8 @@ def _key_values(key: ApiKey) -> dict[str, Any]:
         "partner_id": key.partner.id,
         "label": key.label,
         **values(policies),
-        "scopes": sorted(policies.scopes),
+        "scopes": sorted(policies.scopes - _MORE),
+        "more_scopes": sorted(policies.scopes & _MORE),
         "account_proof": list(policies.account_proof),
         "redirect_ids": sorted(policies.redirect_ids),
         "frame_origins": list(key.frame_origins),
@@ -116,6 +120,12 @@ def _key_values(key: ApiKey) -> dict[str, Any]:
         "created_at": key.created_at,
         "revoked_at": key.revoked_at,
     }
+
+
+def _scopes(*words: str) -> frozenset[Scope]:
+    """Those that this program knows."""
+    known = {scope.value: scope for scope in Scope}
+    return frozenset(known[word] for word in words if word in known)
 
 
 def _key(row: Row[Any]) -> ApiKey:
@@ -126,7 +136,7 @@ def _key(row: Row[Any]) -> ApiKey:
         partner=Partner(**{column.name: stored[f"partner_{column.name}"] for column in partners.c}),
         label=stored["label"],
         policies=KeyPolicies(
-            scopes=frozenset(map(Scope, stored["scopes"])),
+            scopes=_scopes(*stored["scopes"], *stored["more_scopes"]),
             strictness=stored["strictness"],
             authenticate=stored["authenticate"],
             token=stored["token"],

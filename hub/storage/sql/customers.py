@@ -13,6 +13,7 @@ from hub.storage.sql.rows import batches, columns, given, values
 from hub.storage.tables.directory import customers, registrations
 from hub.storage.work import Work
 from idp.directory.customers import Customer, Meter
+from idp.directory.provenance import parse_record, record_values
 from idp.errors import CustomerExists
 
 _SELECT = select(*columns(Customer, customers)).where(customers.c.bid == bindparam("bid"))
@@ -94,10 +95,15 @@ def _values(customer: Customer) -> dict[str, Any]:
     return values(customer) | {
         "customs": {str(number): value for number, value in customer.customs.items()},
         "meters": [values(meter) for meter in customer.meters],
+        "written_by": record_values(customer.written_by),
     }
 
 
 def _customer(row: Row[Any]) -> Customer:
     stored = row._asdict()
-    customs = {int(number): value for number, value in stored["customs"].items()}
-    return Customer(**{**stored, "customs": customs, "meters": tuple(Meter(**meter) for meter in stored["meters"])})
+    read = {
+        "customs": {int(number): value for number, value in stored["customs"].items()},
+        "meters": tuple(Meter(**meter) for meter in stored["meters"]),
+        "written_by": parse_record(stored["written_by"]),
+    }
+    return Customer(**(stored | read))

@@ -1,14 +1,11 @@
 """Invoices (contract: idp.billing.invoices.InvoiceStore).
 
-A cursor is `{whose}.{date}.{number}` of the last invoice shown, base64url. `whose` is a digest of biller and customer, so that a
-cursor is good for one list only. What does not fit starts at the beginning: it can only be an old or a foreign link.
+A cursor (idp.cursors) says date and number of the last invoice shown. What does not fit starts at the beginning: it can only be an
+old or a foreign link.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import date
@@ -23,6 +20,7 @@ from hub.storage.sql.rows import batches, columns, values
 from hub.storage.tables.billing import invoices
 from hub.storage.work import Work
 from idp.billing.invoices import DONATION, Invoice, InvoiceLine, InvoicePage
+from idp.cursors import cursor_for, position_in
 
 _NAMES = [each.name for each in fields(Invoice)]
 _CUSTOMS, _LINES = _NAMES.index("customs"), _NAMES.index("lines")
@@ -53,6 +51,7 @@ _NEWEST = (
     )
     .group_by(invoices.c.customer_id)
 )
+_NEWEST_OF_CODES = _NEWEST.where(invoices.c.tells_codes)
 
 _IDENTITY = ("bid", "customer_id", "number")
 _KEPT = frozenset({"id", "created_at", *_IDENTITY})
@@ -104,11 +103,12 @@ class SqlInvoiceStore:
                 found[invoice.customer_id, invoice.number] = invoice
         return found
 
-    def newest_dates(self, bid: int, customer_ids: Iterable[UUID]) -> dict[UUID, date]:
+    def newest_dates(self, bid: int, customer_ids: Iterable[UUID], *, tells_codes: bool = False) -> dict[UUID, date]:
         """The date of the newest invoice that is no donation, by customer; a customer without one is not in it."""
         found: dict[UUID, date] = {}
+        statement = _NEWEST_OF_CODES if tells_codes else _NEWEST
         for batch in batches(customer_ids):
-            rows = self._work.connection.execute(_NEWEST, {"of_bid": bid, "customer_ids": batch})
+            rows = self._work.connection.execute(statement, {"of_bid": bid, "customer_ids": batch})
             found |= {row.customer_id: row.newest for row in rows}
         return found
 
@@ -137,20 +137,19 @@ def _customs(stored: Mapping[str, str]) -> dict[int, str]:
 
 
 def _cursor(invoice: Invoice) -> str:
-    text = f"{_whose(invoice.bid, invoice.customer_id)}.{invoice.issued_on.isoformat()}.{invoice.number}"
-    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+    return cursor_for(_list_name(invoice.bid, invoice.customer_id), [invoice.issued_on.isoformat(), invoice.number])
 
 
 def _read_cursor(cursor: str, bid: int, customer_id: UUID) -> tuple[date, str] | None:
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-        whose, issued_on, number = text.split(".", 2)
-        last = date.fromisoformat(issued_on), number
-    except (binascii.Error, ValueError):
-        return None
-    # PostgreSQL has no NUL in a text, so no number of ours has one.
-    return last if whose == _whose(bid, customer_id) and "\x00" not in number else None
+    match position_in(_list_name(bid, customer_id), cursor, 2):
+        case [str(issued_on), str(number)]:
+            try:
+                return date.fromisoformat(issued_on), number
+            except ValueError:
+                return None
+        case _:
+            return None
 
 
-def _whose(bid: int, customer_id: UUID) -> str:
-    return hashlib.sha256(f"{bid}/{customer_id}".encode()).hexdigest()[:12]
+def _list_name(bid: int, customer_id: UUID) -> str:
+    return f"invoices/{bid}/{customer_id}"

@@ -7,16 +7,19 @@ it. The partners that may speak for the user come as one JSON object, from a sub
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, Text, and_, bindparam, cast, func, select
 
+from hub.storage.sql.registrations import state_of, waits_until
 from hub.storage.sql.rows import columns
 from hub.storage.tables.directory import customers, registrations, users
 from hub.storage.tables.partners import partner_users
 from hub.storage.work import Work
-from idp.directory.payers import Account, PayerRecord
+from idp.directory.payers import Account, PayerRecord, WaitingAccount
+from idp.directory.rights import LoginType
 from idp.directory.users import User
 
 _USER = columns(User, users)
@@ -32,6 +35,8 @@ _ACCOUNT = [
     registrations.c.login_type,
     registrations.c.pending,
     registrations.c.registered_at,
+    registrations.c.state,
+    registrations.c.waits_until,
 ]
 _END_OF_USER = len(_USER)
 
@@ -76,11 +81,13 @@ class SqlPayerStore:
         if not rows:
             return None
         named: dict[str, str | None] = json.loads(rows[0][-1] or "{}")
+        ties = [_tie(*row[_END_OF_USER:-1]) for row in rows if row[_END_OF_USER] is not None]
         return PayerRecord(
             User(*rows[0][:_END_OF_USER]),
-            tuple(_account(*row[_END_OF_USER:-1]) for row in rows if row[_END_OF_USER] is not None),
+            tuple(tie for tie in ties if isinstance(tie, Account)),
             {UUID(partner): partner_user_id for partner, partner_user_id in named.items()},
-        )
+            tuple(tie for tie in ties if isinstance(tie, WaitingAccount)),
+        ).as_of(self._work.now)
 
     def list_ids_by_user_name(self, bid: int, key: str) -> list[UUID]:
         return self._ids(_BY_USER_NAME, {"bid": bid, "key": key})
@@ -96,6 +103,23 @@ class SqlPayerStore:
         return [row[0] for row in self._work.connection.execute(statement, wanted)]
 
 
-def _account(customer_id: UUID, key: str, number: str, shown: str, name: str, street: str, city: str, *others: Any) -> Account:
+def _tie(
+    customer_id: UUID,
+    key: str,
+    number: str,
+    shown: str,
+    name: str,
+    street: str,
+    city: str,
+    prepaid: bool,
+    login_type: LoginType,
+    pending: bool,
+    registered_at: datetime,
+    stored: str,
+    until: datetime | None,
+) -> Account | WaitingAccount:
+    state = state_of(pending, stored)
+    if not state.stands:
+        return WaitingAccount(customer_id, key, number, state, waits_until(state, until, registered_at))
     address = ", ".join(part for part in (street, city) if part)
-    return Account(customer_id, key, number, shown, name, address, *others)
+    return Account(customer_id, key, number, shown, name, address, prepaid, login_type, pending, registered_at)

@@ -118,4 +118,4 @@ class SqlRefusalStore:
 
 def _refusal(row: Sequence[Any]) -> Refusal:
     reference, at, bid, code, place, checks, *known = row
-    return Refusal(reference, at, bid, code, place, tuple(Check(**check) for check in checks), *known)
+    return Refusal(reference, at, bid, code, place, tuple(map(Check.of, checks)), *known)

@@ -38,6 +38,12 @@ _PARTNER_USERS = select(*columns(PartnerUser, partner_users)).where(
 )
 _BY_PARTNER_USER_ID = _PARTNER_USERS.where(partner_users.c.partner_user_id == bindparam("partner_user_id"))
 _BY_USER = _PARTNER_USERS.where(partner_users.c.user_id == bindparam("user_id"))
+_FIRST = (
+    select(*columns(PartnerUser, partner_users))
+    .where(partner_users.c.bid == bindparam("bid"), partner_users.c.user_id == bindparam("user_id"))
+    .order_by(partner_users.c.since, partner_users.c.partner_id)
+    .limit(1)
+)
 _OWN = _PARTNER_USERS.where(partner_users.c.user_id.in_(bindparam("ids", expanding=True)))
 _ADD_PARTNER_USER = Upsert(
     partner_users,
@@ -101,6 +107,10 @@ class SqlPartnerUserStore:
     def find_partner_user(self, bid: int, partner_id: UUID, user_id: UUID) -> PartnerUser | None:
         wanted = {"bid": bid, "partner_id": partner_id, "user_id": user_id}
         row = self._work.connection.execute(_BY_USER, wanted).one_or_none()
+        return None if row is None else PartnerUser(*row)
+
+    def find_first(self, bid: int, user_id: UUID) -> PartnerUser | None:
+        row = self._work.connection.execute(_FIRST, {"bid": bid, "user_id": user_id}).one_or_none()
         return None if row is None else PartnerUser(*row)
 
     def list_own(self, bid: int, partner_id: UUID, user_ids: Iterable[UUID]) -> set[UUID]:

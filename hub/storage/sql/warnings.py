@@ -106,4 +106,4 @@ def _read(rows: Iterable[Sequence[Any]]) -> list[Standing]:
 
 
 def _standing(bid: int, key_id: UUID, place: str, code: str, subject: str, checks: list[dict[str, Any]], *more: Any) -> Standing:
-    return Standing(bid, key_id, place, code, subject, tuple(Check(**check) for check in checks), *more)
+    return Standing(bid, key_id, place, code, subject, tuple(map(Check.of, checks)), *more)

@@ -5,7 +5,19 @@ Importing this package knows every table (migrations and `metadata.create_all` o
 
 from __future__ import annotations
 
-from hub.storage.tables import billing, credentials, diagnostics, directory, jobs, keys, log, partners, requests
+from hub.storage.tables import billing, credentials, diagnostics, directory, health, jobs, keys, log, partners, requests
 from hub.storage.tables.columns import metadata
 
-__all__ = ["billing", "credentials", "diagnostics", "directory", "jobs", "keys", "log", "metadata", "partners", "requests"]
+__all__ = [
+    "billing",
+    "credentials",
+    "diagnostics",
+    "directory",
+    "health",
+    "jobs",
+    "keys",
+    "log",
+    "metadata",
+    "partners",
+    "requests",
+]

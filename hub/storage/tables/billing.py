@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Date, Index, Integer, String, Table, UniqueConstraint, Uuid
+from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, String, Table, UniqueConstraint, Uuid, true
 
 from hub.storage.tables.columns import Json, UtcTime, metadata
 
@@ -24,6 +24,9 @@ invoices = Table(
     Column("customs", Json, nullable=False),
     Column("lines", Json, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    # Who wrote it (idp.directory.provenance); "" where nobody knows any more.
+    Column("written_by", String, nullable=False, server_default=""),
+    Column("tells_codes", Boolean, nullable=False, server_default=true()),
     UniqueConstraint("bid", "customer_id", "number"),
 )
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    false,
     text,
 )
 
@@ -38,6 +39,17 @@ refusals = Table(
 Index("ix_refusals_bid_at", refusals.c.bid, refusals.c.at)
 Index("ix_refusals_at", refusals.c.at)
 Index("ix_refusals_bid_request_id", refusals.c.bid, refusals.c.request_id)
+
+# No foreign key: refusals of nobody known count under a key that is none.
+refusals_not_kept = Table(
+    "refusals_not_kept",
+    metadata,
+    Column("bid", Integer, primary_key=True),
+    Column("key_id", Uuid, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("times", BigInteger, nullable=False),
+)
+Index("ix_refusals_not_kept_day", refusals_not_kept.c.day)
 
 warnings = Table(
     "warnings",
@@ -103,6 +115,8 @@ import_runs = Table(
     Column("left_out", Integer, nullable=False),
     Column("reason", Text, nullable=False),
     Column("warnings", Integer, nullable=False, server_default=text("0")),
+    # Role codes of the file were passed over, because the key that sent it may not set any.
+    Column("role_codes_left_out", Boolean, nullable=False, server_default=false()),
 )
 
 import_rows = Table(

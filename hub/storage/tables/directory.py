@@ -88,6 +88,8 @@ customers = Table(
     Column("block_cc", Boolean, nullable=False),
     Column("block_ach", Boolean, nullable=False),
     Column("closed_at", UtcTime),
+    # Field -> who wrote it (idp.directory.provenance).
+    Column("written_by", Json, nullable=False, server_default=text("'{}'")),
     UniqueConstraint("bid", "account_key"),
 )
 
@@ -110,6 +112,7 @@ users = Table(
     Column("password_partner", Uuid, ForeignKey("partners.id")),
     Column("default_customer_id", Uuid),
     Column("generation", Integer, nullable=False),
+    Column("trusted_email", Text, nullable=False, server_default=""),
     UniqueConstraint("bid", "user_name_key"),
     Index(None, "bid", "email_key"),
     ForeignKeyConstraint(["default_customer_id", "bid"], ["customers.id", "customers.bid"]),
@@ -127,6 +130,10 @@ registrations = Table(
     Column("registered_at", UtcTime, nullable=False),
     Column("key_id", Uuid),
     Column("ended_at", UtcTime),
+    # `pending` stays what a program one version back reads and writes; together they say what the state is (sql/registrations.py).
+    Column("state", Text, nullable=False, server_default="active"),
+    Column("waits_until", UtcTime),
+    Column("held_login_type", LoginTypeNumber),
     ForeignKeyConstraint(["user_id", "bid"], ["users.id", "users.bid"]),
     ForeignKeyConstraint(["customer_id", "bid"], ["customers.id", "customers.bid"]),
     ForeignKeyConstraint(["key_id", "bid"], ["api_keys.id", "api_keys.bid"]),
@@ -165,6 +172,25 @@ Index(
     sqlite_where=text(_ACTIVE),
 )
 
+_WAITING = "pending AND ended_at IS NULL"
+_ENDED_WAITING = "pending AND ended_at IS NOT NULL"
+
+Index(
+    "ix_registrations_waiting",
+    registrations.c.bid,
+    registrations.c.id,
+    postgresql_where=text(_WAITING),
+    sqlite_where=text(_WAITING),
+)
+Index(
+    "ix_registrations_ended_waiting",
+    registrations.c.bid,
+    registrations.c.customer_id,
+    registrations.c.ended_at,
+    postgresql_where=text(_ENDED_WAITING),
+    sqlite_where=text(_ENDED_WAITING),
+)
+
 role_codes = Table(
     "role_codes",
     metadata,
@@ -175,6 +201,10 @@ role_codes = Table(
     Column("key_version", Integer, nullable=False),
     Column("digest", KeyText, primary_key=True),
     Column("used_at", UtcTime),
+    # How its secret was read when it was stored (idp.directory.role_codes).
+    Column("form", Integer, nullable=False, server_default=text("1")),
+    # Who wrote it (idp.directory.provenance); "" where nobody knows any more.
+    Column("written_by", Text, nullable=False, server_default=""),
     ForeignKeyConstraint(["customer_id", "bid"], ["customers.id", "customers.bid"]),
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import JSON, Column, Index, Integer, String, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from hub.storage.tables.columns import BigId, UtcTime, metadata
+from hub.storage.tables.columns import BigId, KeyText, UtcTime, metadata
 
 _JsonOrNull = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
@@ -90,4 +90,24 @@ mails = Table(
     Column("body", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("sent_at", UtcTime),
+    # The canonical address, for counting; "" in rows of versions before the caps.
+    Column("mailbox", KeyText, nullable=False, server_default=""),
+    Column("key_id", Uuid),
+    Column("handling", String, nullable=False, server_default="notice"),
+    Column("line", Text, nullable=False, server_default=""),
+    Column("locale", String, nullable=False, server_default=""),
+    Column("state", String, nullable=False, server_default="queued"),
+    Column("reason", String, nullable=False, server_default=""),
+    # When its place within the caps was taken; only then it goes.
+    Column("taken_at", UtcTime),
+)
+Index("ix_mails_mailbox_taken_at", mails.c.mailbox, mails.c.taken_at)
+Index("ix_mails_key_id_taken_at", mails.c.key_id, mails.c.taken_at)
+Index(
+    "ix_mails_held",
+    mails.c.bid,
+    mails.c.mailbox,
+    mails.c.created_at,
+    postgresql_where=text("state = 'held'"),
+    sqlite_where=text("state = 'held'"),
 )

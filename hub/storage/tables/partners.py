@@ -51,6 +51,8 @@ api_keys = Table(
     Column("return_places", Json, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("revoked_at", UtcTime),
+    # Scopes that a program one version back does not know: it reads `scopes` and stops at a word that is new to it.
+    Column("more_scopes", Json, nullable=False, server_default=text("'[]'")),
     CheckConstraint("strictness IN ('compat', 'strict')", name="strictness"),
     CheckConstraint("authenticate IN ('trusted', 'password')", name="authenticate"),
     CheckConstraint("token IN ('session', 'single_use')", name="token"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Index, Integer, String, Table, Text, Uuid
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKeyConstraint, Index, Integer, String, Table, Text, Uuid, false
 
 from hub.storage.tables.columns import KeyText, UtcTime, metadata
 
@@ -37,6 +37,8 @@ uploads = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("run_id", Uuid),
     Column("reason", Text, nullable=False),
+    # Whether the key that sent it might set role codes when it did.
+    Column("sets_role_codes", Boolean, nullable=False, server_default=false()),
     ForeignKeyConstraint(["key_id", "bid"], ["api_keys.id", "api_keys.bid"]),
 )
 Index("ix_uploads_bid_digest", uploads.c.bid, uploads.c.digest)

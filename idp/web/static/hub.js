@@ -96,11 +96,13 @@
   function renewFrameToken(url) {
     var fields = document.querySelectorAll('input[name="frame_token"]');
     if (!fields.length) return;
-    fetch(url, { method: "POST", headers: { "X-Hub-Frame-Token": fields[0].value }, cache: "no-store" })
+    var sent = fields[0].value;
+    fetch(url, { method: "POST", headers: { "X-Hub-Frame-Token": sent }, cache: "no-store" })
       .then(function (answer) { return answer.ok ? answer.json() : null; })
       .then(function (next) {
         if (!next) return;
-        all('input[name="frame_token"]', function (field) { field.value = next.frame_token; });
+        // A page that was turned meanwhile has a successor of its own: of two, only one may ever be used.
+        all('input[name="frame_token"]', function (field) { if (field.value === sent) field.value = next.frame_token; });
         later(function () { renewFrameToken(url); }, next.seconds * 800);
       })
       .catch(function () { later(function () { renewFrameToken(url); }, 5000); });
@@ -117,23 +119,28 @@
   // with the token of the page that is shown. A page that came by cookie has links, and those need nothing of this.
 
   var turning = false;
+  var turns = 0;
   var cookieless = false;
   var held = null;
 
-  function turn(url, fields, keep) {
+  // Whoever goes Back while a page is on its way wants another one: only the answer to the last question is shown, and only its frame
+  // token is used.
+  function turn(url, fields, keep, fail) {
+    var mine = ++turns;
     turning = true;
-    return fetch(url, { method: "POST", body: fields, cache: "no-store" }).then(function (answer) {
+    fetch(url, { method: "POST", body: fields, cache: "no-store" }).then(function (answer) {
       if (answer.status >= 500) throw new TypeError("try it without script: what was posted can be posted again");
       if ((answer.headers.get("Content-Type") || "").indexOf("text/html") !== 0) throw new TypeError("no page");
       return answer.text();
     }).then(function (text) {
+      if (mine !== turns) return;
       var next = new DOMParser().parseFromString(text, "text/html");
       keep();
       put(next);
       turning = false;
       cookieless = Boolean(carrying()) || (cookieless && !body.dataset.url);
       start();
-    });
+    }).catch(function () { if (mine === turns) fail(); });
   }
 
   function put(next) {
@@ -171,7 +178,7 @@
       if (!form.matches(".go, [data-post-on]")) return; // what it posts to is no page
       if (form.matches(".go") && form.action !== window.location.href) window.history.pushState(null, "", form.action);
       else window.history.replaceState(null, "", form.action);
-    }).catch(function () { form.submit(); });
+    }, function () { form.submit(); });
   }
 
   function carrying() {
@@ -190,8 +197,17 @@
     });
   }
 
+  // A second click on the same button sends nothing: the first is on its way, and may already have changed the session.
+  document.addEventListener("submit", function (event) {
+    var form = event.target;
+    if (form.method !== "post" || form.target) return;
+    if (Date.now() - Number(form.dataset.sentAt || 0) < 5000) event.preventDefault();
+    else form.dataset.sentAt = String(Date.now());
+  });
+
   if (framed) {
     document.addEventListener("submit", function (event) {
+      if (event.defaultPrevented) return;
       var form = event.target;
       if (!body.dataset.url || form.target || form.method !== "post" || !form.querySelector('input[name="frame_token"]')) return;
       // Of a first page nobody knows yet what carries: with a cookie, a form that changes something is answered by a redirect.
@@ -201,12 +217,16 @@
     });
     window.addEventListener("popstate", function () {
       hold();
-      if (cookieless) turn(window.location.href, held, function () {}).catch(function () { window.location.reload(); });
+      if (cookieless) turn(window.location.href, held, function () {}, function () { window.location.reload(); });
       else window.location.reload();
     });
   }
 
   // --- pages that only pass on: out of an address that holds a token, first of all ---------------------------------------
+
+  function clearAddress() {
+    if ("bare" in body.dataset && window.location.search) window.history.replaceState(null, "", window.location.pathname);
+  }
 
   function passOn() {
     all("form[data-post-on]", function (form) {
@@ -381,6 +401,7 @@
     hold();
     tellParents();
     keepFrameToken();
+    clearAddress();
     passOn();
     leadOn();
     offerReload();

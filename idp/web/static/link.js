@@ -28,13 +28,19 @@
   show("going", true);
 
   var form = document.createElement("form");
-  var field = document.createElement("input");
   form.method = "post";
   form.action = window.location.pathname;
-  field.type = "hidden";
-  field.name = "Link";
-  field.value = secret;
-  form.appendChild(field);
+
+  function add(name, value) {
+    var field = document.createElement("input");
+    field.type = "hidden";
+    field.name = name;
+    field.value = value;
+    form.appendChild(field);
+  }
+
+  add("Link", secret);
+  add("Sender", document.querySelector("main").dataset.sender || ""); // what the hub saw of the page that led here
   document.body.appendChild(form);
   form.submit();
   form.remove();

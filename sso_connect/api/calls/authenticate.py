@@ -1,7 +1,8 @@
 """Remote Authentication, which is measured: body -> assertion -> `Tokens.issue` -> answer, with nothing in between.
 
 The key is checked, limited and spent on in the one key-value transaction that writes the token. So the body is read first; but a
-key that is no good is told before a body that is no good, by asking for the key alone when the body was refused.
+key that is no good is told before a body that is no good, by asking for the key alone when the body was refused. A long body (none
+of this operation needs one) is read only after the key was checked.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class Authenticate:
             request.caller = Caller(held.key, held.biller, request.request_id)
             if request.old_name:
                 request.caller.warn(WarningCode.OLD_NAME, request.old_name)
+        if request.long_body is not None:
+            request.claim_body(self._admission.admit(secret, Scope.SSO, request.note).key)
         try:
             check_slash(request, request.caller)
             if request.query_string:

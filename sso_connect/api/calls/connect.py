@@ -10,6 +10,7 @@ from idp.directory.payers import UserNames
 from sso_connect.api.calls.authenticate import check_auth_time, instant
 from sso_connect.api.calls.caller import Call, Caller
 from sso_connect.api.calls.diagnostics import check_told
+from sso_connect.api.misses import Misses
 from sso_connect.api.models import connect as models
 from sso_connect.api.names import NameUser
 from sso_connect.arrivals import MOST_URL, TOKEN, Arrival
@@ -19,8 +20,8 @@ from sso_connect.tokens import Assertion
 from sso_connect.warnings import WarningCode
 
 
-def explain(service: Explain) -> Call:
-    """Explain."""
+def explain(service: Explain, misses: Misses) -> Call:
+    """Explain. A token that is none of the partner's is a miss."""
 
     def call(caller: Caller, body: models.Explain) -> dict[str, Any]:
         sent = {
@@ -43,12 +44,17 @@ def explain(service: Explain) -> Call:
             request_id=caller.request_id,
             values=values,
             twice=frozenset(),
-            sender=body.origin,
+            sender=None if body.origin == "null" else body.origin,
+            fetch_site=(body.sec_fetch_site or "").lower(),
         )
         told = service.redirect(caller.key, caller.biller, arrival)
+        token = body.remote_authentication_token
+        if told.code is not None and token is not None and not service.is_known(caller.key, token):
+            misses.count(caller.key)
         return {
             "WouldSucceed": told.code is None,
             "Code": told.code,
+            "PayerAsked": told.code is None and told.asked,
             "Checks": [check_told(check) for check in told.checks],
             "Ignored": list(caller.ignored),
         }

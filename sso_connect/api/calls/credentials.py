@@ -5,7 +5,7 @@ from __future__ import annotations
 from idp.accounts.update_email import AddressUpdate, NewAddress, UpdateEmail
 from idp.accounts.update_password import NewPassword, Updated, UpdatePassword
 from idp.directory.payers import UserNames
-from idp.errors import CustomerNotFound, FieldError, InvalidFields
+from idp.errors import FieldError, InvalidFields
 from idp.receipts import Answer
 from sso_connect.api.calls.caller import Call, Caller
 from sso_connect.api.models import credentials as models
@@ -37,7 +37,7 @@ def update_email_address(name_user: NameUser, verb: UpdateEmail) -> Call:
         return Answer(200, {"Status": done.status, "LoginGUID": None if done.user_id is None else str(done.user_id)})
 
     def call(caller: Caller, body: models.UpdateEmailAddress) -> Answer:
-        wanted = NewAddress(body.email_address, body.email_verified, body.expected_email_address)
+        wanted = NewAddress(body.email_address, body.email_verified, body.expected_email_address, body.current_password)
         who = caller.actor, caller.request_id, caller.biller, caller.key
         also = caller.keep(answer)
         names = UserNames(body.login_guid, body.partner_user_id, body.user_name)
@@ -48,9 +48,7 @@ def update_email_address(name_user: NameUser, verb: UpdateEmail) -> Call:
             if body.expected_email_address is None:
                 raise InvalidFields(fields=[FieldError("LoginGUID", "name a user, an AccountNumber or the ExpectedEmailAddress")])
             names = UserNames(email=body.expected_email_address)
-        payer = name_user.get_named(caller.key, names, body.remote_authentication_token)
-        if body.account_number is not None and payer.account_numbered(caller.biller, body.account_number) is None:
-            raise CustomerNotFound("not an account of the user")
-        return answer(verb.of_user(*who, payer.user.id, wanted, also))
+        settled = name_user.settle_names(caller.key, names, body.remote_authentication_token)
+        return answer(verb.of_user(*who, settled, wanted, also, account_number=body.account_number))
 
     return call

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 from uuid import UUID
 
+from idp.accounts.role_code_field import Customs, RoleCodeField
 from idp.billing.invoices import Invoice, Invoices
 from idp.directory.billers import Biller
-from idp.directory.customers import Customer, Customers
+from idp.directory.customers import CODES_REFUSED, Customer, Customers
 from idp.directory.names import account_key
 from idp.errors import FieldError, InvalidFields
 from idp.receipts import Answer
 from sso_connect.api.calls.caller import Call, Caller
 from sso_connect.api.models import customers as models
 from sso_connect.api.wire import money
+from sso_connect.warnings import WarningCode
 
 
-def create_customer(customers: Customers) -> Call:
+def create_customer(customers: Customers, code_field: RoleCodeField) -> Call:
     """Create Customer Record."""
 
     def answer(made: Customer) -> Answer:
         return Answer(201, {"CustomerGUID": str(made.id)})
 
     def call(caller: Caller, body: models.CreateFields) -> Answer:
-        customs = {number: text for number, text in body.customs().items() if text}
+        sent = {number: text for number, text in body.customs().items() if text}
+        customs = _allowed(caller, code_field.of_new(caller.key, caller.biller, sent))
         values = {name: value for name, value in body.values().items() if (name, value) != ("display_number", "")}
         made = customers.create(
-            caller.actor, caller.request_id, caller.biller, body.account_number, caller.keep(answer), customs=customs, **values
+            caller.actor,
+            caller.request_id,
+            caller.biller,
+            body.account_number,
+            caller.keep(answer),
+            key=caller.key,
+            customs=customs,
+            **values,
         )
         return answer(made)
 
@@ -37,8 +48,9 @@ def create_customer(customers: Customers) -> Call:
 class CustomerCalls:
     """Retrieve Customer Details and Update Customer Record, each by GUID and by number; and List Invoices."""
 
-    def __init__(self, customers: Customers, invoices: Invoices) -> None:
+    def __init__(self, customers: Customers, code_field: RoleCodeField, invoices: Invoices) -> None:
         self._customers = customers
+        self._code_field = code_field
         self._invoices = invoices
 
     def retrieve(self, caller: Caller, _body: None) -> dict[str, Any]:
@@ -50,8 +62,15 @@ class CustomerCalls:
         customer = self._named(caller)
         if body.account_number is not None and not _is_number_of(caller.biller, customer, body.account_number):
             raise InvalidFields(fields=[FieldError("AccountNumber", "cannot be changed")])
+        sent = self._code_field.of_account(caller.actor, caller.key, caller.biller, customer, body.customs())
         changed = self._customers.change(
-            caller.actor, caller.request_id, caller.biller, customer.id, custom_changes=body.customs(), **body.values()
+            caller.actor,
+            caller.request_id,
+            caller.biller,
+            customer.id,
+            custom_changes=_allowed(caller, sent),
+            key=caller.key,
+            **body.values(),
         )
         return self._record(caller.biller, changed)
 
@@ -106,6 +125,16 @@ class CustomerCalls:
             "ClosedAt": None if customer.closed_at is None else f"{customer.closed_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
             **{f"Custom{number}": customs.get(number) for number in models.CUSTOMS},
         }
+
+
+def _allowed(caller: Caller, customs: Customs) -> Mapping[int, str]:
+    """The custom fields that may be written. Role codes by a key without the scope: a strict one is refused, a compat one told."""
+    if customs.refused:
+        field = f"Custom{caller.biller.policies.role_code_field}"
+        if not caller.is_compat:
+            raise InvalidFields(fields=[FieldError(field, CODES_REFUSED)])
+        caller.warn(WarningCode.ROLE_CODES_REFUSED, field)
+    return customs.fields
 
 
 def _is_number_of(biller: Biller, customer: Customer, number: str) -> bool:

@@ -27,7 +27,7 @@ def recent(diagnostics: Diagnostics) -> Call:
     def call(caller: Caller, _body: None) -> dict[str, Any]:
         wanted: models.DiagnosticsPage = caller.where
         page = diagnostics.list_for(caller.key, wanted.cursor, wanted.limit)
-        return {"Results": [_entry_told(entry) for entry in page.entries], "Cursor": page.cursor}
+        return {"Results": [_entry_told(entry) for entry in page.entries], "Cursor": page.cursor, "NotKept": page.not_kept}
 
     return call
 
@@ -37,6 +37,7 @@ def check_told(check: Check) -> dict[str, Any]:
     return {
         "Check": check.name,
         "Held": check.held,
+        "Evaluated": check.evaluated,
         "Expected": check.expected,
         "Came": check.came,
         "Fix": check.fix,

@@ -1,21 +1,13 @@
-"""Invoice files: taken in, and what became of them.
-
-A cursor is `{whose}.{line}.{rows of that line that were shown}`, base64url; `whose` is a digest of biller and file, so that a
-cursor is good for one report only.
-"""
+"""Invoice files: taken in, and what became of them. A cursor (idp.cursors) says a line, and how many of its rows were shown."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from idp.errors import FieldError, InvalidFields
+from idp.cursors import cursor_for, not_ours, position_in
 from sso_connect.api.calls.caller import Caller
 from sso_connect.api.models import files as models
 from sso_connect.api.operation import PREFIX
@@ -23,7 +15,9 @@ from sso_connect.imports.runs import ImportRun, RowReport
 from sso_connect.imports.uploads import InvoiceFiles, Told, Upload
 
 _START = (0, 0)
-_PLACE = re.compile(r"([0-9a-f]{16})\.([0-9]{1,9})\.([0-9]{1,6})")
+_MOST_LINES = 1_000_000_000
+_MOST_ROWS_OF_A_LINE = 10_000
+"""More than a line can have columns: rows of the line that were shown are read again, and skipped."""
 _NO_NAME = "upload.bif"
 
 
@@ -42,6 +36,7 @@ class FileCalls:
         return {
             "InvoiceFileID": str(taken.id),
             "Status": taken.state.capitalize(),
+            "RoleCodes": _role_codes(taken, None),
             "StatusUrl": f"{self._api_origin}{PREFIX}/invoice-files/{taken.id}",
         }
 
@@ -69,6 +64,7 @@ def _status(upload: Upload, run: ImportRun | None) -> dict[str, Any]:
         "ReceivedAt": _instant(upload.created_at),
         "FinishedAt": None if run is None or run.finished_at is None else _instant(run.finished_at),
         "Reason": upload.reason,
+        "RoleCodes": _role_codes(upload, run),
         "Read": 0 if run is None else run.read,
         "Created": 0 if run is None else run.created,
         "Changed": 0 if run is None else run.changed,
@@ -78,13 +74,18 @@ def _status(upload: Upload, run: ImportRun | None) -> dict[str, Any]:
     }
 
 
+def _role_codes(upload: Upload, run: ImportRun | None) -> str:
+    """What became of the role codes in a file; until it is done, what will become of those that may be in it."""
+    left_out = run.role_codes_left_out if run is not None and run.state == "done" else not upload.sets_role_codes
+    return "LeftOut" if left_out else "Imported"
+
+
 def _next_cursor(told: Told, after: tuple[int, int]) -> str | None:
     if not told.more:
         return None
     line = told.rows[-1].line
     shown = _rows_of(told.rows, line) + (after[1] if line == after[0] else 0)
-    text = f"{_whose(told.upload.bid, told.upload.id)}.{line}.{shown}"
-    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+    return cursor_for(_list_name(told.upload.bid, told.upload.id), [line, shown])
 
 
 def _rows_of(rows: Sequence[RowReport], line: int) -> int:
@@ -92,18 +93,15 @@ def _rows_of(rows: Sequence[RowReport], line: int) -> int:
 
 
 def _read_cursor(cursor: str, bid: int, upload_id: UUID) -> tuple[int, int]:
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, ValueError):
-        text = ""
-    found = _PLACE.fullmatch(text)
-    if found is None or found[1] != _whose(bid, upload_id):
-        raise InvalidFields(fields=[FieldError("Cursor", "not a cursor of this list")])
-    return int(found[2]), int(found[3])
+    match position_in(_list_name(bid, upload_id), cursor, 2):
+        case [int(line), int(shown)] if 0 <= line < _MOST_LINES and 0 <= shown < _MOST_ROWS_OF_A_LINE:
+            return line, shown
+        case _:
+            raise not_ours()
 
 
-def _whose(bid: int, upload_id: UUID) -> str:
-    return hashlib.sha256(f"{bid}/{upload_id}".encode()).hexdigest()[:16]
+def _list_name(bid: int, upload_id: UUID) -> str:
+    return f"invoice-file/{bid}/{upload_id}"
 
 
 def _instant(moment: datetime) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from idp.accounts.batch import none_there
+from idp.accounts.look_up import LookUp
 from idp.accounts.register import AccountWanted, Batch, Item, Register, Registered, Wanted
 from idp.accounts.unregister import Unregister, Unregistered
 from idp.directory.api_keys import ProofKind
@@ -12,16 +14,18 @@ from idp.directory.rights import LoginType
 from idp.errors import FieldError, InvalidFields
 from idp.receipts import Answer
 from sso_connect.api.calls.caller import Call, Caller
+from sso_connect.api.misses import Misses
 from sso_connect.api.models import registering as models
 from sso_connect.api.names import NameUser
 from sso_connect.warnings import WarningCode
 
 
-def register_accounts(register: Register) -> Call:
+def register_accounts(register: Register, look_up: LookUp, misses: Misses) -> Call:
     """Register Accounts."""
 
     def call(caller: Caller, body: models.RegisterAccounts) -> Answer:
         _check_proof(caller, body.account_proof)
+        look_up.ask_about(caller.key, caller.biller, [each.account_number for each in body.accounts])
         wanted = Wanted(
             user_name=body.user_name,
             email=body.email_address,
@@ -34,30 +38,41 @@ def register_accounts(register: Register) -> Call:
             atomic=body.atomic,
         )
         done = register.register(caller.actor, caller.request_id, caller.biller, wanted, caller.key, also=caller.keep(_registered))
+        misses.items(caller.key, (item.status for item in done.items))
         return _registered(done)
 
     return call
 
 
-def link_accounts(name_user: NameUser, register: Register) -> Call:
-    """Link Accounts."""
+def link_accounts(name_user: NameUser, register: Register, look_up: LookUp, misses: Misses) -> Call:
+    """Link Accounts. Accounts are judged before names: without one of the biller's nothing is told of the user."""
 
     def call(caller: Caller, body: models.LinkAccounts) -> Answer:
         _check_proof(caller, body.account_proof)
+        numbers = [each.account_number for each in body.accounts]
+        if not look_up.is_any_there(caller.key, caller.biller, numbers):
+            items = none_there(numbers, atomic=body.atomic)
+            misses.items(caller.key, (item.status for item in items))
+            return _registered(Registered(None, items))
         user_id = name_user.get(caller.key, body).user.id
         batch = Batch(_accounts(body.accounts), LoginType(body.login_type_id), body.role_code, body.atomic)
         done = register.link(
             caller.actor, caller.request_id, caller.biller, user_id, batch, caller.key, also=caller.keep(_registered)
         )
+        misses.items(caller.key, (item.status for item in done.items))
         return _registered(done)
 
     return call
 
 
-def unregister_accounts(name_user: NameUser, unregister: Unregister) -> Call:
-    """Unregister Accounts."""
+def unregister_accounts(name_user: NameUser, unregister: Unregister, look_up: LookUp, misses: Misses) -> Call:
+    """Unregister Accounts. Accounts are judged before names, as in Link Accounts; a user can leave one that was closed."""
 
     def call(caller: Caller, body: models.UnregisterAccounts) -> Answer:
+        if not look_up.is_any_there(caller.key, caller.biller, body.account_numbers, closed_too=True):
+            items = none_there(body.account_numbers, atomic=body.atomic)
+            misses.items(caller.key, (item.status for item in items))
+            return _unregistered_items(None, items)
         done = unregister.unregister(
             caller.actor,
             caller.request_id,
@@ -68,6 +83,7 @@ def unregister_accounts(name_user: NameUser, unregister: Unregister) -> Call:
             atomic=body.atomic,
             also=caller.keep(_unregistered),
         )
+        misses.items(caller.key, (item.status for item in done.items))
         return _unregistered(done)
 
     return call
@@ -107,5 +123,9 @@ def _item(item: Item) -> dict[str, Any]:
 
 
 def _unregistered(done: Unregistered) -> Answer:
-    results = [{"AccountNumber": item.account_number, "Status": item.status} for item in done.items]
-    return Answer(200, {"LoginGUID": str(done.user.id), "Results": results})
+    return _unregistered_items(str(done.user.id), done.items)
+
+
+def _unregistered_items(login_guid: str | None, items: Sequence[Item]) -> Answer:
+    results = [{"AccountNumber": item.account_number, "Status": item.status} for item in items]
+    return Answer(200, {"LoginGUID": login_guid, "Results": results})

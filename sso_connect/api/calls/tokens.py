@@ -8,6 +8,7 @@ from idp.directory.users import Users
 from idp.errors import FieldError, InvalidFields
 from sso_connect.api.calls.authenticate import instant
 from sso_connect.api.calls.caller import Call, Caller
+from sso_connect.api.misses import Misses
 from sso_connect.api.models import tokens as models
 from sso_connect.api.names import NameUser
 from sso_connect.explain import Explain
@@ -30,11 +31,13 @@ def revoke(name_user: NameUser, tokens: Tokens, users: Users) -> Call:
     return call
 
 
-def introspect(explain: Explain) -> Call:
-    """Introspect."""
+def introspect(explain: Explain, misses: Misses) -> Call:
+    """Introspect. A token that is none of the partner's is a miss."""
 
     def call(caller: Caller, body: models.Introspect) -> dict[str, Any]:
         active = explain.active(caller.key, caller.biller, body.remote_authentication_token)
+        if active is None and not explain.is_known(caller.key, body.remote_authentication_token):
+            misses.count(caller.key)
         return {
             "Active": active is not None,
             "ExpiresAt": None if active is None else instant(active.expires_at),

@@ -76,7 +76,7 @@ def accounts_of(payer: PayerRecord, accounts: tuple[Account, ...] | None = None)
 
 
 def _seen(account: AccountSeen) -> dict[str, Any]:
-    registered = bool(account.people)
+    registered = account.is_registered
     return {
         "AccountNumber": account.account_number,
         "Status": _status(account),
@@ -92,7 +92,7 @@ def _status(account: AccountSeen) -> str:
         return "Throttled"
     if not account.exists:
         return "NotFound"
-    return "Registered" if account.people else "NotRegistered"
+    return "Registered" if account.is_registered else "NotRegistered"
 
 
 def _person(person: Person) -> dict[str, Any]:

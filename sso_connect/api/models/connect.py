@@ -46,6 +46,9 @@ class Explain(Wire):
     resume: Parameter4000 | None = Field(None, description="Accepted, and without effect yet.")
     method: Literal["GET", "POST"] = Field("POST", description="How it comes: by GET a strict key's token is good for 20 minutes.")
     sec_fetch_dest: Text50 | None = Field(None, description="What the browser would say it loads for: document, iframe, ...")
+    sec_fetch_site: Text50 | None = Field(
+        None, description="What the browser would say of that page: cross-site, same-origin, none."
+    )
     origin: Text200 | None = Field(None, description="The origin of the page that would send the redirect.")
 
 
@@ -53,12 +56,12 @@ class ExplainAnswer(Wire):
     """What would happen, check by check; nothing was spent, prolonged or opened. Code is that of the first refusal."""
 
     model_config = example(
-        WouldSucceed=False, Code="ReturnUrlRefused",
+        WouldSucceed=False, Code="ReturnUrlRefused", PayerAsked=False,
         Checks=[
-            {"Check": "parameters", "Held": True, "Expected": "", "Came": "", "Fix": ""},
-            {"Check": "token", "Held": True, "Expected": "", "Came": "policy session", "Fix": ""},
+            {"Check": "parameters", "Held": True, "Evaluated": True, "Expected": "", "Came": "", "Fix": ""},
+            {"Check": "token", "Held": True, "Evaluated": True, "Expected": "", "Came": "policy session", "Fix": ""},
             {
-                "Check": "ReturnUrl", "Held": False, "Expected": "none, or below one of: (nothing registered)",
+                "Check": "ReturnUrl", "Held": False, "Evaluated": True, "Expected": "none, or below one of: (nothing registered)",
                 "Came": "https://portal.example.com/account", "Fix": "Register the origin (and path prefix) of the ReturnUrl.",
             },
         ],
@@ -67,6 +70,7 @@ class ExplainAnswer(Wire):
 
     would_succeed: bool
     code: str | None
+    payer_asked: bool = Field(description="It would succeed, but the payer is asked first (check: sender, or sender named).")
     checks: list[CheckTold]
     ignored: list[str] = Field(description="Names that mean nothing in a redirect.")
 

@@ -24,7 +24,7 @@ class UpdatePassword(NamedUser):
 
 
 class Pending(Wire):
-    """Nothing has changed yet: the payer was asked by a mail to the address that we have (at most one in ten minutes)."""
+    """Nothing has changed yet: the payer is asked by mail (at most once in ten minutes), where it has an address of its own."""
 
     model_config = example(Status="PendingConfirmation")
 
@@ -52,11 +52,14 @@ class UpdateEmailAddress(Wire):
     )
     email_address: Email = Field(description="The new address.")
     email_verified: bool = Field(False, description="You have checked that it is the payer's. Counts when the key is trusted.")
+    current_password: Password | None = Field(
+        None, repr=False, description="The payer's password, as proof. The right one changes the address at once."
+    )
     expected_email_address: Email | None = Field(
         None,
         description=(
-            "What you take for our present address. Another one than ours: 202, and the payer is asked by mail. When no name and"
-            " no AccountNumber is sent, it names the user."
+            "What you take for our present address. Another one than ours: 202, and the payer is asked by mail. It proves nothing."
+            " When no name and no AccountNumber is sent, it names the user."
         ),
     )
 

@@ -106,7 +106,7 @@ class CreateFields(RecordFields):
 class UpdateFields(RecordFields):
     """What changes of a utility account. Left out or null: stays as it is. "", and [] for Meters: is taken away.
 
-    The custom field that holds the role codes replaces the account's unused codes.
+    The custom field that holds the role codes replaces the account's unused codes, by a key with the scope role_codes:write only.
     """
 
     model_config = example(Phone="555-0100", EmailAddress="pat@example.com", Custom1="", Meters=[])

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from sso_connect.api.models.named import GUID_EXAMPLE, example
-from sso_connect.api.wire import Guid, Moment, Name100, Text2000, Wire
+from sso_connect.api.wire import Guid, LongCursor, Moment, Name100, Wire
 from sso_connect.diagnostics import MOST_ENTRIES
 
 
@@ -20,7 +20,7 @@ class DiagnosticsReference(Wire):
 class DiagnosticsPage(Wire):
     """How far back."""
 
-    cursor: Text2000 | None = Field(None, description="Of the page before; left out for the newest.")
+    cursor: LongCursor | None = Field(None, description="From the page before; the first page has none.")
     limit: int = Field(50, ge=1, le=MOST_ENTRIES, description="Entries on a page.")
 
 
@@ -29,6 +29,7 @@ class CheckTold(Wire):
 
     check: str
     held: bool
+    evaluated: bool = Field(description="False where the check could not be asked, because what it rests on is faulty.")
     expected: str
     came: str
     fix: str
@@ -42,9 +43,10 @@ class Diagnosis(Wire):
         Times=1, Code="ReturnUrlRefused", Where="POST /b/riverbend/sso/connect",
         SessionReference="s-4711",
         Checks=[
-            {"Check": "token", "Held": True, "Expected": "", "Came": "policy session", "Fix": ""},
+            {"Check": "token", "Held": True, "Evaluated": True, "Expected": "", "Came": "policy session", "Fix": ""},
             {
-                "Check": "ReturnUrl", "Held": False, "Expected": "none, or below one of: https://portal.example.com/account",
+                "Check": "ReturnUrl", "Held": False, "Evaluated": True,
+                "Expected": "none, or below one of: https://portal.example.com/account",
                 "Came": "https://portal.example.net/account", "Fix": "Register the origin (and path prefix) of the ReturnUrl.",
             },
         ],
@@ -61,13 +63,18 @@ class Diagnosis(Wire):
     session_reference: str | None = Field(
         None, description="The SessionReference that the token of a refused redirect was asked for with."
     )
-    checks: list[CheckTold] = Field(description="In their order; those before the first that did not hold, held.")
+    checks: list[CheckTold] = Field(
+        description="In their order. Of a redirect whose parameters cannot be read, all that can still be asked."
+    )
 
 
 class RecentDiagnostics(Wire):
     """Refusals and warnings of the partner at this biller, the newest first."""
 
-    model_config = example(Results=[], Cursor=None)
+    model_config = example(Results=[], Cursor=None, NotKept=0)
 
     results: list[Diagnosis]
     cursor: str | None = Field(description="For the next page; null when this is the last.")
+    not_kept: int = Field(
+        description="Further refusals of the last 30 days that were not kept, because too many came at once; at least so many."
+    )

@@ -11,6 +11,8 @@ from sso_connect.api.wire import Cursor, Guid, Limit, Moment, Text200, Wire
 
 FileStatus = Literal["Waiting", "Running", "Done", "Refused", "Failed"]
 Severity = Literal["Error", "Warning"]
+RoleCodes = Literal["Imported", "LeftOut"]
+_ROLE_CODES = "LeftOut: role codes in the file are left out, because the key may not set any (scope role_codes:write)."
 
 
 class UploadInvoiceFile(Wire):
@@ -25,11 +27,13 @@ class UploadInvoiceFileAnswer(Wire):
     model_config = example(
         InvoiceFileID=GUID_EXAMPLE,
         Status="Waiting",
+        RoleCodes="Imported",
         StatusUrl=f"https://api.hub.example.com/api/v1/invoice-files/{GUID_EXAMPLE}",
     )
 
     invoice_file_id: Guid
     status: FileStatus
+    role_codes: RoleCodes = Field(description=_ROLE_CODES)
     status_url: str
 
 
@@ -62,6 +66,7 @@ class RetrieveInvoiceFileAnswer(Wire):
         ReceivedAt="2026-11-20T15:00:00Z",
         FinishedAt="2026-11-20T15:00:02Z",
         Reason="",
+        RoleCodes="Imported",
         Read=12,
         Created=11,
         Changed=0,
@@ -88,6 +93,7 @@ class RetrieveInvoiceFileAnswer(Wire):
     received_at: Moment
     finished_at: Moment | None
     reason: str = Field(description="Why the file was refused or given up, else empty.")
+    role_codes: RoleCodes = Field(description=_ROLE_CODES)
     read: int
     created: int
     changed: int

@@ -81,8 +81,13 @@ class RegisteredAccount(Wire):
     ]  # fmt: skip
     login_type_id: LoginTypeNumber | None = Field(description="What was granted; null when nothing was.")
     login_type: LoginTypeWord | None
-    pending: bool = Field(description="Guest until a role code, somebody with full access, or the biller gives more.")
-    note: str = Field(description="Why the grant is not what was asked, or empty.")
+    pending: bool = Field(
+        description="Whether a role code or a decision is still missing. With Note GuestUntilApproved or OnHold: no access."
+    )
+    note: str = Field(
+        description="Why the grant is not what was asked, or empty: FromRoleCode, OwnerSeatTaken, OwnerSeatTakenOver, "
+        "GuestUntilRoleCode, GuestUntilApproved, OnHold."
+    )
 
 
 class RegisterAccountsAnswer(Wire):
@@ -119,9 +124,9 @@ class UnregisteredAccount(Wire):
 
 
 class UnregisterAccountsAnswer(Wire):
-    """An item per account, in the order sent. Without Atomic always 200."""
+    """An item per account, in the order sent. Without Atomic always 200; LoginGUID is null when no account was found."""
 
     model_config = example(LoginGUID=GUID_EXAMPLE, Results=[{"AccountNumber": "1001-02", "Status": "Unregistered"}])
 
-    login_guid: Guid
+    login_guid: Guid | None
     results: list[UnregisteredAccount]

@@ -48,14 +48,19 @@ CREDENTIALS: tuple[Operation, ...] = (
         group="Remote authentication",
         summary="Update E-mail Address",
         description=(
-            "Give a user, or an account that nobody is registered on, another e-mail address. The old address is told by mail. With"
-            " an ExpectedEmailAddress that is not ours, nothing changes before the payer has allowed it by mail (202)."
+            "Give a user, or an account that nobody is registered on, another e-mail address. The old address is told by mail. It"
+            " changes at once while the user's password is yours, with the right CurrentPassword, for a key that states cis, and"
+            " for a user without password whom you registered. Else, and with an ExpectedEmailAddress that is not ours, nothing"
+            " changes before the payer has allowed it by mail (202). The mail goes to the last address that no partner set."
         ),
         scope=Scope.USERS_WRITE,
         request=models.UpdateEmailAddress,
         answer=models.UpdateEmailAddressAnswer,
         others=((202, models.Pending),),
         writes=True,
-        refusals=(UserNotFound, CustomerNotFound, AmbiguousUser, UserRequired, UserDisabled, Raced),
+        refusals=(
+            CredentialsRefused, UserNotFound, CustomerNotFound, AmbiguousUser, UserRequired, UserDisabled, Raced, TooManyAttempts,
+            Busy,
+        ),
     ),
 )  # fmt: skip

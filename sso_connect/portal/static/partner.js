@@ -10,6 +10,9 @@
 //
 // What it does itself, unless a function says preventDefault(): the iFrame gets the height that the page in it asks for, and on
 // relaunchNeeded this page goes to the iFrame's data-relaunch-url.
+//
+// It also keeps a double click from posting a hand-off twice: a second submit of the same form to the biller's sso/connect within
+// five seconds is not sent.
 (function () {
   "use strict";
 
@@ -31,6 +34,20 @@
       if (next.protocol === "https:" || next.protocol === "http:") window.location.assign(next.href);
     }
   }
+
+  var sent = new WeakMap();
+
+  function isHandOff(form) {
+    var to = new URL(form.getAttribute("action") || "", document.baseURI);
+    return to.origin === hub && /\/sso\/connect$/.test(to.pathname);
+  }
+
+  document.addEventListener("submit", function (event) {
+    var form = event.target;
+    if (event.defaultPrevented || !isHandOff(form)) return;
+    if (Date.now() - (sent.get(form) || 0) < 5000) event.preventDefault();
+    else sent.set(form, Date.now());
+  });
 
   window.addEventListener("message", function (event) {
     var message = event.data;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from idp.actor import System
 from idp.settings import load
 from sso_connect.checks import Check
 from sso_connect.diagnostics import Refusal
+from sso_connect.refusal_limits import OF_NOBODY
 from sso_connect.warnings import Warned, WarningCode
 from tests.hub.cli.conftest import BILLER, OTHER, Idhub
 
@@ -64,18 +66,79 @@ def test_the_change_log_is_narrowed_to_an_account(history: Idhub) -> None:
     assert history.json("audit", "show", "--bid", OTHER, "--customer", guid) == []
 
 
-def test_erased_values_are_said_to_be_erased(history: Idhub) -> None:
-    with closing(sqlite3.connect(history.folder / "hub.sqlite3")) as connection, connection:
-        connection.execute("DELETE FROM change_values")
-    assert all(each["erased"] and each["after"] is None for each in history.json("audit", "show", "--bid", BILLER))
-    assert "(erased)" in history.text("audit", "show", "--bid", BILLER)
-    assert history.json("audit", "verify")["sound"] is True
+def test_values_that_were_deleted_in_the_database_are_named_one_line_each_and_verify_fails(history: Idhub) -> None:
+    history.sql("DELETE FROM change_values WHERE change_id IN (SELECT id FROM change_log WHERE seal IN (2, 4))")
+    result = history.run("audit", "verify", "--json")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)["findings"]
+    assert [(each["fault"], each["seal"]) for each in found] == [("values_missing", 2), ("values_missing", 4)]
+    assert result.stderr.splitlines()[-1] == "the change log is not sound: 2 findings"
+    assert [each["erased"] for each in history.json("audit", "show", "--bid", BILLER)] == [True, False]
+    assert "(values gone)" in history.text("audit", "show", "--bid", BILLER)
+
+
+def test_values_of_an_account_are_erased_and_verify_says_by_whom_why_and_how_many(history: Idhub) -> None:
+    guid = history.json("customers", "create", "--bid", BILLER, "1001-01", "--name", "Ann Vale")["customer_guid"]
+    history.json("customers", "create", "--bid", BILLER, "1002-01", "--name", "Zoe Vale")
+    asked = ("audit", "erase", "--bid", BILLER, "--customer", guid, "--reason", "ticket 17")
+    assert history.refused(*asked, given="n\n")[-1] == "Aborted!"
+    assert history.json(*asked, "--yes") == {"erased_values": 1}
+    told = str(history.contents())
+    values = str(history.contents()["change_values"])
+    assert ("Ann Vale" in values, "Zoe Vale" in values, "ticket 17" in told) == (False, True, True)
+    verdict = history.json("audit", "verify")
+    assert (verdict["sound"], verdict["erased_values"]) == (True, 1)
+    (erased,) = verdict["erased"]
+    assert (erased["bid"], erased["actor"], erased["reason"], erased["values"], erased["on"]) == (
+        9001, f"staff {getpass.getuser()}", "ticket 17", 1, f"account {guid}",
+    )  # fmt: skip
+    assert "ticket 17" in history.text("audit", "verify")
+    assert history.json("audit", "show", "--bid", BILLER)[0]["action"] == "values.erase"
+
+
+def test_erasing_what_has_no_values_says_so_and_one_subject_is_wanted(history: Idhub) -> None:
+    stranger = "01a1fbd6-2a0b-734b-938f-dc7b99844ae4"
+    asked = ("audit", "erase", "--bid", BILLER, "--reason", "x", "--yes")
+    assert history.json(*asked, "--user", stranger) == {"erased_values": 0}
+    assert history.refused(*asked, "--row", 4711) == ["row 4711: has no values that could be erased"]
+    assert history.refused(*asked, "--user", stranger, "--reason", "a\nb")[0].startswith("reason: 1 to 200")
+    (row,) = history.json("audit", "show", "--bid", OTHER)
+    assert history.refused(*asked, "--row", row["id"]) == [f"row {row['id']}: has no values that could be erased"]
+    for subject in ((), ("--user", stranger, "--row", 1)):
+        assert "one of --user, --customer and --row" in history.misread(*asked, *subject)
+    for odd in ("0", "-1", str(2**63)):
+        history.misread(*asked, "--row", odd)
+
+
+def test_without_a_checkpoint_that_was_kept_elsewhere_the_verdict_says_what_is_not_excluded(history: Idhub, tmp_path: Path) -> None:
+    kept = tmp_path / "checkpoint.jws"
+    history.text("audit", "checkpoint", "--out", kept)
+    told = history.run("audit", "verify")
+    assert told.exit_code == 0
+    assert "rows removed at the end, or the whole chain rewritten" in told.stderr
+    assert "audit checkpoint --out FILE" in told.stderr
+    assert history.json("audit", "verify")["covered_by_kept_checkpoint"] == 0
+    covered = history.run("audit", "verify", "--checkpoint", kept)
+    assert (covered.exit_code, covered.stderr) == (0, "")
+    history.make_biller("9003")
+    hub = wire(load())
+    try:
+        hub.sealer.run()
+    finally:
+        hub.close()
+    later = history.run("audit", "verify", "--checkpoint", kept)
+    assert later.stderr.splitlines() == [
+        "not excluded: changes to rows after seal 4, the last one that a checkpoint you gave covers."
+    ]
 
 
 def test_a_sound_chain_is_said_to_be_sound(history: Idhub) -> None:
     history.make_biller("9003")
     verdict = history.json("audit", "verify")
-    assert verdict == {"sound": True, "sealed": 4, "unsealed": 1, "checkpoints": 0, "findings": []}
+    assert verdict == {
+        "sound": True, "sealed": 4, "unsealed": 1, "checkpoints": 0, "covered_by_kept_checkpoint": 0, "erased_values": 0,
+        "erased": [], "findings": [], "findings_not_listed": 0,
+    }  # fmt: skip
 
 
 def test_an_altered_row_is_found_and_named(history: Idhub) -> None:
@@ -84,7 +147,7 @@ def test_an_altered_row_is_found_and_named(history: Idhub) -> None:
     result = history.run("audit", "verify", "--json")
     assert result.exit_code == 1
     assert [(each["fault"], each["seal"]) for each in json.loads(result.stdout)["findings"]] == [("altered", 2)]
-    assert result.stderr.splitlines() == ["the change log is not sound: 1 findings"]
+    assert result.stderr.splitlines()[-1] == "the change log is not sound: 1 finding"
 
 
 def test_a_chain_that_was_cut_off_is_found_with_a_checkpoint_that_was_kept_elsewhere(history: Idhub, tmp_path: Path) -> None:
@@ -183,6 +246,7 @@ def test_a_refusal_is_found_by_the_reference_that_was_read_out_and_only_at_its_b
         {
             "check": "ReturnUrl",
             "held": False,
+            "evaluated": True,
             "expected": "https://portal.example.com",
             "came": "https://evil.example",
             "fix": "Register it",
@@ -190,8 +254,24 @@ def test_a_refusal_is_found_by_the_reference_that_was_read_out_and_only_at_its_b
     ]
     assert [each["reference"] for each in idhub.json("refusals", "list", "--bid", BILLER)] == ["ABCDE23456"]
     assert "Register it" in idhub.text("refusals", "show", "--bid", BILLER, "ABCDE23456")
+    assert "not kept" not in idhub.run("refusals", "list", "--bid", BILLER).stderr
     assert idhub.json("refusals", "list", "--bid", OTHER) == []
     assert idhub.refused("refusals", "show", "--bid", OTHER, "ABCDE23456")[0].startswith("There is nothing under this reference.")
+
+
+def test_refusals_that_were_not_kept_are_told_beside_the_list_of_their_biller(idhub: Idhub) -> None:
+    idhub.make_biller()
+    idhub.make_biller(OTHER)
+    hub = wire(load())
+    try:
+        for number in range(OF_NOBODY[1] + 4):
+            kept = Refusal(f"ABCDE{number:05}", datetime.now(UTC), 9001, "TokenUnknown", "hand-off", (), f"request-{number}")
+            hub.diagnostics.record(kept)
+    finally:
+        hub.close()
+    told = idhub.run("refusals", "list", "--bid", BILLER)
+    assert re.search(r"not kept in the last 30 days: 0 further refusals of known keys, [34] of callers", told.stderr)
+    assert idhub.run("refusals", "list", "--bid", OTHER).stderr == ""
 
 
 def test_the_warnings_of_a_biller_say_which_key_still_does_what(idhub: Idhub) -> None:

@@ -126,6 +126,8 @@ def test_a_secret_setting_comes_by_standard_input_only_and_is_never_shown(idhub:
 def test_a_setting_of_the_wrong_type_is_refused(idhub: Idhub) -> None:
     idhub.make_biller()
     assert idhub.refused("settings", "set", "--bid", BILLER, 6, "maybe") == ["Setting 6: 0 or 1"]
+    (line,) = idhub.refused("settings", "set", "--bid", BILLER, 3, "http://login.example.com/")
+    assert line.startswith("Setting 3: https is required")
     assert idhub.refused("settings", "set", "--bid", BILLER, 0, "x")[0].startswith("Setting 0: number 1 to 9999")
 
 

@@ -118,6 +118,9 @@ def test_options_alone_set_a_partner_up_and_csr_is_given_when_it_is_asked_for(bi
         ("frame_origins: ['https://portal.example.com/path']", "no path"),
         ("return_urls: ['https://*.example.com']", "wildcard"),
         ("sso_login_url: javascript:alert(1)", "sso_login_url"),
+        ("sso_login_url: http://portal.example.com/login", "sso_login_url: https is required"),
+        ("url: http://portal.example.com", "url: https is required"),
+        ("url: https://portal.example.com/#start", "url: an address in ASCII without a fragment"),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_is_written(billers: Idhub, setup_file: Path, line: str, said: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -171,3 +173,41 @@ def test_staff_see_who_owns_a_password_and_give_it_back_but_never_see_it(billers
     logged = [each["action"] for each in billers.json("audit", "show", "--bid", BILLER, "--user", guid)]
     assert logged.count("password.move_owner") == 1
     assert billers.refused("users", "give-password-back", "--bid", OTHER, guid, "--yes") == [_NO_USER]
+
+
+def test_an_address_that_staff_set_is_told_to_both_and_is_where_the_payer_is_asked(billers: Idhub) -> None:
+    _create(billers, "--account", "1001-01")
+    assert "Go on?" in billers.run("users", "set-email", "--bid", BILLER, "avery", "--email", "x@example.com", given="n\n").stdout
+    assert billers.json("users", "show", "--bid", BILLER, "avery")["email"] == "avery@example.com"
+    changed = billers.json("users", "set-email", "--bid", BILLER, "AVERY", "--email", "Avery.New@example.com", "--yes")
+    assert (changed["email"], changed["email_verified"]) == ("Avery.New@example.com", False)
+    assert billers.json("users", "show", "--bid", BILLER, "avery")["trusted_email"] == "Avery.New@example.com"
+    changed = billers.json("users", "change", "--bid", BILLER, "avery", "--email", "third@example.com", "--phone", "555")
+    assert (changed["email"], changed["phone"]) == ("third@example.com", "555")
+    with closing(sqlite3.connect(billers.folder / "hub.sqlite3")) as connection:
+        told = connection.execute("SELECT template, recipient FROM mails ORDER BY created_at, id").fetchall()
+    assert told == [
+        ("address_changed", "avery@example.com"),
+        ("address_set", "Avery.New@example.com"),
+        ("address_changed", "Avery.New@example.com"),
+        ("address_set", "third@example.com"),
+    ]
+    assert billers.refused("users", "set-email", "--bid", BILLER, "avery", "--email", "nobody", "--yes") == [
+        "EmailAddress: not an e-mail address"
+    ]
+    assert billers.refused("users", "set-email", "--bid", OTHER, "avery", "--email", "x@example.com", "--yes")[0].startswith(
+        "There is no such user."
+    )
+
+
+def test_mails_are_listed_for_their_biller_with_what_became_of_them_and_without_what_they_say(billers: Idhub) -> None:
+    _create(billers, "--account", "1001-01")
+    billers.json("users", "set-email", "--bid", BILLER, "avery", "--email", "new@example.com", "--yes")
+    rows = billers.json("mails", "list", "--bid", BILLER)
+    assert [(row["to"], row["kind"], row["state"], row["reason"]) for row in rows] == [
+        ("n***@example.com", "address_set", "queued", ""),
+        ("a***@example.com", "address_changed", "queued", ""),
+    ]
+    assert billers.json("mails", "list", "--bid", BILLER, "--state", "held") == []
+    assert billers.json("mails", "list", "--bid", OTHER) == []
+    assert "body" not in rows[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import stat
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hub.cli.commands import _SECTIONS, idhub
+from hub.wiring import wire
 from idp.settings import decode_master_key, load
 
 
@@ -36,6 +39,54 @@ def test_init_makes_what_a_hub_on_one_machine_needs_for_the_owner_alone(tmp_path
     assert _run("--settings", home / "hub.env", "migrate").exit_code == 0
     made = _run("--settings", home / "hub.env", "billers", "create", 9001, "--slug", "riverbend", "--dba", "Riverbend")
     assert made.exit_code == 0, made.output
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o022])
+def test_init_and_all_that_follows_are_for_the_owner_alone_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    home = tmp_path / "there"
+    home.mkdir()
+    home.chmod(0o755)
+    before = os.umask(umask)
+    try:
+        assert _run("init", "--dir", home).exit_code == 0
+        settings = ("--settings", home / "hub.env")
+        assert _run(*settings, "migrate").exit_code == 0
+        assert _run(*settings, "billers", "create", 9001, "--slug", "riverbend", "--dba", "Riverbend").exit_code == 0
+        hub = wire(load({"IDHUB_SETTINGS": f"{home}/hub.env"}))
+        hub.kv.check()
+        modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in home.iterdir()}
+        hub.close()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    assert {"master.key", "hub.env", "hub.sqlite3", "keyvalue.sqlite3", "keyvalue.sqlite3-wal"} <= set(modes)
+    assert set(modes.values()) == {0o600}
+
+
+def test_init_refuses_a_folder_that_others_can_write_or_that_a_link_names(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    for name, reason in (("open", "can be written by others"), ("link", "must be a folder")):
+        result = _run("init", "--dir", tmp_path / name)
+        assert (result.exit_code, result.stdout) == (1, "")
+        (line,) = result.stderr.splitlines()
+        assert line.startswith(f"{tmp_path / name}: {reason}")
+    assert [*(tmp_path / "open").iterdir(), *(tmp_path / "mine").iterdir()] == []
+
+
+def test_a_document_or_report_is_not_written_through_a_link(tmp_path: Path) -> None:
+    victim, link, out = tmp_path / "victim", tmp_path / "link", tmp_path / "out.json"
+    victim.write_text("theirs", encoding="ascii")
+    link.symlink_to(victim)
+    refused = _run("openapi", "--out", link)
+    assert refused.exit_code == 2
+    assert "is a link" in refused.stderr
+    assert victim.read_text(encoding="ascii") == "theirs"
+    out.write_text("x" * 10_000_000, encoding="ascii")
+    assert _run("openapi", "--out", out).exit_code == 0
+    assert json.loads(out.read_text(encoding="utf-8")) == json.loads(_run("openapi", "--out", "-").stdout)
 
 
 def test_init_never_overwrites(tmp_path: Path) -> None:

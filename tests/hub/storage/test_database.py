@@ -8,7 +8,7 @@ import signal
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from hub.storage.database import HOLD, Database, migrate
 from hub.storage.kv_sqlite import SqliteKeyValue
 from hub.storage.stores import Stores
 from idp.clock import FixedClock
-from idp.errors import StoreUnavailable
+from idp.errors import MalformedRequest, StoreUnavailable
 from idp.kv import KeyValue
 from sso_connect.diagnostics import Refusal
 from tests import reaper
@@ -164,6 +164,18 @@ def test_what_a_statement_carries_does_not_come_out_in_an_error(opened: Callable
     with pytest.raises(IntegrityError) as caught, opened(url).begin() as stores:
         stores.users.add_user(sample_user(OAKDALE, "ann", phone="555-0199"))
     assert "555-0199" not in str(caught.value)
+
+
+@pytest.mark.parametrize("odd", ["\x00", "a\ud800"])
+def test_a_text_that_no_database_can_hold_is_a_malformed_request_and_no_failure(
+    opened: Callable[..., Database], url: str, odd: str
+) -> None:
+    database = opened(url)
+    refused = url.startswith("postgresql") or odd != "\x00"  # SQLite keeps a NUL
+    with pytest.raises(MalformedRequest) if refused else nullcontext(), database.read() as stores:
+        stores.partners.find_partner_by_slug(odd)
+    with pytest.raises(MalformedRequest) if refused else nullcontext(), database.begin() as stores:
+        stores.billers.add_biller(sample_biller(OAKDALE, "oakdale", dba=odd))
 
 
 def test_a_database_that_is_not_there_is_unavailable(opened: Callable[..., Database], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -18,6 +19,7 @@ from hub.storage import migrations
 from hub.storage.database import migrate, migrations_pending
 from hub.storage.engines import Engines, open_engines
 from hub.storage.tables import metadata
+from idp.opaque import new_id
 
 _CATALOGUE = """
     SELECT 'column', concat_ws(' ', table_name, column_name, data_type, is_nullable, column_default, collation_name,
@@ -107,3 +109,60 @@ def test_a_database_is_behind_only_when_it_lacks_a_step() -> None:
     assert migrations.is_behind("0000")
     assert not migrations.is_behind(migrations.head())
     assert not migrations.is_behind("9999")
+
+
+# --- what a step makes of rows from before ---------------------------------------------------------------------------------
+
+
+def upgrade(url: str, revision: str) -> None:
+    """Bring a database to a revision that is not the newest."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    engines = open_engines(url, 1)
+    with engines.writing.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engines.dispose()
+
+
+def test_an_upgrade_trusts_the_address_of_users_whom_no_partner_made_or_changed(urls: tuple[str, str]) -> None:
+    upgrade(urls[0], "0003")
+    engines = open_engines(urls[0], 1)
+    user = (
+        "INSERT INTO users (bid, id, user_name, user_name_key, email, email_key, created_at, email_verified, first_name, last_name,"
+        " phone, locale, disabled, generation) VALUES (:bid, :id, :name, :name, :email, :email, '2030-01-01 00:00:00', :no, '', '',"
+        " '', '', :no, 0)"
+    )
+    biller = (
+        "INSERT INTO billers (bid, guid, slug, dba, origin, time_zone, locale, policies, sso_login_url, disabled, created_at)"
+        " VALUES (:bid, :guid, :slug, 'x', :slug, 'UTC', 'en', '{}', '', :no, '2030-01-01 00:00:00')"
+    )
+    change = (
+        "INSERT INTO change_log (at, bid, action, actor_kind, actor_id, user_id, subject, request_id, commitment)"
+        " VALUES ('2030-01-01 00:00:00', :bid, :action, :kind, 'x', :id, '', 'r', '')"
+    )
+    people = {
+        "by-staff": [("user.create", "staff"), ("user.change", "staff")],
+        "by-partner": [("user.create", "partner")],
+        "moved": [("user.create", "staff"), ("user.change", "partner"), ("user.change", "payer")],
+        "by-cis": [("user.create", "system"), ("user.change", "cis")],
+        "proved": [("user.create", "system"), ("user.prove", "partner"), ("registration.create", "partner")],
+        "unlogged": [],
+    }
+    with engines.writing.begin() as connection:
+        for bid in (101, 202):
+            connection.execute(text(biller), {"bid": bid, "guid": new_id().hex, "slug": f"b{bid}", "no": False})
+            for name, changes in people.items():
+                user_id = new_id().hex
+                email = f"{name}@example.com"
+                connection.execute(text(user), {"bid": bid, "id": user_id, "name": name, "email": email, "no": False})
+                for action, kind in changes:
+                    connection.execute(text(change), {"bid": bid, "action": action, "kind": kind, "id": user_id})
+    migrate(urls[0])
+    with engines.reading.connect() as connection:
+        rows = connection.execute(text("SELECT bid, user_name, trusted_email FROM users")).all()
+    engines.dispose()
+    trusted = {"by-staff", "proved", "unlogged"}
+    assert {(bid, name): email for bid, name, email in rows} == {
+        (bid, name): f"{name}@example.com" if name in trusted else "" for bid in (101, 202) for name in people
+    }

@@ -11,9 +11,10 @@ from sqlalchemy import delete, insert, select
 from hub.storage.sql.data_keys import SqlDataKeyStore
 from hub.storage.tables.log import change_checkpoints, change_log
 from idp.actor import System
-from idp.changelog import Action, Change, Fault, Sealer, Verdict, verify
+from idp.changelog import Action, Change, Sealer
 from idp.keys import SigningKeys
 from idp.secrets import Secrets
+from idp.verification import Fault, Trust, Verdict, verify
 from tests import databases
 from tests.databases import SqlCase
 
@@ -47,7 +48,7 @@ def verified(sql: SqlCase, keys: SigningKeys, *exported: str) -> Verdict:
     # Checked before the walk: on SQLite a transaction inside another one would wait for it.
     claims = {token: keys.check("checkpoint", token) for token in tokens}
     with sql.begin() as stores:
-        return verify(stores.seals, claims.__getitem__, exported)
+        return verify(stores.seals, stores.erasures, Trust(claims.__getitem__, lambda _: False), exported)
 
 
 def test_the_first_checkpoint_of_an_installation_is_made_while_rows_are_sealed(sql: SqlCase) -> None:
@@ -67,7 +68,7 @@ def test_a_checkpoint_is_good_for_python_jose_too_and_says_seal_link_and_time(sq
     (public,) = keys.public_keys("checkpoint")
     said = json.loads(second_opinion.verify(made.token, public, algorithms=["ES256"]))
     assert said == {"seal": 3, "link": made.link, "iat": int(sql.clock.now().timestamp())}
-    assert verified(sql, keys, made.token) == Verdict(sealed=3, unsealed=0, checkpoints=2, findings=())
+    assert verified(sql, keys, made.token) == Verdict(sealed=3, unsealed=0, checkpoints=2, findings=(), exported=3)
 
 
 def test_a_checkpoint_of_another_installation_is_not_ours(sql: SqlCase) -> None:

@@ -10,17 +10,18 @@ from typing import TypeVar
 import pytest
 
 from idp import actor as actors
-from idp.accounts.confirmations import Answered, Closed, Confirmations
+from idp.accounts.confirmations import ASK_PAYER, Answered, Closed, Confirmations
 from idp.accounts.update_email import NewAddress, UpdateEmail
 from idp.accounts.update_password import NewPassword, UpdatePassword
 from idp.directory.api_keys import ApiKey, KeyPolicies
 from idp.directory.payers import UserNames
 from idp.directory.users import User
 from idp.errors import CredentialsRefused, HubError, PasswordOwnedByPartner
+from idp.jobs import Job
 from idp.login.hashing import Hasher, Profile
+from idp.login.password_guesses import PasswordGuesses
 from idp.login.passwords import Passwords
-from idp.login.throttle import Throttle
-from idp.messages.mail import Mail, Mails
+from idp.messages.mail import SEND_MAIL, Mail, Mails
 from idp.messages.notices import Notices
 from tests.databases import PATIENCE
 from tests.idp.directory import house as houses
@@ -67,6 +68,10 @@ class Desk:
             assert user is not None
             self.passwords.put(stores, MAKER, "r", user, hashed, None)
 
+    def vouch(self) -> None:
+        """The biller's staff set pat's address: the payer can be asked there."""
+        self.house.users.change(MAKER, "r", OAKDALE, self.user().id, email=self.user().email)
+
     def update(self, key: str, new: str, current: str | None = None, bid: int = OAKDALE) -> str:
         held = self.house.key(key)
         wanted = NewPassword(UserNames(user_name="pat"), new, current)
@@ -75,24 +80,26 @@ class Desk:
     def ask_for_address(self, new: str) -> None:
         held = self.house.key("all")
         wanted = NewAddress(new, expected="stale@example.com")
-        self.update_email.of_user(_actor(held), "r", self.house.biller(), held, self.user().id, wanted)
+        self.update_email.of_user(_actor(held), "r", self.house.biller(), held, UserNames(user_name="pat"), wanted)
 
     def answer(self, code: str, *, allow: bool) -> Answered | Closed:
         return self.confirmations.answer("r", self.house.biller(), code, allow=allow)
 
+    def jobs(self) -> list[Job]:
+        """What waits for a worker, taken."""
+        with self.house.sql.begin() as stores:
+            now = self.house.sql.clock.now()
+            jobs = stores.jobs.lease_jobs("w", now, now, 100)
+            for job in jobs:
+                stores.jobs.finish_job(job.id)
+        return jobs
+
     def last_code(self) -> str:
         """The code of the newest mail."""
-        while True:
-            with self.house.sql.begin() as stores:
-                now = self.house.sql.clock.now()
-                jobs = stores.jobs.lease_jobs("w", now, now, 100)
-                for job in jobs:
-                    stores.jobs.finish_job(job.id)
-            if not jobs:
-                break
+        while jobs := self.jobs():
             for job in jobs:
-                self.mails.send(job)
-        return [mail.body.partition("code=")[2].split()[0] for mail in self.sender.sent if "code=" in mail.body][-1]
+                {SEND_MAIL: self.mails.send, ASK_PAYER: self.confirmations.ask}[job.kind](job)
+        return [mail.body.partition("/confirm#")[2].split()[0] for mail in self.sender.sent if "/confirm#" in mail.body][-1]
 
     def is_password(self, text: str, bid: int = OAKDALE) -> bool:
         stored = self.passwords.find(bid, self.user(bid=bid).id)
@@ -125,17 +132,17 @@ def desk(house: House) -> Desk:
     house.made("pat", "1001-01")
     house.made("pat", "1001-01", key="there all", bid=BIRCHWOOD)
     sender = Collected()
-    mails = Mails(begin, clock, house.secrets, sender)
+    mails = Mails(begin, clock, house.secrets, sender, house.alarms)
     notices = Notices(mails)
     hasher = Hasher(at_once=4, waiting=8, profile=Profile(64, 1, 1))
-    passwords = Passwords(begin, read, hasher, Throttle(house.sql.kv), clock)
-    confirmations = Confirmations(begin, notices, clock)
+    passwords = Passwords(begin, read, hasher, PasswordGuesses(house.sql.kv, house.alarms), clock)
+    confirmations = Confirmations(begin, notices, house.alarms, clock)
     return Desk(
         house,
         passwords,
         confirmations,
         UpdatePassword(begin, house.payers, passwords, confirmations, notices, clock),
-        UpdateEmail(begin, confirmations, notices, clock),
+        UpdateEmail(begin, house.payers, passwords, confirmations, notices, clock),
         mails,
         sender,
     )
@@ -166,6 +173,7 @@ def test_of_many_calls_of_one_partner_at_once_all_end_and_one_password_stands(de
 
 def test_a_yes_of_the_payer_is_used_once_by_many_calls_at_once(desk: Desk) -> None:
     desk.give_password()
+    desk.vouch()
     assert desk.update("all", "x") == "pending"
     assert isinstance(desk.answer(desk.last_code(), allow=True), Answered)
     came = desk.race(*(lambda number=number: desk.update("all", f"new {number}") for number in range(4)))
@@ -190,7 +198,11 @@ def test_of_many_answers_to_one_mail_at_once_one_counts_and_is_carried_out(desk:
 
 def test_of_many_calls_at_once_that_need_the_payer_one_sends_a_mail(desk: Desk) -> None:
     desk.give_password()
+    desk.vouch()
     assert set(desk.race(*(lambda: desk.update("all", "x") for _ in range(6)))) == {"pending"}
+    jobs = desk.jobs()
+    assert len(jobs) == 6
+    desk.race(*(lambda job=job: desk.confirmations.ask(job) for job in jobs))  # on six workers at once
     assert desk.house.actions().count("confirmation.ask") == 1
 
 

@@ -104,7 +104,7 @@ def test_a_guess_counts_before_it_is_judged(house: House, standing: SqliteKeyVal
 
 def test_a_key_that_asks_about_one_account_without_end_waits_there_and_nowhere_else(house: House, standing: SqliteKeyValue) -> None:
     limits = LookUpLimits(standing, Alarms(house.sql.begin, standing, house.sql.clock))
-    look_up = LookUp(house.sql.database.read, limits)
+    look_up = LookUp(house.sql.database.read, limits, house.sql.clock)
     key, biller = house.key("all"), house.biller()
     for _ in range(look_up_limits.MOST_AT_ONCE):
         assert [seen.exists for seen in look_up.by_number(key, biller, ["1001-01"], UserNames())] == [True]
@@ -120,7 +120,7 @@ def test_a_key_that_asks_about_one_account_without_end_waits_there_and_nowhere_e
 
 def test_many_misses_of_a_key_within_an_hour_sound_an_alarm_and_refuse_nothing(house: House, standing: SqliteKeyValue) -> None:
     alarms = Alarms(house.sql.begin, standing, house.sql.clock)
-    look_up = LookUp(house.sql.database.read, LookUpLimits(standing, alarms))
+    look_up = LookUp(house.sql.database.read, LookUpLimits(standing, alarms), house.sql.clock)
     key, biller = house.key("all"), house.biller()
     most = look_up_limits.MOST_MISSES_AN_HOUR
     for start in range(0, most, 100):

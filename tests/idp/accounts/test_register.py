@@ -81,9 +81,9 @@ def test_with_proof_a_later_one_gets_what_was_asked_but_not_the_seat(house: Hous
 
 @pytest.mark.parametrize("asked", LoginType)
 @pytest.mark.parametrize("key", ["all", "own"])
-def test_without_proof_a_later_one_is_a_guest(house: House, asked: LoginType, key: str) -> None:
+def test_without_proof_a_later_one_waits_whatever_was_asked(house: House, asked: LoginType, key: str) -> None:
     house.made("pat", "1001-01")
-    expected = (GUEST, False, "") if asked is GUEST else (GUEST, True, "GuestUntilApproved")
+    expected = (GUEST, True, "GuestUntilApproved")
     assert given(only(house.call("kim", "1001-01", login_type=asked, key=key))) == ("Registered", *expected)
 
 
@@ -222,8 +222,8 @@ def test_every_registration_has_one_row_in_the_log_and_one_event_in_the_order_of
         (OAKDALE, "partner", str(house.key("all").id), "request-1", user.id)
     }
     assert [(event.account_number, event.type, event.level, event.after, event.before) for event in events] == [
-        ("1001-02", "registration.created", "user", {"LoginTypeID": 1, "Pending": False}, None),
-        ("1001-01", "registration.created", "user", {"LoginTypeID": 1, "Pending": False}, None),
+        ("1001-02", "registration.created", "user", {"LoginTypeID": 1, "Pending": False, "State": "active"}, None),
+        ("1001-01", "registration.created", "user", {"LoginTypeID": 1, "Pending": False, "State": "active"}, None),
     ]
     assert {(event.bid, event.login_guid, event.user_name, event.source_key) for event in events} == {
         (OAKDALE, user.id, "pat", house.key("all").id)
@@ -236,7 +236,7 @@ def test_an_event_says_what_was_given_and_not_what_was_asked(house: House) -> No
     house.made("kim", "1001-01")
     with house.sql.single.connect() as connection:
         last = connection.execute(select(outbox.c.after).order_by(outbox.c.position.desc()).limit(1)).scalar_one()
-    assert last == {"LoginTypeID": 4, "Pending": True}
+    assert last == {"LoginTypeID": 4, "Pending": True, "State": "waiting"}
 
 
 # --- who may speak for whom --------------------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from hub.storage.tables.jobs import outbox
 from hub.storage.tables.log import change_log
 from idp.accounts.batch import AccountWanted
 from idp.accounts.departures import Departures
-from idp.accounts.unregister import Ended, Unregister, UnregisterStores
+from idp.accounts.leaving import Ended, LeavingStores
+from idp.accounts.unregister import Unregister
 from idp.directory.rights import LoginType
 from idp.directory.users import User
 from idp.errors import RolledBack, UserDisabled, UserNotFound
@@ -62,7 +63,7 @@ def test_an_end_is_logged_and_told_and_an_account_whose_owner_leaves_has_none(ho
     with house.sql.single.connect() as connection:
         told = connection.execute(select(outbox).order_by(outbox.c.position)).all()[events:]
     assert [(each.type, each.level, each.account_number, each.before, each.after) for each in told] == [
-        ("registration.ended", "user", "1001-01", {"LoginTypeID": 1, "Pending": False}, None),
+        ("registration.ended", "user", "1001-01", {"LoginTypeID": 1, "Pending": False, "State": "active"}, None),
         ("owner.changed", "account", "1001-01", {"LoginGUID": str(pat.id)}, None),
     ]
     assert house.seats("1001-01") == [(kim.id, CO_OWNER, False)]
@@ -109,7 +110,7 @@ def test_what_hangs_on_a_registration_hears_of_its_end_in_the_same_transaction(h
     pat = house.made("pat", "1001-01", "1001-02")
     heard: list[tuple[str, bool]] = []
 
-    def listen(stores: UnregisterStores, ended: Ended) -> None:
+    def listen(stores: LeavingStores, ended: Ended) -> None:
         still = stores.registrations.list_of_user(ended.user.bid, ended.user.id)
         heard.append((ended.customer.account_number, any(tie.id == ended.registration.id for tie in still)))
         if ended.customer.account_number == "1001-02":

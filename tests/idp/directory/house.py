@@ -14,8 +14,11 @@ import pytest
 from sqlalchemy import Table, func, select
 
 from hub.storage.tables.log import change_log
+from idp.accounts.approvals import Approvals
 from idp.accounts.code_guesses import CodeGuesses
 from idp.accounts.departures import Departures
+from idp.accounts.objections import Objections
+from idp.accounts.one_time_links import OneTimeLinks
 from idp.accounts.register import AccountWanted, Batch, Register, Registered, Wanted
 from idp.accounts.tying import Tools
 from idp.accounts.unregister import Unregister, Unregistered
@@ -31,6 +34,7 @@ from idp.directory.rights import LoginType
 from idp.directory.role_codes import parse_codes, stored_code
 from idp.directory.users import User, Users
 from idp.login.hashing import Hasher, Profile
+from idp.login.password_guesses import PasswordGuesses
 from idp.login.passwords import Passwords
 from idp.login.throttle import Throttle
 from idp.messages.mail import Mail, Mails
@@ -69,6 +73,9 @@ class House:
     users: Users
     register: Register
     unregister: Unregister
+    approvals: Approvals
+    objections: Objections
+    links: OneTimeLinks
     passwords: Passwords
     alarms: Alarms
     payers: Payers
@@ -82,7 +89,7 @@ class House:
 
     def other_payers(self) -> Payers:
         """Payers as another process has them."""
-        return Payers(self.sql.database.read, self.sql.kv)
+        return Payers(self.sql.database.read, self.sql.kv, self.sql.clock)
 
     # --- acts ---
 
@@ -144,8 +151,9 @@ class House:
         """Put codes on an account, as a file does: `O100-4821;G500`."""
         customer = self.customer(number, bid)
         parsed = parse_codes(self.biller(bid).policies, codes)
-        stored = [stored_code(self.secrets, bid, customer.id, code) for code in parsed]
         with self.sql.begin() as stores:
+            known = {code.digest for code in stores.role_codes.list_codes(bid, customer.id)}
+            stored = [stored_code(self.secrets, bid, customer.id, code, known=known) for code in parsed]
             stores.role_codes.set_codes(bid, customer.id, stored)
 
     # --- what is there ---
@@ -155,10 +163,12 @@ class House:
             return stores.users.find_by_user_name(bid, name)
 
     def ties(self, number: str, bid: int = OAKDALE) -> list[Registration]:
-        """Active registrations of an account, oldest first."""
+        """Registrations of an account that have not ended: those that stand, oldest first, then those that give nothing."""
         customer_id = self.customer(number, bid).id
         with self.sql.database.read() as stores:
-            return stores.registrations.list_of_customers(bid, [customer_id]).get(customer_id, [])
+            standing = stores.registrations.list_of_customers(bid, [customer_id]).get(customer_id, [])
+            waiting = stores.waiting.list_waiting_of_customers(bid, [customer_id]).get(customer_id, [])
+        return [*standing, *waiting]
 
     def seats(self, number: str, bid: int = OAKDALE) -> list[tuple[UUID, LoginType, bool]]:
         """Who holds what on an account."""
@@ -185,24 +195,27 @@ def build(sql: SqlCase) -> House:
     """Fill an empty database."""
     begin, read, clock = sql.begin, sql.database.read, sql.clock
     secrets = Secrets((b"1" * 32,), sql.database.data_keys)
-    throttle = Throttle(sql.kv)
-    passwords = Passwords(begin, read, Hasher(at_once=2, waiting=30, profile=LIGHT), throttle, clock)
     alarms = Alarms(begin, sql.kv, clock)
-    guesses = CodeGuesses(sql.kv, throttle, alarms)
-    notices = Notices(Mails(begin, clock, secrets, Mailbox()))
+    passwords = Passwords(begin, read, Hasher(at_once=2, waiting=30, profile=LIGHT), PasswordGuesses(sql.kv, alarms), clock)
+    guesses = CodeGuesses(sql.kv, Throttle(sql.kv), alarms)
+    notices = Notices(Mails(begin, clock, secrets, Mailbox(), alarms))
+    links = OneTimeLinks(begin, clock)
     made = House(
         sql=sql,
         secrets=secrets,
         billers=Billers(begin, read, sql.kv, clock, secrets, scheme="https", portal_domain="hub.example.com", share_origins=False),
         partners=Partners(begin, clock),
         api_keys=ApiKeys(begin, read, sql.kv, clock, allow_loopback_origins=False),
-        customers=Customers(begin, clock, secrets),
+        customers=Customers(begin, clock, secrets, alarms),
         users=Users(begin),
-        register=Register(begin, Tools(clock, secrets, notices), guesses, Departures(sql.kv), passwords),
+        register=Register(begin, Tools(clock, secrets, notices, links, alarms), guesses, Departures(sql.kv), passwords),
         unregister=Unregister(begin, clock, Departures(sql.kv)),
+        approvals=Approvals(begin, clock, Departures(sql.kv), notices),
+        objections=Objections(begin, links, notices, alarms),
+        links=links,
         passwords=passwords,
         alarms=alarms,
-        payers=Payers(read, sql.kv),
+        payers=Payers(read, sql.kv, clock),
     )
     for slug in ("one", "two"):
         made.partners.create(MAKER, "r", slug=slug, name=f"Portal {slug}")

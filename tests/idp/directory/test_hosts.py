@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from idp.directory.hosts import Place, check_host, check_slug, origin_of, parse_place
+from idp.directory.hosts import Place, check_host, check_slug, is_plain_http, origin_of, parse_address, parse_place, trusted_origin
 
 PAY = "https://pay.harborlight.example"
 BACK = Place(PAY, "/back")
@@ -60,6 +60,8 @@ def test_what_is_no_name_is_no_host(host: str) -> None:
         ("https://[2001:DB8::1]", "https://[2001:db8::1]"),
         ("https://127.0.0.1/", "https://127.0.0.1"),
         ("https://under_score.example", "https://under_score.example"),
+        ("https://xn--bcher-kva.example/x", "https://xn--bcher-kva.example"),
+        ("https://1.a.example", "https://1.a.example"),
     ],
 )
 def test_an_origin_is_scheme_host_and_a_port_that_is_not_the_default(url: str, origin: str) -> None:
@@ -103,6 +105,17 @@ NO_ORIGIN = [
     "https://.a.example",
     "https://é.example",
     "https://a.example:99999",
+    "https://a.example:0",
+    "https://127.1",
+    "https://2130706433",
+    "https://0x7f.0.0.1",
+    "https://0177.0.0.1",
+    "https://127.0.0.256",
+    "https://a.example.1",
+    "https://xn--",
+    "https://xn--a",
+    "https://xn--abc.example",
+    "https://xn--99999999.example",
     "https://a.example:-1",
     "https://a.example:x",
     "https://a.example:٤٤٣",
@@ -270,7 +283,6 @@ def test_http_is_for_loopback_names_where_the_operator_allows_it(text: str) -> N
         "http://localhost.evil.example",
         "http://notlocalhost",
         "http://128.0.0.1",
-        "http://127.1",
         "http://0.0.0.0",
     ],
 )
@@ -284,3 +296,62 @@ def test_a_place_reads_back_as_it_is_shown(text: str) -> None:
     place = parse_place(text, allow_loopback=False)
     assert place.text() == text
     assert parse_place(place.text(), allow_loopback=False) == place
+
+
+# --- addresses that payers are sent to ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [
+        ("https://pay.example.com", "https://pay.example.com"),
+        ("HTTPS://Pay.Example.COM:443/Login?a=b&c", "https://pay.example.com/Login?a=b&c"),
+        ("https://pay.example.com:8443/", "https://pay.example.com:8443/"),
+        ("https://pay.example.com?next=/x", "https://pay.example.com?next=/x"),
+        ("https://xn--bcher-kva.example/", "https://xn--bcher-kva.example/"),
+    ],
+)
+def test_an_address_has_one_spelling(typed: str, stored: str) -> None:
+    assert parse_address(typed, allow_loopback=False) == stored
+    assert parse_address(stored, allow_loopback=False) == stored
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *NO_ORIGIN, "http://pay.example.com", "HTTP://pay.example.com", "http://localhost.evil.example", "http://127.0.0.1.evil.example",
+        "https://pay.example.com#x", "https://pay.example.com/#", "https://pay.example.com/ü", "https://pay.example.com/\u2028",
+        "https://b\u00fccher.example", "https://p\u0430y.example", "https://pay.example.com/" + "x" * 2000, "https://pay.example.com/\t",
+    ],
+)  # fmt: skip
+def test_an_address_that_is_plain_http_or_has_two_readings_is_refused(typed: str) -> None:
+    for allow_loopback in (False, True):
+        with pytest.raises(ValueError, match=r"."):
+            parse_address(typed, allow_loopback=allow_loopback)
+
+
+@pytest.mark.parametrize(
+    "typed", ["http://localhost:8090/login", "http://partner.localhost:8090", "http://127.0.0.1:8090/", "http://[::1]:8090/"]
+)
+def test_an_http_address_of_this_machine_is_taken_where_the_operator_allows_it(typed: str) -> None:
+    assert parse_address(typed, allow_loopback=True) == typed
+    with pytest.raises(ValueError, match="https is required"):
+        parse_address(typed, allow_loopback=False)
+
+
+@pytest.mark.parametrize(
+    ("stored", "origin"),
+    [
+        ("https://pay.example.com/login", "https://pay.example.com"),
+        ("http://partner.localhost:8090/x", "http://partner.localhost:8090"),
+        ("http://pay.example.com/login", None),
+        ("HTTP://PAY.example.com", None),
+        ("", None),
+        ("https://user@pay.example.com", None),
+        ("https://pay.example.com:0", None),
+        ("what is this", None),
+    ],
+)
+def test_a_stored_address_vouches_for_an_origin_or_for_none_and_never_fails(stored: str, origin: str | None) -> None:
+    assert trusted_origin(stored) == origin
+    assert is_plain_http(stored) == (origin is None and stored.lower().startswith("http:"))

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, timedelta
+
 import pytest
 
 from idp.errors import SessionRequired
-from idp.login.sessions import FULL_PAGE, NEW_TAB, LastKnown, TokenFacts
+from idp.login.sessions import FULL_PAGE, MOST_SHOWN, NEW_TAB, LastKnown, Opening, Session, TokenFacts
 from idp.opaque import new_id
 from tests.contracts.sql_stores import BIRCHWOOD
 from tests.idp.login import signed_in as houses
 from tests.idp.login.signed_in import SignedIn
 
 signed_in = houses.signed_in
+
+
+def listed(signed_in: SignedIn, token_ids: list[str]) -> list[Session]:
+    return list(signed_in.sessions.list_of(token_ids).sessions)
 
 
 # --- listed --------------------------------------------------------------------------------------------------------------------
@@ -25,20 +32,20 @@ def test_the_sessions_of_tokens_are_listed_oldest_first_and_those_of_no_other_to
     signed_in.later(seconds=1)
     third = signed_in.open(one)
     signed_in.open(there)
-    found = signed_in.sessions.list_of([two.id, one.id])
+    found = listed(signed_in, [two.id, one.id])
     assert [session.key for session in found] == [first.key, second.key, third.key]
-    assert signed_in.sessions.list_of([]) == []
-    assert signed_in.sessions.list_of(["nobodys"]) == []
+    assert listed(signed_in, []) == []
+    assert listed(signed_in, ["nobodys"]) == []
 
 
 def test_a_look_at_the_list_prolongs_no_session(signed_in: SignedIn) -> None:
     token = signed_in.token()
     opening = signed_in.open(token)
     signed_in.later(minutes=14)
-    (seen,) = signed_in.sessions.list_of([token.id])
+    (seen,) = listed(signed_in, [token.id])
     assert seen.began_at == houses.START
     signed_in.later(minutes=1, seconds=1)
-    assert signed_in.sessions.list_of([token.id]) == []
+    assert listed(signed_in, [token.id]) == []
     assert not signed_in.lives(opening)
 
 
@@ -46,15 +53,28 @@ def test_a_session_that_ended_is_not_listed(signed_in: SignedIn) -> None:
     token = signed_in.token()
     ended, going_on = signed_in.open(token), signed_in.open(token)
     signed_in.sessions.end(signed_in.session(ended))
-    assert [session.key for session in signed_in.sessions.list_of([token.id])] == [going_on.key]
+    assert [session.key for session in listed(signed_in, [token.id])] == [going_on.key]
     signed_in.end_token(token)
-    assert signed_in.sessions.list_of([token.id]) == []
+    assert listed(signed_in, [token.id]) == []
 
 
 def test_several_families_end_at_once_and_no_other(signed_in: SignedIn) -> None:
     openings = [signed_in.open() for _ in range(3)]
     signed_in.sessions.end_families([openings[0].facts.family, openings[1].facts.family])
     assert [signed_in.lives(each) for each in openings] == [False, False, True]
+
+
+def test_a_list_says_when_it_holds_more_than_it_shows(signed_in: SignedIn) -> None:
+    token = signed_in.token()
+    for _ in range(MOST_SHOWN):
+        signed_in.open(token, FULL_PAGE)
+    found = signed_in.sessions.list_of([token.id])
+    assert (len(found.sessions), found.cut) == (MOST_SHOWN, False)
+    signed_in.later(seconds=1)
+    newest = signed_in.open(token, FULL_PAGE)
+    found = signed_in.sessions.list_of([token.id])
+    assert (len(found.sessions), found.cut) == (MOST_SHOWN, True)
+    assert found.sessions[-1].key == newest.key
 
 
 # --- children ------------------------------------------------------------------------------------------------------------------
@@ -72,7 +92,7 @@ def test_a_child_is_of_the_same_family_and_token_with_a_secret_of_its_own(signed
     assert [getattr(opened.facts, name) for name in kept] == [getattr(before.facts, name) for name in kept]
     assert opened.facts.id != before.facts.id
     assert child.secret != parent.secret
-    assert {session.key for session in signed_in.sessions.list_of([token.id])} == {parent.key, child.key}
+    assert {session.key for session in listed(signed_in, [token.id])} == {parent.key, child.key}
 
 
 @pytest.mark.parametrize("ends", ["parent", "child", "token"])
@@ -111,7 +131,76 @@ def test_a_session_that_is_over_gives_birth_to_nothing(signed_in: SignedIn, over
             signed_in.end_token(token)
     with pytest.raises(SessionRequired):
         signed_in.sessions.open_child(signed_in.oakdale, parent, NEW_TAB, "r")
-    assert signed_in.sessions.list_of([token.id]) == []
+    assert listed(signed_in, [token.id]) == []
+
+
+@pytest.mark.parametrize("generations", [1, 3])
+def test_a_child_ends_with_its_parent_at_the_latest_however_busy_it_is(signed_in: SignedIn, generations: int) -> None:
+    opening = signed_in.open()
+    end = houses.START + timedelta(minutes=signed_in.oakdale.policies.session_absolute_minutes)
+    keep_busy(signed_in, [opening], end - timedelta(minutes=10))
+    last = opening
+    for _ in range(generations):
+        last = signed_in.sessions.open_child(signed_in.oakdale, signed_in.session(last), NEW_TAB, "r")
+        signed_in.later(seconds=1)
+    keep_busy(signed_in, [last], end - timedelta(seconds=1))
+    assert signed_in.session(last).idle_until == end
+    signed_in.later(seconds=1)
+    assert not signed_in.lives(last)
+
+
+def keep_busy(signed_in: SignedIn, openings: list[Opening], until: datetime) -> None:
+    """A click every ten minutes."""
+    while signed_in.clock.now() < until:
+        signed_in.clock.advance(min(timedelta(minutes=10), until - signed_in.clock.now()))
+        for opening in openings:
+            signed_in.session(opening)
+
+
+def test_a_session_ends_at_the_latest_eight_hours_after_its_tokens_issue(signed_in: SignedIn) -> None:
+    token = signed_in.token()
+    signed_in.later(hours=7, minutes=50)
+    opening = signed_in.open(token)
+    signed_in.later(minutes=9, seconds=59)
+    assert signed_in.session(opening).idle_until == houses.START + timedelta(hours=8)
+    signed_in.later(seconds=1)
+    assert not signed_in.lives(opening)
+
+
+# --- a new secret --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_renewed_session_is_the_same_with_a_new_secret_family_and_generation_and_the_old_end(signed_in: SignedIn) -> None:
+    token = signed_in.token()
+    old = signed_in.open(token, account_number="1001-01")
+    signed_in.later(minutes=10)
+    before = signed_in.session(old)
+    new = signed_in.sessions.renew(signed_in.oakdale, before, 7)
+    after = signed_in.session(new)
+    assert after.token == replace(token, generation=7)
+    assert (after.facts.account_number, after.facts.view_mode) == ("1001-01", before.facts.view_mode)
+    assert len({old.secret, new.secret}) == len({before.facts.family, after.facts.family}) == 2
+    assert set(after.stamps) == set(before.stamps)
+    keep_busy(signed_in, [new], houses.START + timedelta(hours=7, minutes=59))
+    assert signed_in.session(new).idle_until == houses.START + timedelta(hours=8)
+
+
+def test_a_renewed_session_ends_with_its_token_and_not_with_the_old_family(signed_in: SignedIn) -> None:
+    token = signed_in.token()
+    old = signed_in.open(token)
+    new = signed_in.sessions.renew(signed_in.oakdale, signed_in.session(old), 2)
+    signed_in.sessions.end(signed_in.session(old))
+    assert (signed_in.lives(old), signed_in.lives(new)) == (False, True)
+    signed_in.end_token(token)
+    assert not signed_in.lives(new)
+
+
+def test_a_session_that_is_over_is_not_renewed(signed_in: SignedIn) -> None:
+    opening = signed_in.open()
+    session = signed_in.session(opening)
+    signed_in.sessions.end(session)
+    with pytest.raises(SessionRequired):
+        signed_in.sessions.renew(signed_in.oakdale, session, 2)
 
 
 # --- afterwards ----------------------------------------------------------------------------------------------------------------

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import email
 import email.policy
+import os
 import socketserver
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +20,7 @@ from sqlalchemy import select, update
 
 from hub.storage.sql.data_keys import SqlDataKeyStore
 from hub.storage.tables import jobs as tables
+from idp.alarms import Alarms
 from idp.errors import DamagedCiphertext
 from idp.jobs import Job, Worker
 from idp.messages.mail import SEND_MAIL, Mail, MailboxSender, Mails, Sender, SmtpSender
@@ -52,7 +55,7 @@ def mails(sql: SqlCase, sender: Sender) -> Mails:
     secrets = Secrets((b"1" * 32,), SqlDataKeyStore(sql.single))
     for bid in (OAKDALE, BIRCHWOOD):
         secrets.derive(bid, "link")
-    return Mails(sql.begin, sql.clock, secrets, sender)
+    return Mails(sql.begin, sql.clock, secrets, sender, Alarms(sql.begin, sql.kv, sql.clock))
 
 
 def worker(sql: SqlCase, service: Mails) -> Worker:
@@ -180,11 +183,46 @@ def test_without_smtp_mails_become_files_that_a_mail_program_reads(sql: SqlCase,
     check_message(read(written.read_bytes()), mail_id)
 
 
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o022])
+def test_a_mail_in_the_mailbox_is_for_the_hub_alone_whatever_the_umask(sql: SqlCase, tmp_path: Path, umask: int) -> None:
+    fresh, there = tmp_path / "fresh", tmp_path / "there"
+    there.mkdir()
+    there.chmod(0o755)  # as it was made before
+    before = os.umask(umask)
+    try:
+        for folder in (fresh, there):
+            service = mails(sql, MailboxSender(folder, FROM))
+            post(sql, service)
+            worker(sql, service).step()
+    finally:
+        os.umask(before)
+    for folder in (fresh, there):
+        (written,) = folder.iterdir()
+        assert (stat.S_IMODE(folder.stat().st_mode), stat.S_IMODE(written.stat().st_mode)) == (0o700, 0o600)
+
+
+def test_a_mail_is_not_written_where_others_can_write_or_through_a_link_and_is_tried_again(sql: SqlCase, tmp_path: Path) -> None:
+    theirs, open_to_all = tmp_path / "theirs", tmp_path / "open"
+    theirs.mkdir()
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    (tmp_path / "link").symlink_to(theirs)
+    for folder in (open_to_all, tmp_path / "link"):
+        service = mails(sql, MailboxSender(folder, FROM))
+        mail_id = post(sql, service)
+        worker(sql, service).step()
+        with sql.begin() as stores:
+            kept = stores.mails.find_mail(OAKDALE, mail_id)
+        assert kept is not None
+        assert kept.sent_at is None
+    assert [*theirs.iterdir(), *open_to_all.iterdir()] == []
+
+
 def test_a_mailbox_never_shows_half_a_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(_self: Path, _target: object) -> None:
+    def interrupted(*_names: object, **_folders: object) -> None:
         raise OSError
 
-    monkeypatch.setattr(Path, "rename", interrupted)
+    monkeypatch.setattr(os, "rename", interrupted)
     with pytest.raises(OSError):  # noqa: PT011
         MailboxSender(tmp_path, FROM).send(Mail(new_id(), OAKDALE, None, "confirm", "ann@example.com", "x", BODY))
     assert list(tmp_path.glob("*.eml")) == []

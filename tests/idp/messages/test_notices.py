@@ -14,7 +14,7 @@ from idp.messages.mail import MailStores
 from idp.messages.notices import Notices, masked
 from tests.contracts.sql_stores import OAKDALE, sample_biller, sample_user
 
-LINK = "https://oakdale.portal.example.com/b/oakdale/confirm?code=made-up"
+LINK = "https://oakdale.portal.example.com/b/oakdale/confirm#made-up"
 BILLER = sample_biller(OAKDALE, "oakdale", dba="Oakdale & Sons")
 ANN = sample_user(OAKDALE, "ann")
 BEA = sample_user(OAKDALE, "bea", locale="es")
@@ -26,16 +26,21 @@ class Posted:
     def __init__(self) -> None:
         self.mails: list[tuple[UUID | None, str, str, str, str]] = []
 
-    def post(self, _stores: object, bid: int, user_id: UUID | None, template: str, to: str, subject: str, body: str) -> None:
+    def post(
+        self, _stores: object, bid: int, user_id: UUID | None, template: str, to: str, subject: str, body: str, **more: object
+    ) -> None:
         assert bid == OAKDALE
+        assert more["handling"] == ("question" if LINK in body else "notice")
         self.mails.append((user_id, template, to, subject, body))
 
 
 Write = Callable[[Notices, MailStores, Biller, User], None]
 WRITES: dict[str, Write] = {
-    "confirm_password": lambda notices, stores, biller, user: notices.ask_for_password(stores, biller, user, "Portal", LINK),
+    "confirm_password": lambda notices, stores, biller, user: notices.ask_for_password(
+        stores, biller, user, user.email, "Portal", LINK
+    ),
     "confirm_address": lambda notices, stores, biller, user: notices.ask_for_address(
-        stores, biller, user, "Portal", "new@example.com", LINK
+        stores, biller, user, user.email, "Portal", "new@example.com", LINK
     ),
     "password_changed": lambda notices, stores, biller, user: notices.password_changed(stores, biller, user, "Portal"),
     "address_changed": lambda notices, stores, biller, user: notices.address_changed(stores, biller, user, "new@example.com"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from werkzeug.test import EnvironBuilder
@@ -239,7 +239,7 @@ def test_a_form_over_a_mebibyte_is_too_large() -> None:
         ({"Referer": ""}, None),
         ({"Referer": "http://["}, None),
         ({"Referer": "https://[::1"}, None),
-        ({"Referer": "about:blank"}, "about://"),
+        ({"Referer": "about:blank"}, None),
         ({}, None),
     ],
 )
@@ -266,3 +266,21 @@ def test_every_request_has_an_id_and_a_nonce_of_its_own_that_stay_and_come_from_
     assert first.nonce == first.nonce
     assert len({first.request_id, request().request_id}) == 2
     assert len({first.nonce, request().nonce}) == 2
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_too_many_parameters_are_counted_before_they_are_parsed(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def parse(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("parsed")
+
+    many = "&".join(f"n{number}=1" for number in range(MOST_PARAMETERS + 1))
+    sent = request(query_string=many, method="GET") if method == "GET" else request(many.encode(), FORM)
+    monkeypatch.setattr(HubRequest, "args", property(parse))
+    monkeypatch.setattr(HubRequest, "form", property(parse))
+    with pytest.raises(MalformedRequest):
+        _ = sent.folded
+
+
+def test_as_many_parameters_as_are_allowed_are_read() -> None:
+    sent = request("&".join(f"n{number}=1" for number in range(MOST_PARAMETERS)).encode(), FORM)
+    assert len(sent.folded.values) == MOST_PARAMETERS

@@ -36,6 +36,12 @@ def give_password(world: World, name: str, text: str = RIGHT, owner: UUID | None
         world.hub.passwords.put(stores, MAKER, "r", user, hashed, owner)
 
 
+def vouch(world: World, name: str = "pat", biller: Biller | None = None) -> None:
+    """The biller's staff set the address that a user has: from now on it is no partner's, and the payer can be asked there."""
+    user = user_named(world, name, biller)
+    world.hub.users.change(MAKER, "r", user.bid, user.id, email=user.email)
+
+
 def update_password(world: World, key: str = "all", name: str = "pat", new: str = NEW, **more: Any) -> TestResponse:
     """Update Password."""
     return world.post(UPDATE, {"UserName": name, "NewPassword": new, **more}, key)

@@ -48,7 +48,9 @@ def status(world: World, guid: str, key: str = "all", query: str = "") -> dict[s
 def test_a_file_is_accepted_and_its_status_tells_what_became_of_it(world: World) -> None:
     answer = body_of(upload(world, query="?FileName=november.bif", kind="application/octet-stream"), 202)
     guid = answer["InvoiceFileID"]
-    assert answer == {"InvoiceFileID": guid, "Status": "Waiting", "StatusUrl": f"{ORIGIN}{PREFIX}{ROUTE}/{guid}"}
+    assert answer == {
+        "InvoiceFileID": guid, "Status": "Waiting", "RoleCodes": "Imported", "StatusUrl": f"{ORIGIN}{PREFIX}{ROUTE}/{guid}",
+    }  # fmt: skip
     waiting = status(world, guid)
     assert (waiting["Status"], waiting["FileName"], waiting["Size"], waiting["Read"]) == ("Waiting", "november.bif", len(FILE), 0)
     world.hub.worker().step()

@@ -13,7 +13,7 @@ from idp.accounts.confirmations import Answered, Closed
 from idp.directory.api_keys import Scope
 from idp.directory.ghosts import Ghost
 from tests.mailbox import letters
-from tests.sso_connect.api.people import user_named
+from tests.sso_connect.api.people import user_named, vouch
 from tests.sso_connect.api.world import ALL, MAKER, World, body_of, code_of, fields_of, same_refusal, unknown_guid
 
 ROUTE = "/remote-authentication/update-email-address"
@@ -26,7 +26,7 @@ def update(world: World, key: str = "all", **body: Any) -> TestResponse:
 
 def told(world: World) -> list[tuple[str, str]]:
     """To whom, and which kind of mail."""
-    return [(letter.to, "ask" if "/confirm?code=" in letter.body else "told") for letter in letters(world.hub)]
+    return [(letter.to, "ask" if "/confirm#" in letter.body else "told") for letter in letters(world.hub)]
 
 
 def ghost(world: World, number: str, bid: int = 101) -> Ghost | None:
@@ -91,6 +91,7 @@ def test_an_address_that_is_ours_already_changes_nothing_and_tells_nobody(world:
 
 
 def test_another_expectation_asks_the_payer_at_the_stored_address_and_a_yes_changes_it(world: World) -> None:
+    vouch(world)
     answer = update(world, UserName="pat", ExpectedEmailAddress="stale@example.com")
     assert body_of(answer, 202) == {"Status": "PendingConfirmation"}
     assert user_named(world, "pat").email == "pat@example.com"
@@ -115,7 +116,9 @@ def test_a_no_leaves_the_address(world: World) -> None:
 
 
 def test_a_question_about_another_address_takes_the_place_of_the_one_before(world: World) -> None:
+    vouch(world)
     update(world, UserName="pat", ExpectedEmailAddress="stale@example.com")
+    letters(world.hub)
     world.clock.advance(timedelta(minutes=10))
     update(world, UserName="pat", ExpectedEmailAddress="stale@example.com", EmailAddress="third@example.com")
     first, second = letters(world.hub)

@@ -15,7 +15,18 @@ from idp.directory.payers import UserNames
 from idp.errors import Raced
 from idp.login.hashing import Hasher
 from tests.mailbox import Letter, letters
-from tests.sso_connect.api.people import NEW, RIGHT, UPDATE, WRONG, give_password, is_password, update_password, user_named, watched
+from tests.sso_connect.api.people import (
+    NEW,
+    RIGHT,
+    UPDATE,
+    WRONG,
+    give_password,
+    is_password,
+    update_password,
+    user_named,
+    vouch,
+    watched,
+)
 from tests.sso_connect.api.world import ALL, MAKER, World, body_of, code_of, fields_of, same_refusal, unknown_guid
 
 PENDING = {"Status": "PendingConfirmation"}
@@ -35,7 +46,7 @@ def owner(world: World, name: str = "pat") -> UUID | None:
 
 def asked(world: World) -> list[Letter]:
     """The mails that ask."""
-    return [letter for letter in letters(world.hub) if "/confirm?code=" in letter.body]
+    return [letter for letter in letters(world.hub) if "/confirm#" in letter.body]
 
 
 def allow(world: World, letter: Letter, *, allow: bool = True) -> None:
@@ -117,11 +128,12 @@ def test_where_there_is_no_password_none_is_the_right_one(world: World) -> None:
 
 def test_without_the_current_one_the_payer_is_asked_and_the_call_that_is_repeated_after_a_yes_sets_it_once(world: World) -> None:
     give_password(world, "pat")
+    vouch(world)
     assert not done(update_password(world))
     assert not done(update_password(world, new="other"))
     (letter,) = asked(world)
     assert letter.to == "pat@example.com"
-    assert letter.link.startswith("https://riverbend.hub.example.com/b/riverbend/confirm?code=")
+    assert letter.link.startswith("https://riverbend.hub.example.com/b/riverbend/confirm#")
     assert "Portal One" in letter.body
     assert NEW not in letter.body
     assert is_password(world, "pat", RIGHT)
@@ -137,6 +149,7 @@ def test_without_the_current_one_the_payer_is_asked_and_the_call_that_is_repeate
 
 def test_a_yes_is_good_for_seven_days_and_for_the_partner_that_asked(world: World) -> None:
     give_password(world, "pat")
+    vouch(world)
     update_password(world)
     allow(world, asked(world)[0])
     world.add_key("two", world.riverbend, "two", replace(ALL))
@@ -148,6 +161,7 @@ def test_a_yes_is_good_for_seven_days_and_for_the_partner_that_asked(world: Worl
 
 def test_a_no_changes_nothing_and_asks_nobody_again_that_day(world: World) -> None:
     give_password(world, "pat")
+    vouch(world)
     update_password(world)
     allow(world, asked(world)[0], allow=False)
     world.clock.advance(timedelta(hours=23))
@@ -160,10 +174,12 @@ def test_a_no_changes_nothing_and_asks_nobody_again_that_day(world: World) -> No
 
 def test_at_most_one_mail_in_ten_minutes_and_five_a_day_for_each_partner(world: World) -> None:
     give_password(world, "pat")
+    vouch(world)
     world.add_key("two", world.riverbend, "two", replace(ALL))
     for _ in range(8):
         for _ in range(3):
             assert not done(update_password(world))
+            letters(world.hub)
         world.clock.advance(timedelta(minutes=10))
     assert len(asked(world)) == 5
     assert not done(update_password(world, "two"))
@@ -207,6 +223,7 @@ def test_a_disabled_user_gets_no_password(world: World) -> None:
 
 def test_a_key_for_its_own_users_hears_the_same_of_strangers_and_of_nobody(world: World) -> None:
     give_password(world, "pat")
+    vouch(world)
     world.login_guid("owned", "1001-02")
     give_password(world, "owned", owner=one(world))
     world.login_guid("dis", "1001-02")
@@ -232,6 +249,7 @@ def test_a_key_for_its_own_users_hears_the_same_of_strangers_and_of_nobody(world
 @pytest.mark.parametrize("way", ["current", "mail"])
 def test_what_lets_a_key_set_the_password_of_a_stranger_is_proof_that_it_may_speak_for_it(world: World, way: str) -> None:
     give_password(world, "pat")
+    vouch(world)
     if way == "current":
         assert done(update_password(world, "own", CurrentPassword=RIGHT))
     else:
@@ -267,6 +285,7 @@ def test_the_payer_is_told_by_mail_in_its_language_and_never_the_password(world:
 
 def test_whatever_was_asked_about_the_old_password_is_void_when_another_is_set(world: World) -> None:
     give_password(world, "pat")
+    vouch(world)
     update_password(world, "own")
     assert done(update_password(world, CurrentPassword=RIGHT))
     world.hub.passwords.give_back(MAKER, "r", 101, user_named(world, "pat").id)
@@ -282,6 +301,7 @@ def test_a_repeated_request_answers_the_first_result_also_when_it_was_pending(wo
         assert done(world.post(UPDATE, body, Idempotency_Key="k-1"))
     assert world.stored().count("'password.set'") == 2  # lakeside's, and the one
     give_password(world, "pat")
+    vouch(world)
     for _ in range(2):
         assert not done(world.post(UPDATE, body, Idempotency_Key="k-2"))
     allow(world, asked(world)[0])

@@ -182,13 +182,13 @@ def same_refusal(left: TestResponse, right: TestResponse) -> bool:
     return left.status_code == right.status_code and bodies[0] == bodies[1]
 
 
-def open_world(path: Path) -> World:
-    """A world on a migrated, empty SQLite file."""
+def open_world(path: Path, database_url: str = "") -> World:
+    """A world on a migrated, empty SQLite file; with `database_url` on that database, `path` then names its folder only."""
     clock = FixedClock(START)
     hub = wire(
         load(
             {
-                "IDHUB_DATABASE_URL": f"sqlite:///{path}",
+                "IDHUB_DATABASE_URL": database_url or f"sqlite:///{path}",
                 "IDHUB_KEYVALUE_URL": f"sqlite:///{path.parent / 'kv.db'}",
                 "IDHUB_MASTER_KEY": b64encode(b"1" * 32).decode(),
                 "IDHUB_MAILBOX_DIR": str(path.parent / "mailbox"),

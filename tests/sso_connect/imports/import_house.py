@@ -21,6 +21,7 @@ from hub.storage.kv_sqlite import SqliteKeyValue
 from hub.storage.migrations import migrate
 from hub.storage.tables import metadata
 from idp.actor import Staff
+from idp.alarms import Alarms
 from idp.billing.invoices import Invoice
 from idp.clock import FixedClock
 from idp.directory.billers import Biller, Policies
@@ -84,7 +85,12 @@ class House:
 
     def importer(self, batch: int = 200) -> InvoiceFileImport:
         """The importer."""
-        return InvoiceFileImport(self.database.begin, self.clock, self.secrets, batch)
+        return InvoiceFileImport(self.database.begin, self.clock, self.secrets, self.alarms, batch)
+
+    @property
+    def alarms(self) -> Alarms:
+        """The alarms."""
+        return Alarms(self.database.begin, self.kv, self.clock)
 
     def take(self, file: io.BytesIO, bid: int = WATER, *, batch: int = 200, **options: Any) -> ImportRun:
         """Import a file; a minute passes before it."""

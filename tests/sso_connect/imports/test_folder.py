@@ -2,104 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hub.storage.database import Database, migrate
-from hub.storage.kv_sqlite import SqliteKeyValue
-from idp.clock import FixedClock
-from idp.directory.billers import Billers
 from idp.errors import StoreUnavailable
 from idp.secrets import Secrets
-from sso_connect.imports.folder import SETTLED, InvoiceFolder
+from sso_connect.imports.folder import SETTLED
 from sso_connect.imports.runner import InvoiceFileImport
 from sso_connect.imports.runs import ImportRun
-from tests.contracts.sql_stores import START, sample_biller
-from tests.sso_connect.imports.bif_files import DATA, RIVERBEND, cr, detail, file_of, ih
+from tests.sso_connect.imports.bif_files import cr, detail, file_of, ih
+from tests.sso_connect.imports.folder_yard import FILE, Yard
 from tests.sso_connect.imports.import_house import POWER, WATER, bills, one
-
-FILE = (DATA / "9001_11202026.bif").read_bytes()
-
-
-@dataclass
-class Yard:
-    """A folder, the billers behind it, and a worker that looks into it."""
-
-    path: Path
-    database: Database
-    billers: Billers
-    importer: InvoiceFileImport
-    clock: FixedClock
-    folder: InvoiceFolder
-
-    def drop(self, content: bytes = FILE, name: str = "bills.bif", age: int = 0) -> Path:
-        path = self.path / name
-        path.write_bytes(content)
-        os.utime(path, (1_000_000_000 - age, 1_000_000_000 - age))
-        return path
-
-    def another(self, importer: InvoiceFileImport | None = None) -> InvoiceFolder:
-        """As another worker has it."""
-        return InvoiceFolder(self.path, self.billers, importer or self.importer, self.clock)
-
-    def look(self, folder: InvoiceFolder | None = None) -> int:
-        """Look, wait until what is there has settled, and look until there is nothing left to do. How many files."""
-        looking = folder or self.folder
-        taken = looking.look()
-        self.clock.advance(SETTLED)
-        while looking.look():
-            taken += 1
-        return taken
-
-    def names(self) -> list[str]:
-        """Every file that is there, by its place."""
-        return sorted(str(path.relative_to(self.path)) for path in self.path.rglob("*") if not path.is_dir())
-
-    def report(self, name: str) -> list[list[str]]:
-        with (self.path / name).open(newline="", encoding="utf-8") as file:
-            return list(csv.reader(file))
-
-    def customers(self, bid: int = WATER) -> dict[str, str]:
-        with self.database.read() as stores:
-            return {each.account_number: each.name for each in stores.customers.list_customers(bid, "", 100)}
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("folder") / "hub.db"
-    migrate(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture
-def yard(template: Path, tmp_path: Path) -> Iterator[Yard]:
-    shutil.copy(template, tmp_path / "hub.db")
-    clock = FixedClock(START)
-    kv = SqliteKeyValue(tmp_path / "kv.db")
-    database = Database(f"sqlite:///{tmp_path / 'hub.db'}", kv, clock, pool=4)
-    secrets = Secrets((bytes(range(32)),), database.data_keys)
-    with database.begin() as stores:
-        stores.billers.add_biller(sample_biller(WATER, "riverbend", guid=RIVERBEND))
-        stores.billers.add_biller(sample_biller(POWER, "prairie"))
-    billers = Billers(
-        database.begin, database.read, kv, clock, secrets, scheme="https", portal_domain="hub.example.com", share_origins=False
-    )
-    importer = InvoiceFileImport(database.begin, clock, secrets)
-    path = tmp_path / "in"
-    path.mkdir()
-    yield Yard(path, database, billers, importer, clock, InvoiceFolder(path, billers, importer, clock))
-    database.close()
-    kv.close()
 
 
 def test_a_file_goes_to_the_biller_that_it_names_and_only_its_report_stays(yard: Yard) -> None:
@@ -294,7 +215,7 @@ def test_a_worker_that_died_in_the_middle_is_followed_by_one_that_takes_nothing_
             super().run(*arguments, **named)
             raise Interrupted
 
-    dying = yard.another(Dying(yard.database.begin, yard.clock, Secrets((bytes(range(32)),), yard.database.data_keys)))
+    dying = yard.another(Dying(yard.database.begin, yard.clock, Secrets((bytes(range(32)),), yard.database.data_keys), yard.alarms))
     yard.drop()
     dying.look()
     yard.clock.advance(SETTLED)
@@ -355,7 +276,7 @@ def test_a_store_that_does_not_answer_leaves_the_file_for_later(yard: Yard) -> N
         def run(self, *_arguments: Any, **_named: Any) -> ImportRun:
             raise StoreUnavailable("away")
 
-    away = yard.another(Away(yard.database.begin, yard.clock, Secrets((bytes(range(32)),), yard.database.data_keys)))
+    away = yard.another(Away(yard.database.begin, yard.clock, Secrets((bytes(range(32)),), yard.database.data_keys), yard.alarms))
     yard.drop()
     with pytest.raises(StoreUnavailable):
         yard.look(away)
@@ -369,7 +290,7 @@ def test_a_file_that_nobody_foresaw_does_not_keep_the_later_ones_waiting(yard: Y
                 raise ZeroDivisionError
             return super().run(*arguments, **named)
 
-    odd = yard.another(Odd(yard.database.begin, yard.clock, Secrets((bytes(range(32)),), yard.database.data_keys)))
+    odd = yard.another(Odd(yard.database.begin, yard.clock, Secrets((bytes(range(32)),), yard.database.data_keys), yard.alarms))
     yard.drop(name="odd.bif", age=1)
     yard.drop(name="plain.bif")
     assert yard.look(odd) == 2

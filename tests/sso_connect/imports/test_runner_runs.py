@@ -77,7 +77,7 @@ class TestBrokenOff:
                         raise StoreUnavailable("told to be away")
 
         begin: Begin[ImportStores] = Refusing()
-        importer = InvoiceFileImport(begin, house.clock, house.secrets, batch=5)
+        importer = InvoiceFileImport(begin, house.clock, house.secrets, house.alarms, batch=5)
         with pytest.raises(StoreUnavailable):
             importer.run(ACTOR, "request-1", house.biller(), sample(FILE), FILE)
         assert len(house.customers()) == 10
@@ -160,7 +160,7 @@ class TestTogether:
                         stores.customers.add_customer(made)
                     raise
 
-        importer = InvoiceFileImport(Interfering(), house.clock, house.secrets)
+        importer = InvoiceFileImport(Interfering(), house.clock, house.secrets, house.alarms)
         run = importer.run(ACTOR, "request-1", house.biller(), bills(*one(), count=1), "bills.bif")
         assert (run.state, run.created) == ("done", 1)
         customer: Customer = house.customer()

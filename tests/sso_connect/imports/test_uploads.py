@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from idp.actor import Partner
-from idp.directory.api_keys import ApiKey
+from idp.directory.api_keys import DEFAULT_SCOPES, ApiKey, KeyPolicies, Scope
 from idp.errors import BodyTooLarge, ImportRunning, InvalidFields, InvoiceFileNotFound, StoreUnavailable
 from idp.jobs import MAX_TRIES, Worker
 from idp.opaque import new_id
@@ -92,11 +92,13 @@ class Office:
 @pytest.fixture
 def office(house: House) -> Office:
     one_, two = sample_partner("one"), sample_partner("two")
+    everything = KeyPolicies(scopes=frozenset(Scope))
     keys = {
-        "one": sample_key(WATER, one_),
-        "again": sample_key(WATER, one_),
-        "two": sample_key(WATER, two),
-        "there": sample_key(POWER, one_),
+        "one": sample_key(WATER, one_, policies=everything),
+        "again": sample_key(WATER, one_, policies=everything),
+        "two": sample_key(WATER, two, policies=everything),
+        "there": sample_key(POWER, one_, policies=everything),
+        "no codes": sample_key(WATER, one_, policies=KeyPolicies(scopes=DEFAULT_SCOPES | {Scope.FILES})),
     }
     with house.database.begin() as stores:
         for partner in (one_, two):
@@ -141,7 +143,7 @@ def test_any_bytes_in_any_number_of_pieces_come_out_as_they_went_in(office: Offi
             seen.append(arguments[3].seek(0) or arguments[3].read())
             return super().run(*arguments, **named)
 
-    reading = Reader(office.house.database.begin, office.house.clock, office.house.secrets)
+    reading = Reader(office.house.database.begin, office.house.clock, office.house.secrets, office.house.alarms)
     office.work(InvoiceFiles(office.house.database.begin, office.house.clock, office.house.secrets, reading))
     assert seen == [content]
     assert office.state(sent)[0] == "refused"
@@ -295,7 +297,7 @@ def test_a_worker_that_is_killed_in_the_middle_is_followed_by_one_that_takes_not
             return run
 
     sent = office.send()
-    dying = Dying(office.house.database.begin, office.house.clock, office.house.secrets, batch=5)
+    dying = Dying(office.house.database.begin, office.house.clock, office.house.secrets, office.house.alarms, batch=5)
     with pytest.raises(Killed):
         office.work(InvoiceFiles(office.house.database.begin, office.house.clock, office.house.secrets, dying))
     told = office.told(sent)
@@ -328,7 +330,7 @@ def test_a_second_worker_leaves_a_file_alone_whose_import_outlived_the_lease_of_
             return super().run(*arguments, **named, progress=progress)
 
     sent = office.send()
-    slow = Slow(office.house.database.begin, office.house.clock, office.house.secrets, batch=5)
+    slow = Slow(office.house.database.begin, office.house.clock, office.house.secrets, office.house.alarms, batch=5)
     office.work(InvoiceFiles(office.house.database.begin, office.house.clock, office.house.secrets, slow))
     assert second == [("running", "")]
     office.house.clock.advance(AGAIN_IN)
@@ -348,7 +350,7 @@ def test_a_worker_that_was_taken_for_dead_does_not_undo_what_another_one_wrote(o
             raise ImportRunning("by another")
 
     sent = office.send()
-    overtaken = Overtaken(office.house.database.begin, office.house.clock, office.house.secrets)
+    overtaken = Overtaken(office.house.database.begin, office.house.clock, office.house.secrets, office.house.alarms)
     office.work(InvoiceFiles(office.house.database.begin, office.house.clock, office.house.secrets, overtaken))
     assert office.state(sent) == ("done", "")
     assert (office.rows("upload_chunks"), office.rows("jobs")) == (0, 0)

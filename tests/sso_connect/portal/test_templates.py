@@ -295,7 +295,7 @@ def test_a_closed_page_says_who_may_and_leads_back() -> None:
     guest = replace(page, account=page.accounts[2])
     main = read(OffView(page=guest, reason="rights", back_url="/back")).one("main")
     assert "This page is not open to you" in main.text
-    assert "You have: Guest (waiting for approval)" in main.text
+    assert "You have: Guest (no code entered yet)" in main.text
     assert main.one("a", href="/back").text == "Go to Recent bills"
 
 
@@ -314,10 +314,13 @@ def test_the_people_of_an_account_are_listed_with_their_words() -> None:
     (view,) = (view for name, view in list_samples() if name == "users")
     assert isinstance(view, UsersView)
     rows = [each.text for each in read(view).one("ul", **{"class": "rows"}).all("li")]
-    assert len(rows) == 4
+    assert len(rows) == 6
     assert "ask Riverbend Municipal Utilities" in rows[0]
     assert "You" in rows[1]
-    assert "Guest (waiting for approval)" in rows[3]
+    assert "Guest (no code entered yet)" in rows[3]
+    assert "Waiting for approval" in rows[4]
+    assert "Access on hold" in rows[5]
+    assert read(view).one("p", **{"class": "lede"}).text == "4 people can open this account."
 
 
 def test_a_refusal_shows_message_way_on_and_reference_and_no_more() -> None:

@@ -25,7 +25,7 @@ TODAY = date(2026, 11, 21)
         (2, False, "Full access", "Acceso completo"),
         (3, False, "Oversight", "Supervisión"),
         (4, False, "Guest", "Invitado"),
-        (4, True, "Guest (waiting for approval)", "Invitado (en espera de aprobación)"),
+        (4, True, "Guest (no code entered yet)", "Invitado (sin código todavía)"),
         (2, True, "Full access", "Acceso completo"),
     ],
 )
