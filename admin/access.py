@@ -24,7 +24,8 @@ class Permission(StrEnum):
 
     scope     `platform`: belongs to no biller, for the operator's own staff only; `biller`: always asked for one biller
     resource  the business noun in the plural, as in the change log and the command line
-    action    `read`, `create`, `change`, `remove`, or the verb of the service (`rotate`, `revoke`, `approve`, `verify`, `erase`)
+    action    `read`, `create`, `change`, `remove`, or the verb of the service (`rotate`, `revoke`, `approve`, `verify`, `erase`,
+              `retry`)
     The name of a member is its value in capitals, colons as underscores. Permissions are never implied by each other.
     """
 
@@ -34,6 +35,7 @@ class Permission(StrEnum):
     PLATFORM_PARTNERS_READ = "platform:partners:read"
     PLATFORM_PARTNERS_CREATE = "platform:partners:create"
     PLATFORM_PARTNERS_CHANGE = "platform:partners:change"
+    PLATFORM_JOBS_READ = "platform:jobs:read"
     PLATFORM_CHANGES_READ = "platform:changes:read"
     PLATFORM_CHANGES_VERIFY = "platform:changes:verify"
     PLATFORM_CHANGES_ERASE = "platform:changes:erase"
@@ -71,6 +73,9 @@ class Permission(StrEnum):
     BILLER_CHANGES_READ = "biller:changes:read"
     BILLER_IMPORTS_READ = "biller:imports:read"
     BILLER_IMPORTS_CREATE = "biller:imports:create"
+    BILLER_JOBS_READ = "biller:jobs:read"
+    BILLER_JOBS_RETRY = "biller:jobs:retry"
+    BILLER_JOBS_REMOVE = "biller:jobs:remove"
 
     @property
     def of_platform(self) -> bool:

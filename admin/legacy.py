@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from admin.access import Permission, check_may
 from admin.partners import KeyAdmin, PartnerAdmin
@@ -26,6 +27,7 @@ from idp.directory.api_keys import ALL_REDIRECT_IDS, ApiKey, KeyPolicies, Scope,
 from idp.directory.billers import Biller, Billers
 from idp.directory.partners import Partner
 from idp.errors import AlreadyExists, FieldError, InvalidFields
+from idp.errors.wording import did_you_mean, in_words
 from sso_connect.themes import Theme, Themes, check_css_urls
 
 PARTNER_SCOPES = frozenset(Scope) - {Scope.CSR}
@@ -80,8 +82,14 @@ def read_wanted(given: object) -> LegacyWanted:
     try:
         return LegacyWanted.model_validate(given)
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False, include_context=False)
-        raise InvalidFields(fields=[FieldError(".".join(map(str, each["loc"])), each["msg"]) for each in faults]) from None
+        raise InvalidFields(fields=[_fault(each) for each in error.errors(include_url=False, include_input=False)]) from None
+
+
+def _fault(each: ErrorDetails) -> FieldError:
+    name = ".".join(map(str, each["loc"]))
+    if each["type"] == "extra_forbidden":
+        return FieldError(name, f"there is no such name.{did_you_mean(name, LegacyWanted.model_fields)}".rstrip("."))
+    return FieldError(name, in_words(each))
 
 
 class LegacySetUp:

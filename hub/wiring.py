@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import os
 import secrets as chance
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
-from typing import Protocol
 from urllib.parse import urlsplit
 
+from hub.parts import Parts
 from hub.storage.database import Database
-from hub.storage.kv_redis import RedisKeyValue
-from hub.storage.kv_sqlite import SqliteKeyValue
-from hub.storage.presence import Presence, join
 from idp.accounts.approvals import Approvals
 from idp.accounts.code_guesses import CodeGuesses
 from idp.accounts.confirmations import ASK_PAYER, Confirmations
@@ -34,7 +31,7 @@ from idp.accounts.tying import Tools
 from idp.accounts.unregister import Unregister
 from idp.accounts.update_email import UpdateEmail
 from idp.accounts.update_password import UpdatePassword
-from idp.alarms import Alarms
+from idp.alarms import AlarmKind, Alarms
 from idp.billing.invoices import Invoices
 from idp.changelog import Sealer
 from idp.clock import Clock, SystemClock
@@ -46,11 +43,12 @@ from idp.directory.partners import Partners
 from idp.directory.payers import Payers
 from idp.directory.users import Users
 from idp.epochs import EVERY as EPOCH_EVERY
-from idp.epochs import Epochs, LineageStore
+from idp.epochs import Epochs
 from idp.erasure import Erasure
 from idp.errors import Unreachable
 from idp.fetch import Fetcher, SystemResolver
-from idp.jobs import Recurring, Worker
+from idp.jobs import AnyHandler, Job, LongHandler, Recurring, Worker
+from idp.jobs.worker import purge_dead_jobs
 from idp.keys import SigningKeys
 from idp.kv import KeyValue
 from idp.login.frame_tokens import FrameTokens
@@ -66,7 +64,7 @@ from idp.messages.notices import Notices
 from idp.outbox import Relay
 from idp.receipts import Receipts
 from idp.secrets import Secrets
-from idp.settings import Settings, SettingsError, is_loopback_name
+from idp.settings import Settings, is_loopback_name
 from idp.verification import Trust
 from idp.web.csrf import Csrf
 from sso_connect.account_handles import AccountHandles
@@ -77,6 +75,7 @@ from sso_connect.explain import Explain
 from sso_connect.framing import Carriers
 from sso_connect.handoff import Handoff
 from sso_connect.imports.folder import EVERY, InvoiceFolder
+from sso_connect.imports.history import ImportHistory
 from sso_connect.imports.runner import InvoiceFileImport
 from sso_connect.imports.uploads import IMPORT_UPLOAD, InvoiceFiles
 from sso_connect.links import Links
@@ -90,7 +89,6 @@ from sso_connect.visits import Visits
 from sso_connect.warnings import Warnings
 
 _PURGE_BATCH = 1000
-_SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,7 @@ class Hub:
 
     settings: Settings
     clock: Clock
-    present: Presence
+    parts: Parts
     kv: KeyValue
     database: Database
     epochs: Epochs
@@ -140,6 +138,7 @@ class Hub:
     warnings: Warnings
     invoice_import: InvoiceFileImport
     invoice_files: InvoiceFiles
+    import_history: ImportHistory
     themes: Themes
     admission: Admission
     tokens: Tokens
@@ -155,16 +154,22 @@ class Hub:
     handles: AccountHandles
     csrf: Csrf
 
+    @property
+    def job_handlers(self) -> Mapping[str, AnyHandler]:
+        """Who does which kind of job."""
+        files = self.invoice_files
+        return {
+            SEND_MAIL: self.mails.send,
+            ASK_PAYER: self.confirmations.ask,
+            IMPORT_UPLOAD: LongHandler(files.carry_out, files.give_up),
+        }
+
     def worker(self) -> Worker:
         """What `idhub worker` runs."""
         return Worker(
             self.database.begin,
             self.clock,
-            handlers={
-                SEND_MAIL: self.mails.send,
-                ASK_PAYER: self.confirmations.ask,
-                IMPORT_UPLOAD: self.invoice_files.carry_out,
-            },
+            handlers=self.job_handlers,
             recurring=(
                 Recurring("epoch", EPOCH_EVERY, self.epochs.beat),
                 Recurring("seal", timedelta(seconds=2), self.sealer.run),
@@ -181,11 +186,19 @@ class Hub:
                 Recurring("expire-registrations", timedelta(minutes=10), self.approvals.expire),
                 *self._watched(),
                 Recurring("purge-uploads", timedelta(minutes=10), self.invoice_files.purge),
+                Recurring("end-lost-imports", timedelta(seconds=30), self.import_history.end_lost),
+                Recurring("purge-import-runs", timedelta(minutes=10), self.import_history.purge),
+                Recurring("purge-mails", timedelta(minutes=10), self.mails.purge),
+                Recurring("purge-jobs", timedelta(hours=1), lambda: purge_dead_jobs(self.database.begin, self.clock)),
                 Recurring("purge-events", timedelta(minutes=10), self.relay.purge),
                 Recurring("purge-key-value", timedelta(minutes=1), lambda: self.kv.purge(_PURGE_BATCH)),
             ),
             jitter=chance.SystemRandom().random,
+            dead=self._sound,
         )
+
+    def _sound(self, job: Job, cause: str) -> None:
+        self.alarms.sound(job.bid, AlarmKind.JOB_DEAD, f"job:{job.kind}", f"given up after {job.tries} tries: {cause}")
 
     def _watched(self) -> tuple[Recurring, ...]:
         folder = self.settings.invoice_folder
@@ -195,42 +208,22 @@ class Hub:
 
     def close(self) -> None:
         """Write what waits, and give connections back."""
-        self.warnings.flush()
-        self.diagnostics.flush()
-        self.database.close()
-        self.kv.close()
-        self.present.close()
+        self.receipts.close()
+        self.parts.close()
 
 
-def wire(settings: Settings, clock: Clock | None = None) -> Hub:
-    """Put a hub together. SettingsError when the settings cannot be used; connects to nothing yet."""
-    time = clock or SystemClock()
-    present = join(settings.database_url)
-    try:
-        kv = _key_value(settings, time)
-    except BaseException:
-        present.close()
-        raise
-    database = Database(settings.database_url, kv, time, pool=settings.database_pool)
+def wire(settings: Settings, clock: Clock | None = None, *, parts: Parts | None = None) -> Hub:
+    """Put a hub together, on `parts` where some are made already. SettingsError when the settings cannot be used.
+
+    Connects to nothing yet.
+    """
+    if parts is None:
+        parts = Parts(settings, clock or SystemClock())
+        parts.open()
+    time, kv, database, secrets = parts.clock, parts.kv, parts.database, parts.secrets
     begin, read = database.begin, database.read
-    secrets = Secrets(settings.master_keys(), database.data_keys)
-    signing_keys = SigningKeys(begin, time, secrets)
-    erasure = Erasure(begin, read, secrets)
-
-    billers = Billers(
-        begin,
-        read,
-        kv,
-        time,
-        secrets,
-        scheme=settings.public_scheme,
-        portal_domain=settings.portal_domain,
-        share_origins=settings.shared_origin == "accepted",
-        allow_loopback_origins=settings.allow_loopback_origins,
-    )
-    api_keys = ApiKeys(begin, read, kv, time, allow_loopback_origins=settings.allow_loopback_origins)
+    signing_keys, billers, api_keys, alarms = parts.signing_keys, parts.billers, parts.api_keys, parts.alarms
     payers = Payers(read, kv, time)
-    alarms = Alarms(begin, kv, time)
     mails = Mails(begin, time, secrets, _sender(settings), alarms)
     notices = Notices(mails)
     passwords = Passwords(begin, read, _hasher(settings), PasswordGuesses(kv, alarms), time)
@@ -247,38 +240,31 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
     tokens = Tokens(read, kv, api_keys, payers, sessions, proofs, admission, time)
     frame_tokens = FrameTokens(kv, alarms)
     visits = Visits(read, billers, sessions, tokens, api_keys, payers, frame_tokens)
-    diagnostics = Diagnostics(begin, kv, time)
-    warnings = Warnings(begin, time)
+    diagnostics, warnings = parts.diagnostics, parts.warnings
     malformed = Malformed(tokens, api_keys, payers, time)
     themes = Themes(begin, read, kv, time, _stylesheets(settings), alarms)
-    invoice_import = InvoiceFileImport(begin, time, secrets, alarms)
     return Hub(
         settings=settings,
         clock=time,
-        present=present,
+        parts=parts,
         kv=kv,
         database=database,
         epochs=Epochs(begin, kv, time),
         secrets=secrets,
         signing_keys=signing_keys,
-        sealer=Sealer(
-            begin,
-            time,
-            lambda claims: signing_keys.sign("checkpoint", claims),
-            prepare=lambda: signing_keys.prepare("checkpoint"),
-        ),
-        erasure=erasure,
-        trust=Trust(lambda token: signing_keys.check("checkpoint", token), erasure.is_ours),
+        sealer=parts.sealer,
+        erasure=parts.erasure,
+        trust=parts.trust,
         relay=Relay(begin, time),
         receipts=Receipts(begin, time, secrets),
         mails=mails,
         held_mails=HeldMails(begin, mails, time),
         billers=billers,
-        partners=Partners(begin, time, allow_loopback_origins=settings.allow_loopback_origins),
+        partners=parts.partners,
         api_keys=api_keys,
-        advanced_settings=AdvancedSettings(begin, kv, secrets, allow_loopback_origins=settings.allow_loopback_origins),
-        customers=Customers(begin, time, secrets, alarms),
-        users=Users(begin),
+        advanced_settings=parts.advanced_settings,
+        customers=parts.customers,
+        users=parts.users,
         payers=payers,
         members=Members(read, time),
         alarms=alarms,
@@ -302,17 +288,18 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         update_email=UpdateEmail(begin, payers, passwords, confirmations, notices, time),
         set_email=SetEmail(begin, notices),
         invoices=Invoices(read),
-        destinations=Destinations(begin, read, kv),
+        destinations=parts.destinations,
         diagnostics=diagnostics,
         warnings=warnings,
-        invoice_import=invoice_import,
-        invoice_files=InvoiceFiles(begin, time, secrets, invoice_import),
+        invoice_import=parts.invoice_import,
+        invoice_files=InvoiceFiles(begin, time, secrets, parts.invoice_import),
+        import_history=parts.import_history,
         themes=themes,
         admission=admission,
         tokens=tokens,
         sessions=sessions,
         frame_tokens=frame_tokens,
-        carrier_counts=CarrierCounts(begin, time),
+        carrier_counts=parts.carrier_counts,
         visits=visits,
         places=Places(begin, sessions, tokens, frame_tokens, api_keys),
         handoff=Handoff(
@@ -324,19 +311,6 @@ def wire(settings: Settings, clock: Clock | None = None) -> Hub:
         handles=AccountHandles(secrets),
         csrf=Csrf(secrets),
     )
-
-
-class _Store(KeyValue, LineageStore, Protocol):
-    """A key-value store with a history."""
-
-
-def _key_value(settings: Settings, clock: Clock) -> _Store:
-    url = settings.keyvalue_url
-    if url.startswith(_SQLITE):
-        return SqliteKeyValue(Path(url.removeprefix(_SQLITE)), clock=clock)
-    if urlsplit(url).scheme in {"redis", "rediss", "unix"}:
-        return RedisKeyValue(url, max_connections=settings.threads + 2)
-    raise SettingsError("IDHUB_KEYVALUE_URL: sqlite:///PATH, redis://..., rediss://... or unix://PATH")
 
 
 def _hasher(settings: Settings) -> Hasher:

@@ -50,11 +50,13 @@ class AlarmKind(StrEnum):
     """The contact on record objected to a registration: `idhub registrations restore` or `end` decides."""
     REGISTRATION_WAITS = "registration.waits"
     """A registration waits for approval, and nobody on the account has full access: only the biller can approve it."""
+    JOB_DEAD = "job.dead"
+    """A job was given up: it failed too often, or its workers died over it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One alarm. `subject`: `key:{id}`, `staff:{name}`; `detail`: a sentence for people."""
+    """One alarm. `subject`: `key:{id}`, `staff:{name}`, `job:{kind}`; `detail`: a sentence for people."""
 
     bid: int
     id: UUID

@@ -66,6 +66,8 @@ class Action(StrEnum):
     REGISTRATION_RESTORE = "registration.restore"
     GHOST_CHANGE = "ghost.change"
     IMPORT_RUN = "import.run"
+    JOB_RETRY = "job.retry"
+    JOB_DROP = "job.drop"
     FILE_UPLOAD = "file.upload"
     THEME_REQUEST = "theme.request"
     THEME_APPROVE = "theme.approve"

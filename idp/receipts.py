@@ -1,33 +1,49 @@
 """Receipts: the first answer to a request with an Idempotency-Key, committed with the change that it tells of.
 
-    open    before the work: a claim in a transaction of its own, so that a twin that comes meanwhile is told (409). A key that was
-            answered before gives that answer again; the same key with another body is refused
+    open    before the work: a claim in a transaction of its own, so that a twin that comes meanwhile is told (409, Retry-After). A
+            key that was answered before gives that answer again; the same key with another body is refused
+    renew   a heartbeat of the process prolongs its claims while their requests are at work, however long that takes
     keep    inside the transaction of the change, at its end: change and answer are there together, or neither is
-    drop    after a refusal, which changed nothing: the key may be tried again
+    drop    after a refusal, which changed nothing: the key may be tried again. Where the database does not take it, the heartbeat
+            drops the claim as soon as the database is back
 
-A claim whose worker died runs out by itself; whoever takes it over then makes the change anew, and the dead worker, should it only
-have been slow, fails at `keep` and rolls back. Stored under an HMAC of API key, operation and Idempotency-Key; answers are sealed.
+A claim is valid for seconds. When its process dies nobody renews it, and the next request with the key takes it over and makes the
+change anew; the first one, should it only have been slow, fails at `keep` and rolls back. Names are an HMAC of API key, operation
+and Idempotency-Key; answers are sealed.
 Source: docs/partner-reference.md, "Repeating a request"; draft-ietf-httpapi-idempotency-key-header.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import logging
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from idp.clock import Clock
-from idp.errors import IdempotencyInProgress, IdempotencyKeyReused
+from idp.errors import HubError, IdempotencyInProgress, IdempotencyKeyReused
+from idp.heartbeat import Heartbeat
 from idp.opaque import new_id, same
 from idp.secrets import Place, Secrets
 from idp.transaction import Begin
 
 KEPT_FOR = timedelta(hours=24)
-CLAIMED_FOR = timedelta(seconds=60)
-"""Longer than any request may take."""
+CLAIMED_FOR = timedelta(seconds=6)
+"""How long a claim outlives its process. Clocks that differ by more cost a slow request its claim; no change is made twice."""
+
+RENEWED_EVERY = timedelta(seconds=2)
+HELD_AT_MOST = timedelta(minutes=10)
+"""A request that takes longer hangs: its claim is no longer renewed."""
+
+_LONGEST_CLAIM = timedelta(minutes=2)
+"""A claim that ends later than this from now is one of a clock that was set back. The version before claimed for a minute."""
+
+_SOON = timedelta(seconds=1)
+_log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
@@ -57,8 +73,12 @@ class ReceiptStore(Protocol):
         """Insert. False when there is one of that name."""
         ...
 
-    def replace_claim(self, receipt: Receipt, old: UUID) -> bool:
-        """Take the place of the receipt whose claim is `old`. False when it is no longer that one."""
+    def replace_claim(self, receipt: Receipt, old: Receipt) -> bool:
+        """Take the place of the receipt `old`. False when that has changed since: claimed by another, or answered."""
+        ...
+
+    def renew_claims(self, claims: Sequence[Receipt], until: datetime) -> None:
+        """Prolong claims that still stand and have no answer; those whose answer is just being written are passed over."""
         ...
 
     def put_answer(self, receipt: Receipt) -> bool:
@@ -100,6 +120,10 @@ class Receipts:
         self._begin = begin
         self._clock = clock
         self._secrets = secrets
+        self._lock = threading.Lock()
+        self._held: dict[UUID, tuple[Receipt, datetime]] = {}
+        self._dropping: dict[UUID, Receipt] = {}
+        self._heart = Heartbeat("receipts", RENEWED_EVERY, self.beat)
 
     def open(self, bid: int, request: tuple[object, ...], idempotency_key: str, body: str) -> Receipt | Answer:
         """A claim to work under, or the answer that was given before.
@@ -111,21 +135,35 @@ class Receipts:
         fingerprint = self._mac(bid, "body", body)
         mine = Receipt(bid, name, fingerprint, new_id(), now + CLAIMED_FOR, None, None, now + KEPT_FOR)
         with self._begin() as stores:
-            if stores.receipts.add_claim(mine):
-                return mine
-            there = stores.receipts.find_receipt(bid, name)
-            if there is None:  # dropped in this moment: its worker refused, and this one may be asked again
-                raise IdempotencyInProgress("the first request has just ended")
-            over = there.expires_at <= now
-            if not over and not same(there.fingerprint, fingerprint):
-                raise IdempotencyKeyReused("another body")
-            if not over and there.status is not None:
-                return self._answer(there)
-            if not over and there.claimed_until > now:
-                raise IdempotencyInProgress("claimed by another request")
-            if not stores.receipts.replace_claim(mine, there.claim):
-                raise IdempotencyInProgress("another request was faster")
-        return mine
+            given = self._claim(stores, mine)
+        if given is None:
+            self._hold(mine, now)
+            return mine
+        return given
+
+    def _claim(self, stores: WithReceipts, mine: Receipt) -> Answer | None:
+        """Enter the claim; or the answer that was given before."""
+        if stores.receipts.add_claim(mine):
+            return None
+        now = self._clock.now()
+        there = stores.receipts.find_receipt(mine.bid, mine.name)
+        if there is None:  # dropped in this moment: its request was refused, and this one may be asked again
+            raise IdempotencyInProgress("the first request has just ended", retry_after=_SOON)
+        over = there.expires_at <= now
+        if not over and not same(there.fingerprint, mine.fingerprint):
+            raise IdempotencyKeyReused("another body")
+        if not over and there.status is not None:
+            return self._answer(there)
+        left = there.claimed_until - now
+        if not over and timedelta(0) < left <= _LONGEST_CLAIM:
+            raise IdempotencyInProgress("claimed by another request", retry_after=min(left, CLAIMED_FOR))
+        if stores.receipts.replace_claim(mine, there):
+            return None
+        # It was just writing its answer, or another twin was faster.
+        there = stores.receipts.find_receipt(mine.bid, mine.name)
+        if there is not None and there.status is not None and same(there.fingerprint, mine.fingerprint):
+            return self._answer(there)
+        raise IdempotencyInProgress("another request was faster", retry_after=_SOON)
 
     def keep(self, stores: WithReceipts, claimed: Receipt, answer: Answer) -> None:
         """Write the answer, in the transaction of the change. IdempotencyInProgress (rolls back) when the claim was taken over."""
@@ -135,17 +173,62 @@ class Receipts:
             claimed.expires_at,
         )  # fmt: skip
         if not stores.receipts.put_answer(done):
-            raise IdempotencyInProgress("the claim ran out and was taken over")
+            raise IdempotencyInProgress("the claim ran out and was taken over", retry_after=_SOON)
 
     def keep_alone(self, claimed: Receipt, answer: Answer) -> None:
         """As keep, in a transaction of its own: for changes that are harmless to make twice."""
         with self._begin() as stores:
             self.keep(stores, claimed, answer)
 
+    def release(self, claimed: Receipt) -> None:
+        """The request is over and its answer is kept: nothing to renew any more."""
+        with self._lock:
+            self._held.pop(claimed.claim, None)
+
     def drop(self, claimed: Receipt) -> None:
-        """Give the claim up, because nothing was changed."""
-        with self._begin() as stores:
-            stores.receipts.drop_claim(claimed.bid, claimed.name, claimed.claim)
+        """Give the claim up, because nothing was changed; an answer that is kept stays. Never raises: see `beat`."""
+        self.release(claimed)
+        try:
+            with self._begin() as stores:
+                stores.receipts.drop_claim(claimed.bid, claimed.name, claimed.claim)
+        except HubError:
+            with self._lock:
+                self._dropping[claimed.claim] = claimed
+            self._heart.wake()
+
+    def beat(self) -> bool:
+        """Renew the claims of requests that are at work, and drop those that could not be dropped. Whether there are any left."""
+        now = self._clock.now()
+        with self._lock:
+            for claim, (_, since) in list(self._held.items()):
+                if not since <= now < since + HELD_AT_MOST:
+                    del self._held[claim]
+            held = [each for each, _ in self._held.values()]
+            dropping = list(self._dropping.values())
+        if not held and not dropping:
+            return False
+        try:
+            with self._begin() as stores:
+                stores.receipts.renew_claims(held, now + CLAIMED_FOR)
+                for each in dropping:
+                    stores.receipts.drop_claim(each.bid, each.name, each.claim)
+        except HubError as fault:
+            _log.warning("claims not renewed", extra={"count": len(held), "cause": fault.code})
+        else:
+            with self._lock:
+                for each in dropping:
+                    del self._dropping[each.claim]
+        with self._lock:
+            return bool(self._held or self._dropping)
+
+    def close(self) -> None:
+        """End the heartbeat."""
+        self._heart.close()
+
+    def _hold(self, claimed: Receipt, since: datetime) -> None:
+        with self._lock:
+            self._held[claimed.claim] = (claimed, since)
+        self._heart.wake()
 
     def purge(self, limit: int = 1000) -> int:
         """Remove what is past its time. How many."""

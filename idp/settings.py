@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import ipaddress
 import os
 import re
@@ -19,10 +20,14 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from idp.errors.wording import did_you_mean, in_words
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _FOR_TESTS_AND_TOOLS = ("IDHUB_TEST_", "IDHUB_BENCH_", "IDHUB_DEMO_", "IDHUB_SETTINGS")
 """Names that belong to the test run, the benchmark and the demo, not to a hub."""
+
+_WHY = {errno.ENOENT: "no such file", errno.EISDIR: "it is a folder", errno.ENOTDIR: "part of the path is not a folder"}
 
 
 class SettingsError(Exception):
@@ -168,8 +173,10 @@ class Settings(BaseSettings):
         elif self.master_key_file is not None:
             try:
                 current = self.master_key_file.read_text(encoding="ascii").strip()
-            except (OSError, UnicodeDecodeError) as fault:
-                raise SettingsError(f"IDHUB_MASTER_KEY_FILE: cannot read {self.master_key_file}") from fault
+            except OSError as fault:
+                raise SettingsError(f"IDHUB_MASTER_KEY_FILE: cannot read {self.master_key_file}: {_why(fault)}") from fault
+            except UnicodeDecodeError as fault:
+                raise SettingsError(f"IDHUB_MASTER_KEY_FILE: {self.master_key_file} is not a key in base64") from fault
         else:
             raise SettingsError("IDHUB_MASTER_KEY or IDHUB_MASTER_KEY_FILE is needed; `idhub new-master-key` makes one")
         older = self.previous_master_keys.get_secret_value().split(",") if self.previous_master_keys else []
@@ -228,13 +235,14 @@ def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Sett
         if field in Settings.model_fields:
             given[field] = value
         else:
-            faults.append(f"{name}: there is no such setting")
+            near = did_you_mean(field.upper(), (each.upper() for each in Settings.model_fields), before="IDHUB_")
+            faults.append(f"{name}: there is no such setting.{near}".rstrip("."))
     try:
         settings = Settings.model_validate(given | overrides)
     except ValidationError as error:
-        for item in error.errors(include_input=False, include_url=False, include_context=False):
+        for item in error.errors(include_input=False, include_url=False):
             where = ".".join(str(part) for part in item["loc"])
-            faults.append(f"{'IDHUB_' + where.upper() if where else 'settings'}: {item['msg']}")
+            faults.append(f"{'IDHUB_' + where.upper() if where else 'settings'}: {in_words(item)}")
         raise SettingsError("\n".join(faults)) from None
     if faults:
         raise SettingsError("\n".join(faults))
@@ -244,8 +252,10 @@ def load(environment: Mapping[str, str] | None = None, **overrides: Any) -> Sett
 def _read_file(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as fault:
-        raise SettingsError(f"IDHUB_SETTINGS: cannot read {path}") from fault
+    except OSError as fault:
+        raise SettingsError(f"The settings file {path} cannot be read: {_why(fault)}.") from fault
+    except UnicodeDecodeError as fault:
+        raise SettingsError(f"The settings file {path} cannot be read: it is not UTF-8 text.") from fault
     found: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         text = line.strip()
@@ -256,3 +266,7 @@ def _read_file(path: Path) -> dict[str, str]:
             raise SettingsError(f"{path}, line {number}: NAME=VALUE expected")
         found[name.strip()] = value.strip()
     return found
+
+
+def _why(fault: OSError) -> str:
+    return _WHY.get(fault.errno or 0) or (fault.strerror or type(fault).__name__).lower()

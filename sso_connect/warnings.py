@@ -5,8 +5,9 @@
     list, purge    which keys still use what will end; a warning that was not seen for 90 days is gone
 
 A partner that is treated as it is used to (`compat`) may be warned with every single call. So each process remembers what it heard
-and writes a row at most once a minute, with the count that has come together since; the memory is bounded, and so is what one key
-can put there. Nothing here can fail a call.
+and writes a row at once when it is new, and then with the count that has come together since: a server every two seconds, by a
+heartbeat, so that a process that is killed loses no more than that. The memory is bounded, and so is what one key can put there.
+What could not be written is counted on. Nothing here can fail a call.
 """
 
 from __future__ import annotations
@@ -25,11 +26,15 @@ from uuid import UUID
 from idp.clock import Clock
 from idp.directory.api_keys import ApiKey
 from idp.errors import HubError
+from idp.heartbeat import Heartbeat
 from idp.transaction import Begin
 from sso_connect.checks import MOST_NAME, Check, shortened, without_secrets
 
 KEPT_FOR = timedelta(days=90)
 WRITTEN_EVERY = timedelta(minutes=1)
+"""How long a call leaves the writing of a row to the heartbeat."""
+
+HEARTBEAT = timedelta(seconds=2)
 MOST_REMEMBERED = 5000
 MOST_OF_A_KEY = 300
 """Different warnings of one key that are told apart; whatever a key invents beyond them counts as OTHERS."""
@@ -248,6 +253,7 @@ class Warnings:
         self._heard: OrderedDict[tuple[int, UUID, str, str, str], _Heard] = OrderedDict()
         self._of_key: Counter[UUID] = Counter()
         self._lock = threading.Lock()
+        self._heart: Heartbeat | None = None
 
     def hear(self, key: ApiKey, place: str, request_id: str, warned: Iterable[Warned]) -> None:
         """Count what a caller was warned of at a place (method and path). Never fails a call: what cannot be kept is logged."""
@@ -258,13 +264,27 @@ class Warnings:
             due = self._due(now)
         if due:
             self._write(due)
+        if self._heart is not None:
+            self._heart.wake()
 
-    def flush(self) -> None:
-        """Write whatever waits: at the end of a process."""
+    def keep_writing(self) -> None:
+        """Write what waits every few seconds from now on: for a process that serves."""
+        self._heart = Heartbeat("warnings", HEARTBEAT, self._beat)
+
+    def flush(self) -> bool:
+        """Write whatever waits. Whether nothing is left."""
         with self._lock:
             due = [self._take(each) for each in self._heard.values() if each.waiting]
-        if due:
-            self._write(due)
+        return not due or self._write(due)
+
+    def close(self) -> None:
+        """Write whatever waits, at the end of a process."""
+        if self._heart is not None:
+            self._heart.close()
+        self.flush()
+
+    def _beat(self) -> bool:
+        return not self.flush()
 
     def list_all(self, bid: int, limit: int = 200) -> list[Standing]:
         """Of a biller, the last seen first."""
@@ -317,9 +337,20 @@ class Warnings:
         heard.waiting = 0
         return Standing(*told.name, told.checks, told.request_id, told.first_at, told.last_at, waiting)
 
-    def _write(self, due: list[Standing]) -> None:
+    def _write(self, due: list[Standing]) -> bool:
         try:
             with self._begin() as stores:
                 stores.warnings.put_warnings(due)
         except HubError as fault:
             _log.warning("warnings not kept", extra={"count": len(due), "cause": fault.code})
+            self._put_back(due)
+            return False
+        return True
+
+    def _put_back(self, due: list[Standing]) -> None:
+        """Count on with what could not be written; what has left the memory meanwhile is lost."""
+        with self._lock:
+            for each in due:
+                heard = self._heard.get(each.name)
+                if heard is not None:
+                    heard.waiting += each.times

@@ -14,18 +14,22 @@ from idp.alarms import Alarm
 
 @click.group()
 def group() -> None:
-    """Alarms: guessed role codes, keys that ask for what is not there. Each at most once an hour; kept for 90 days."""
+    """List events that need a person's attention.
+
+    Examples: guessed role codes, API keys that search for accounts, jobs that were given up. Each alarm is raised at most once an
+    hour and kept for 90 days.
+    """
 
 
 @group.command("list")
 @biller_option
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Maximum number of rows.")
 @json_option
 @pass_operator
 def list_(operator: Operator, bid: int, limit: int, as_json: bool) -> None:
-    """List the newest alarms first."""
+    """List alarms, newest first."""
     found = operator.alarms.list_recent(operator.staff, operator.request_id, bid, limit)
-    columns = {"at": "When", "kind": "What", "subject": "About", "detail": "In words"}
+    columns = {"at": "When", "kind": "Alarm", "subject": "Subject", "detail": "Detail"}
     print_rows([_shown(each) for each in found], columns, as_json=as_json)
 
 

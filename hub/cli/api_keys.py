@@ -10,7 +10,7 @@ from uuid import UUID
 
 import click
 
-from hub.cli.arguments import biller_option, confirmed
+from hub.cli.arguments import biller_option, confirmed, words_option
 from hub.cli.context import Operator, pass_operator
 from hub.cli.output import json_option, note, print_record, print_rows
 from idp.directory.api_keys import (
@@ -35,30 +35,36 @@ _key_id = click.argument("key_id", type=click.UUID)
 
 
 def _choice(option: str, words: object, text: str) -> Callable[[F], F]:
-    return click.option(option, type=click.Choice(get_args(words)), help=text)
+    return words_option(option, words=get_args(words), help=text)
 
 
 def _policy_options(command: F) -> F:
     """The policies of a key. What is not named keeps its value: of a new key the default, of another the present one."""
     options = [
-        click.option(
-            "--scope", "scopes", type=click.Choice([each.value for each in Scope]), multiple=True, metavar="SCOPE",
-            help=f"What it may do; several times. All of them anew. Default: {', '.join(sorted(DEFAULT_SCOPES))}.",
+        words_option(
+            "--scope", "scopes", words=[each.value for each in Scope],
+            help=f"Scope of the key. Repeatable; replaces the current list. Scopes: {', '.join(each.value for each in Scope)}."
+            f" Default: {', '.join(sorted(DEFAULT_SCOPES))}.",
+            multiple=True, metavar="SCOPE",
         ),
-        _choice("--strictness", Strictness, "strict: unknown fields are refused; compat: as old integrations send them."),
-        _choice("--authenticate", AuthenticatePolicy, "Whether its word that a user is signed in counts, or a password is asked."),
-        _choice("--token", TokenPolicy, "A token for a session of redirects, or for one redirect."),
-        _choice("--users", UsersPolicy, "Speaks for users that it registered, or for all of the biller."),
-        click.option(
-            "--account-proof", type=click.Choice([*get_args(ProofKind), "none"]), multiple=True,
-            help="What its portal has verified whenever it registers an account; several times. `none` takes all away.",
+        _choice("--strictness", Strictness, "strict: refuse unknown fields. compat: accept what older integrations send."),
+        _choice(
+            "--authenticate", AuthenticatePolicy,
+            "trusted: the partner vouches for the payer. password: it sends the payer's password.",
         ),
-        _choice("--csr-user", CsrUserPolicy, "Which user a service representative steps in as."),
-        click.option("--rate", "rate_per_second", type=int, metavar="N", help="Requests per second."),
-        click.option("--burst", type=int, metavar="N", help="Requests at once."),
+        _choice("--token", TokenPolicy, "session: a token is valid for a session of redirects. single_use: for one redirect."),
+        _choice("--users", UsersPolicy, "own: only users that the partner registered. all: every user of the biller."),
+        words_option(
+            "--account-proof", words=[*get_args(ProofKind), "none"],
+            help="What the partner has verified when it registers an account. Repeatable; replaces the current list.",
+            multiple=True,
+        ),
+        _choice("--csr-user", CsrUserPolicy, "Which user a service representative acts for."),
+        click.option("--rate", "rate_per_second", type=int, metavar="N", help="Maximum requests per second."),
+        click.option("--burst", type=int, metavar="N", help="Maximum requests at once."),
         click.option(
             "--redirect-id", "redirect_ids", type=int, multiple=True, metavar="N",
-            help="A destination that it may redirect to, 1 to 11; several times. All of them anew. Default: all.",
+            help="Allowed RedirectID, 1 to 11 (default: all). Repeatable; replaces the current list.",
         ),
     ]  # fmt: skip
     for option in reversed(options):
@@ -68,15 +74,18 @@ def _policy_options(command: F) -> F:
 
 @click.group()
 def group() -> None:
-    """API keys: what one partner may do at ONE biller. A key's secret is shown once, when it is made."""
+    """Create, update, rotate and revoke API keys.
+
+    A key says what one partner may do at one biller. Its secret is shown once, when the key is created or rotated.
+    """
 
 
 @group.command()
 @biller_option
-@click.option("--partner", "partner_slug", required=True, metavar="SLUG", help="Whose key it is.")
-@click.option("--label", default="", help="What the key is for (default: the partner's name).")
-@click.option("--frame", "frame_origins", multiple=True, metavar="ORIGIN", help="An origin that may frame our pages.")
-@click.option("--return", "return_places", multiple=True, metavar="URL", help="Where sign-out may return to, with all below.")
+@click.option("--partner", "partner_slug", required=True, metavar="SLUG", help="The partner that gets the key.")
+@click.option("--label", default="", help="Purpose of the key (default: the partner's name).")
+@click.option("--frame", "frame_origins", multiple=True, metavar="ORIGIN", help="Origin that may frame our pages. Repeatable.")
+@click.option("--return", "return_places", multiple=True, metavar="URL", help="Allowed return URL (prefix). Repeatable.")
 @_policy_options
 @json_option
 @pass_operator
@@ -91,7 +100,7 @@ def create(
     as_json: bool,
     **policies: Any,
 ) -> None:
-    """Make a key and print its secret, this once."""
+    """Create a key and print its secret once."""
     issued = operator.keys.issue(
         operator.staff, operator.request_id, bid, partner_slug=partner_slug, label=label,
         policies=_changed(KeyPolicies(), policies), frame_origins=frame_origins, return_places=return_places,
@@ -104,9 +113,9 @@ def create(
 @json_option
 @pass_operator
 def list_(operator: Operator, bid: int, as_json: bool) -> None:
-    """List the keys of a biller, revoked ones too."""
+    """List a biller's keys, including revoked ones."""
     found = operator.keys.list_all(operator.staff, operator.request_id, bid)
-    columns = {"id": "Id", "partner": "Partner", "label": "Label", "scopes": "Scopes", "revoked_at": "Revoked"}
+    columns = {"id": "ID", "partner": "Partner", "label": "Label", "revoked_at": "Revoked", "scopes": "Scopes"}
     print_rows([shown(each) for each in found], columns, as_json=as_json)
 
 
@@ -116,7 +125,7 @@ def list_(operator: Operator, bid: int, as_json: bool) -> None:
 @json_option
 @pass_operator
 def show(operator: Operator, bid: int, key_id: UUID, as_json: bool) -> None:
-    """Show a key: policies, origins, and its secrets by their last four characters."""
+    """Show a key, its policies and the last four characters of its secrets."""
     key = operator.keys.get(operator.staff, operator.request_id, bid, key_id)
     secrets = operator.keys.list_secrets(operator.staff, operator.request_id, bid, key_id)
     if as_json:
@@ -129,12 +138,12 @@ def show(operator: Operator, bid: int, key_id: UUID, as_json: bool) -> None:
 @group.command()
 @biller_option
 @_key_id
-@click.option("--label", help="What the key is for.")
+@click.option("--label", help="Purpose of the key.")
 @_policy_options
 @json_option
 @pass_operator
 def change(operator: Operator, /, bid: int, key_id: UUID, label: str | None, as_json: bool, **policies: Any) -> None:
-    """Change what is named, and leave the rest. Counts at once, for tokens and sessions too."""
+    """Update a key. Only the options you give change, at once, also for existing tokens and sessions."""
     changed = operator.keys.change(
         operator.staff, operator.request_id, bid, key_id, label=label, policies=lambda before: _changed(before, policies)
     )
@@ -144,11 +153,11 @@ def change(operator: Operator, /, bid: int, key_id: UUID, label: str | None, as_
 @group.command()
 @biller_option
 @_key_id
-@click.option("--overlap-days", type=click.IntRange(0, 90), default=7, show_default=True, help="Older secrets end after this.")
+@click.option("--overlap-days", type=click.IntRange(0, 90), default=7, show_default=True, help="How long older secrets still work.")
 @json_option
 @pass_operator
 def rotate(operator: Operator, bid: int, key_id: UUID, overlap_days: int, as_json: bool) -> None:
-    """Give the key a fresh secret and print it, this once. Tokens, sessions and origins stay."""
+    """Create a new secret and print it once. Tokens, sessions and origins are not affected."""
     overlap = timedelta(days=overlap_days)
     _print_issued(operator.keys.rotate(operator.staff, operator.request_id, bid, key_id, overlap), as_json=as_json)
 
@@ -156,11 +165,11 @@ def rotate(operator: Operator, bid: int, key_id: UUID, overlap_days: int, as_jso
 @group.command()
 @biller_option
 @_key_id
-@confirmed("This ends the key for good, with every token and session that it began. Revoke it?")
+@confirmed("This ends the key, its tokens and its sessions permanently. Revoke it?")
 @json_option
 @pass_operator
 def revoke(operator: Operator, bid: int, key_id: UUID, as_json: bool) -> None:
-    """End a key, with every token and session that it began. There is no way back."""
+    """End a key, its tokens and its sessions permanently."""
     print_record(shown(operator.keys.revoke(operator.staff, operator.request_id, bid, key_id)), as_json=as_json)
 
 
@@ -171,7 +180,7 @@ def shown(key: ApiKey) -> dict[str, Any]:
 
 def _print_issued(issued: IssuedKey, *, as_json: bool) -> None:
     print_record(shown(issued.key) | {"secret": issued.secret}, as_json=as_json)
-    note("The secret is shown this once and is not kept. The partner sends it as X-Api-Key.")
+    note("Copy this secret now; it will not be shown again. The partner sends it as X-Api-Key.")
 
 
 def _changed(before: KeyPolicies, given: dict[str, Any]) -> KeyPolicies:

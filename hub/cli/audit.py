@@ -12,6 +12,7 @@ from uuid import UUID
 import click
 
 from admin.history import ChangeEntry, ChangeFilter
+from hub.cli.arguments import biller_or_installation
 from hub.cli.context import Operator, pass_operator
 from hub.cli.faults import Refusal
 from hub.cli.output import json_option, note, print_json, print_record, print_rows
@@ -83,7 +84,7 @@ def _not_excluded(verdict: Verdict) -> tuple[str, ...]:
 
 
 @group.command()
-@click.option("--bid", type=click.IntRange(0, 2**31 - 1), required=True, metavar="BID", help="The biller; 0: the installation.")
+@biller_or_installation
 @click.option("--user", "user_id", type=click.UUID, metavar="GUID", help="Values of all rows on this user (LoginGUID).")
 @click.option(
     "--customer", "customer_id", type=click.UUID, metavar="GUID", help="Values of all rows on this account (CustomerGUID)."
@@ -142,7 +143,7 @@ def checkpoint(operator: Operator, out: Path | None, as_json: bool) -> None:
 
 
 @group.command()
-@click.option("--bid", type=click.IntRange(0, 2**31 - 1), required=True, metavar="BID", help="The biller; 0: the installation.")
+@biller_or_installation
 @click.option("--user", "user_id", type=click.UUID, metavar="GUID", help="Only rows on this user (LoginGUID).")
 @click.option("--customer", "customer_id", type=click.UUID, metavar="GUID", help="Only rows on this account (CustomerGUID).")
 @click.option("--before", type=click.IntRange(1, 2**63 - 1), metavar="ID", help="Only rows older than the one with this id.")

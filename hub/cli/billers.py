@@ -7,39 +7,43 @@ from uuid import UUID
 
 import click
 
-from hub.cli.arguments import Assignment, ColumnMapFile, limit_option
+from hub.cli.arguments import Assignment, ColumnMapFile, limit_option, one_biller
 from hub.cli.context import Operator, pass_operator
 from hub.cli.output import json_option, note, print_record, print_rows
 from idp.directory.billers import Biller, Policies, biller_values
 
-_POLICIES = f"A policy, for example role_codes=required. May be given several times. There are: {', '.join(Policies.model_fields)}."
-_bid = click.argument("bid", type=click.IntRange(1, 2**31 - 1))
+_POLICIES = f"Policy to set, for example role_codes=required. Repeatable. Policies: {', '.join(Policies.model_fields)}."
 _policy = click.option("--policy", "policies", type=Assignment(), multiple=True, help=_POLICIES)
 _columns = click.option(
-    "--column-map", type=ColumnMapFile(), help="Column map of its invoice files, YAML or JSON (docs/biller-guide.md)."
+    "--column-map", type=ColumnMapFile(), help="Column map of the biller's invoice files, as YAML or JSON (docs/biller-guide.md)."
 )
 
 
 @click.group()
 def group() -> None:
-    """Billers: the utilities that are served, each with a host and policies of its own."""
+    """Create, update and list billers.
+
+    A biller is a utility. It has its own host, policies, accounts and API keys.
+    """
 
 
 @group.command()
-@_bid
-@click.option("--slug", required=True, help="A DNS label: the biller lives at {slug}.{portal domain}, under /b/{slug}/.")
-@click.option("--dba", required=True, help="The name that payers know.")
-@click.option("--guid", type=click.UUID, help="The GUID that its invoice files carry (default: a fresh one).")
-@click.option("--host", help="A host of its own instead, with a port where it has one.")
-@click.option("--time-zone", default="UTC", show_default=True, help="IANA name, for example America/Detroit.")
-@click.option("--locale", default="en", show_default=True, help="Language of its pages: en or es.")
+@click.argument("bid", type=click.IntRange(1, 2**31 - 1), required=False)
+@click.option("--bid", "number", type=click.IntRange(1, 2**31 - 1), help="The same as the argument BID.")
+@click.option("--slug", required=True, help="DNS label. Pages are at {slug}.{portal domain}, under /b/{slug}/.")
+@click.option("--dba", required=True, metavar="NAME", help="The name that payers know.")
+@click.option("--guid", type=click.UUID, help="BillerGuid of the biller's invoice files (default: a new one).")
+@click.option("--host", metavar="HOST[:PORT]", help="The biller's own host, instead of a subdomain of the portal domain.")
+@click.option("--time-zone", metavar="ZONE", default="UTC", show_default=True, help="IANA time zone, for example America/Detroit.")
+@click.option("--locale", default="en", show_default=True, help="Language of the pages: en or es.")
 @_policy
 @_columns
 @json_option
 @pass_operator
 def create(
     operator: Operator,
-    bid: int,
+    bid: int | None,
+    number: int | None,
     slug: str,
     dba: str,
     guid: UUID | None,
@@ -50,47 +54,51 @@ def create(
     column_map: dict[str, list[str]] | None,
     as_json: bool,
 ) -> None:
-    """Make the biller with the number BID."""
+    """Create a biller with the number BID."""
+    if (bid is None) == (number is None):
+        raise click.UsageError("Give the number of the new biller once.")
     made = operator.billers.create(
-        operator.staff, operator.request_id, bid=bid, slug=slug, dba=dba, guid=guid, host=host, time_zone=time_zone,
+        operator.staff, operator.request_id, bid=bid or number or 0, slug=slug, dba=dba, guid=guid, host=host, time_zone=time_zone,
         locale=locale, policies=dict(policies), column_map=column_map,
     )  # fmt: skip
     print_record(shown(made), as_json=as_json)
 
 
 @group.command("list")
-@click.option("--after", type=click.IntRange(0, 2**31 - 1), default=0, help="From the BID after this one.")
+@click.option("--after", type=click.IntRange(0, 2**31 - 1), default=0, metavar="BID", help="Start after this BID.")
 @limit_option
 @json_option
 @pass_operator
 def list_(operator: Operator, after: int, limit: int, as_json: bool) -> None:
-    """List billers by BID."""
+    """List billers, ordered by BID."""
     found = operator.billers.list_page(operator.staff, operator.request_id, after, limit)
     columns = {"bid": "BID", "slug": "Slug", "dba": "Name", "base_url": "Pages", "time_zone": "Time zone", "disabled": "Disabled"}
     print_rows([shown(each) for each in found], columns, as_json=as_json)
     if len(found) == limit:
-        note(f"there may be more: --after {found[-1].bid}")
+        note(f"There may be more: --after {found[-1].bid}")
 
 
 @group.command()
-@_bid
+@one_biller
 @json_option
 @pass_operator
 def show(operator: Operator, bid: int, as_json: bool) -> None:
-    """Show one biller with its policies."""
+    """Show a biller and its policies."""
     print_record(shown(operator.billers.get(operator.staff, operator.request_id, bid)), as_json=as_json)
 
 
 @group.command()
-@_bid
-@click.option("--dba", help="The name that payers know.")
-@click.option("--host", help="Move its pages to this host. A published issuer stays what it is.")
-@click.option("--time-zone", help="IANA name.")
-@click.option("--locale", help="en or es.")
+@one_biller
+@click.option("--dba", metavar="NAME", help="The name that payers know.")
+@click.option("--host", metavar="HOST[:PORT]", help="Move the pages to this host. A published issuer does not change.")
+@click.option("--time-zone", metavar="ZONE", help="IANA time zone, for example America/Detroit.")
+@click.option("--locale", help="Language of the pages: en or es.")
 @_policy
 @_columns
-@click.option("--default-columns", is_flag=True, help="Back to the default column order.")
-@click.option("--disable/--enable", "disabled", default=None, help="Out of service: no key, token or session of it works.")
+@click.option("--default-columns", is_flag=True, help="Go back to the default column order of invoice files.")
+@click.option(
+    "--disable/--enable", "disabled", default=None, help="Disable the biller: its keys, tokens and sessions stop working."
+)
 @json_option
 @pass_operator
 def change(
@@ -103,9 +111,9 @@ def change(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Change what is named, and leave the rest."""
+    """Update a biller. Only the options you give change."""
     if column_map is not None and default_columns:
-        raise click.UsageError("--column-map or --default-columns, not both")
+        raise click.UsageError("Give --column-map or --default-columns, not both.")
     changes = {name: value for name, value in given.items() if value is not None}
     if policies:
         changes["policies"] = dict(policies)

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import getpass
 import os
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -19,13 +20,18 @@ if TYPE_CHECKING:
     from admin.billers import BillerAdmin
     from admin.destinations import DestinationAdmin
     from admin.history import AlarmAdmin, CarrierAdmin, HistoryAdmin, MailAdmin, RefusalAdmin, WarningAdmin
+    from admin.imports import ImportAdmin
+    from admin.jobs import JobAdmin
     from admin.legacy import LegacySetUp
     from admin.partners import KeyAdmin, PartnerAdmin
     from admin.people import CustomerAdmin, UserAdmin
     from admin.registrations import RegistrationAdmin
     from admin.sandbox import Sandboxes
     from admin.themes import ThemeAdmin
+    from hub.parts import Parts
     from hub.wiring import Hub
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Operator:
@@ -33,6 +39,8 @@ class Operator:
 
     def __init__(self, settings_file: Path | None = None) -> None:
         self.settings_file = settings_file
+        self.command: click.Context | None = None
+        """The command that is run, once it is known which."""
         self.request_id = str(new_id())
         """Of this run: what it changes is found in the change log by it."""
 
@@ -50,44 +58,67 @@ class Operator:
         named = {} if self.settings_file is None else {"IDHUB_SETTINGS": str(self.settings_file)}
         return load(dict(os.environ) | named)
 
+    @property
+    def known_settings(self) -> Settings | None:
+        """The settings, where they were read without a fault."""
+        found = self.__dict__.get("settings")
+        return found if isinstance(found, Settings) else None
+
+    @cached_property
+    def _parts(self) -> Parts:
+        """Of the hub, nothing asked yet. SettingsError."""
+        from hub.parts import Parts
+        from idp.clock import SystemClock
+
+        self.settings.master_keys()  # what is wrong with the settings is told before what is wrong with the stores
+        return Parts(self.settings, SystemClock())
+
     @cached_property
     def wired(self) -> Hub:
         """Everything wired, nothing asked yet. SettingsError."""
         from hub.wiring import wire
 
-        self.settings.master_keys()  # what is wrong with the settings is told before what is wrong with the stores
-        return wire(self.settings)
+        return wire(self.settings, parts=self._parts)
+
+    @cached_property
+    def parts(self) -> Parts:
+        """What most commands need, on a migrated database that was written under our master key.
+
+        StoreUnavailable, DamagedCiphertext.
+        """
+        self._parts.check()
+        return self._parts
 
     @cached_property
     def hub(self) -> Hub:
-        """Everything wired, on a migrated database that was written under our master key. StoreUnavailable, DamagedCiphertext.
+        """Everything wired, on a checked database; for what `parts` has not."""
+        self._parts.check()
+        return self.wired
 
-        The first command on a new database makes the installation's data key, so that every later one with another master key
-        is told at once, and not when it has written half of something.
-        """
-        wired = self.wired
-        wired.database.check()
-        wired.secrets.check()
-        return wired
+    def bid_of(self, slug: str) -> int:
+        """The BID of the biller with this slug. BillerNotFound."""
+        return self.parts.billers.get_by_slug(slug).bid
 
     def close(self) -> None:
         """Give connections back, where any were opened."""
         if "wired" in self.__dict__:
             self.wired.close()
+        elif "_parts" in self.__dict__:
+            self._parts.close()
 
     @cached_property
     def billers(self) -> BillerAdmin:
         """Billers and their advanced settings."""
         from admin.billers import BillerAdmin
 
-        return BillerAdmin(self.hub.billers, self.hub.advanced_settings)
+        return BillerAdmin(self.parts.billers, self.parts.advanced_settings)
 
     @cached_property
     def partners(self) -> PartnerAdmin:
         """Partners."""
         from admin.partners import PartnerAdmin
 
-        return PartnerAdmin(self.hub.partners)
+        return PartnerAdmin(self.parts.partners)
 
     @cached_property
     def keys(self) -> KeyAdmin:
@@ -95,37 +126,38 @@ class Operator:
         from admin.partners import KeyAdmin
 
         loopback = self.settings.allow_loopback_origins
-        return KeyAdmin(self.hub.api_keys, self.hub.billers, allow_loopback_origins=loopback)
+        return KeyAdmin(self.parts.api_keys, self.parts.billers, allow_loopback_origins=loopback)
 
     @cached_property
     def destinations(self) -> DestinationAdmin:
         """The RedirectID table of a biller."""
         from admin.destinations import DestinationAdmin
 
-        return DestinationAdmin(self.hub.destinations, self.hub.billers)
+        return DestinationAdmin(self.parts.destinations, self.parts.billers)
 
     @cached_property
     def customers(self) -> CustomerAdmin:
         """Accounts of a biller."""
         from admin.people import CustomerAdmin
 
-        return CustomerAdmin(self.hub.customers, self.hub.billers)
+        return CustomerAdmin(self.parts.customers, self.parts.billers)
 
     @cached_property
     def users(self) -> UserAdmin:
-        """Users of a biller."""
+        """Users of a biller. What registers, ends and checks passwords is wired when it is needed."""
         from admin.people import UserAdmin
+        from hub.parts import deferred
 
-        hub = self.hub
+        parts = self.parts
         return UserAdmin(
-            hub.users,
-            hub.passwords,
-            hub.partners,
-            hub.register,
-            hub.unregister,
-            hub.set_email,
-            hub.billers,
-            hub.database.read,
+            parts.users,
+            deferred(lambda: self.hub.passwords),
+            parts.partners,
+            deferred(lambda: self.hub.register),
+            deferred(lambda: self.hub.unregister),
+            deferred(lambda: self.hub.set_email),
+            parts.billers,
+            parts.database.read,
         )
 
     @cached_property
@@ -133,23 +165,26 @@ class Operator:
         """Registrations that wait for a decision."""
         from admin.people import UserFinder
         from admin.registrations import RegistrationAdmin
+        from hub.parts import deferred
 
-        hub = self.hub
-        return RegistrationAdmin(hub.approvals, hub.billers, UserFinder(hub.billers, hub.database.read))
+        parts = self.parts
+        finder = UserFinder(parts.billers, parts.database.read)
+        return RegistrationAdmin(deferred(lambda: self.hub.approvals), parts.billers, finder)
 
     @cached_property
     def themes(self) -> ThemeAdmin:
         """Stylesheets of partners."""
         from admin.themes import ThemeAdmin
+        from hub.parts import deferred
 
-        return ThemeAdmin(self.hub.themes, self.hub.billers)
+        return ThemeAdmin(deferred(lambda: self.hub.themes), self.parts.billers)
 
     @cached_property
     def carriers(self) -> CarrierAdmin:
         """How framed sessions come back."""
         from admin.history import CarrierAdmin
 
-        return CarrierAdmin(self.hub.carrier_counts)
+        return CarrierAdmin(self.parts.carrier_counts)
 
     @cached_property
     def legacy(self) -> LegacySetUp:
@@ -172,36 +207,63 @@ class Operator:
         """The change log."""
         from admin.history import HistoryAdmin
 
-        hub = self.hub
-        return HistoryAdmin(hub.database.read, hub.sealer, hub.erasure, hub.trust)
+        parts = self.parts
+        return HistoryAdmin(parts.database.read, parts.sealer, parts.erasure, parts.trust)
 
     @cached_property
     def refusals(self) -> RefusalAdmin:
         """What was refused."""
         from admin.history import RefusalAdmin
 
-        return RefusalAdmin(self.hub.diagnostics)
+        return RefusalAdmin(self.parts.diagnostics)
 
     @cached_property
     def warnings(self) -> WarningAdmin:
         """What partners were warned of."""
         from admin.history import WarningAdmin
 
-        return WarningAdmin(self.hub.warnings)
+        return WarningAdmin(self.parts.warnings)
+
+    @cached_property
+    def imports(self) -> ImportAdmin:
+        """Past imports."""
+        from admin.imports import ImportAdmin
+
+        return ImportAdmin(self.parts.import_history, self.parts.billers)
+
+    @cached_property
+    def jobs(self) -> JobAdmin:
+        """Background jobs."""
+        from admin.jobs import JobAdmin
+        from hub.parts import deferred
+
+        return JobAdmin(self.parts.database.begin, self.parts.clock, deferred(lambda: self.hub.job_handlers))
 
     @cached_property
     def alarms(self) -> AlarmAdmin:
         """What a person should look at."""
         from admin.history import AlarmAdmin
 
-        return AlarmAdmin(self.hub.alarms)
+        return AlarmAdmin(self.parts.alarms)
 
     @cached_property
     def mails(self) -> MailAdmin:
         """What was mailed to payers."""
         from admin.history import MailAdmin
+        from hub.parts import deferred
 
-        return MailAdmin(self.hub.mails)
+        return MailAdmin(deferred(lambda: self.hub.mails))
 
 
-pass_operator = click.make_pass_decorator(Operator)
+def pass_operator(command: F) -> F:
+    """Give a command its Operator as the first argument."""
+
+    @wraps(command)
+    def run(*arguments: Any, **named: Any) -> Any:
+        context = click.get_current_context()
+        operator = context.find_object(Operator)
+        assert operator is not None  # noqa: S101  (made by the top of the tree)
+        operator.command = context
+        return context.invoke(command, operator, *arguments, **named)
+
+    return cast("F", run)

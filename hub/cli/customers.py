@@ -11,27 +11,28 @@ from hub.cli.arguments import Assignment, biller_option, limit_option
 from hub.cli.context import Operator, pass_operator
 from hub.cli.output import json_option, note, print_record, print_rows
 from idp.directory.customers import Commodity, Meter, customer_values
+from idp.errors.wording import did_you_mean
 from sso_connect.imports.bif_columns import MAX_CUSTOM
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _TEXTS = {
-    "--display-number": "The number as bills show it.",
+    "--display-number": "Account number as printed on bills.",
     "--name": "Name on the account.",
-    "--address1": "Address, first line.",
-    "--address2": "Address, second line.",
+    "--address1": "Address, line 1.",
+    "--address2": "Address, line 2.",
     "--city": "City.",
     "--state": "State.",
     "--zip": "ZIP code.",
-    "--phone": "Telephone.",
-    "--email": "E-mail address.",
-    "--service-location-id": "Service location.",
+    "--phone": "Phone number.",
+    "--email": "Email address.",
+    "--service-location-id": "ID of the service location.",
 }
 _FLAGS = {
-    "--prepaid/--not-prepaid": "A prepaid account.",
-    "--protected/--not-protected": "Personal data is masked for staff and reps.",
-    "--block-cc/--allow-cc": "Takes no cards.",
-    "--block-ach/--allow-ach": "Takes no bank accounts.",
+    "--prepaid/--not-prepaid": "Whether the account is prepaid.",
+    "--protected/--not-protected": "Whether personal data is masked for staff and representatives.",
+    "--block-cc/--allow-cc": "Block or allow payment by card.",
+    "--block-ach/--allow-ach": "Block or allow payment by bank account.",
 }
 _account = click.argument("account_number")
 
@@ -61,7 +62,8 @@ class _Meter(click.ParamType[Meter]):
         meter_id, _, rest = str(value).partition(":")
         commodity, _, location = rest.partition(":")
         if not meter_id.strip() or commodity.strip() not in get_args(Commodity):
-            self.fail(f"ID:COMMODITY is expected, with one of {', '.join(get_args(Commodity))}", param, ctx)
+            near = did_you_mean(commodity.strip(), get_args(Commodity))
+            self.fail(f"ID:COMMODITY is expected; the commodity is one of {', '.join(get_args(Commodity))}.{near}", param, ctx)
         return Meter(meter_id.strip(), commodity.strip(), location.strip())  # type: ignore[arg-type]
 
 
@@ -70,8 +72,10 @@ def _values(command: F) -> F:
     options = [click.option(name, help=text) for name, text in _TEXTS.items()]
     options += [click.option(name, default=None, help=text) for name, text in _FLAGS.items()]
     options += [
-        click.option("--custom", "customs", type=_Custom(), multiple=True, help="A custom field; several times, all of them anew."),
-        click.option("--meter", "meters", type=_Meter(), multiple=True, help="A meter; several times, all of them anew."),
+        click.option(
+            "--custom", "customs", type=_Custom(), multiple=True, help="Custom field. Repeatable; replaces the current list."
+        ),
+        click.option("--meter", "meters", type=_Meter(), multiple=True, help="Meter. Repeatable; replaces the current list."),
     ]
     for option in reversed(options):
         command = option(command)
@@ -80,7 +84,10 @@ def _values(command: F) -> F:
 
 @click.group()
 def group() -> None:
-    """Customers: a biller's utility accounts. The account number is unique within the biller."""
+    """Create, update and list utility accounts.
+
+    An account number is unique within its biller.
+    """
 
 
 @group.command()
@@ -90,24 +97,24 @@ def group() -> None:
 @json_option
 @pass_operator
 def create(operator: Operator, /, bid: int, account_number: str, as_json: bool, **given: Any) -> None:
-    """Make the account ACCOUNT_NUMBER."""
+    """Create the account ACCOUNT_NUMBER."""
     made = operator.customers.create(operator.staff, operator.request_id, bid, account_number, **_named(given))
     print_record(customer_values(made), as_json=as_json)
 
 
 @group.command("list")
 @biller_option
-@click.option("--after", default="", metavar="ACCOUNT_NUMBER", help="From the account after this one.")
+@click.option("--after", default="", metavar="ACCOUNT_NUMBER", help="Start after this account.")
 @limit_option
 @json_option
 @pass_operator
 def list_(operator: Operator, bid: int, after: str, limit: int, as_json: bool) -> None:
-    """List accounts by number."""
+    """List accounts, ordered by number."""
     found = operator.customers.list_page(operator.staff, operator.request_id, bid, after, limit)
-    columns = {"account_number": "Account", "name": "Name", "email": "E-mail", "prepaid": "Prepaid", "closed_at": "Closed"}
+    columns = {"account_number": "Account", "name": "Name", "email": "Email", "prepaid": "Prepaid", "closed_at": "Closed"}
     print_rows([customer_values(each) for each in found], columns, as_json=as_json)
     if len(found) == limit:
-        note(f"there may be more: --after {found[-1].account_number}")
+        note(f"There may be more: --after {found[-1].account_number}")
 
 
 @group.command()
@@ -116,7 +123,7 @@ def list_(operator: Operator, bid: int, after: str, limit: int, as_json: bool) -
 @json_option
 @pass_operator
 def show(operator: Operator, bid: int, account_number: str, as_json: bool) -> None:
-    """Show one account."""
+    """Show an account."""
     found = operator.customers.get(operator.staff, operator.request_id, bid, account_number)
     print_record(customer_values(found), as_json=as_json)
 
@@ -128,7 +135,7 @@ def show(operator: Operator, bid: int, account_number: str, as_json: bool) -> No
 @json_option
 @pass_operator
 def change(operator: Operator, /, bid: int, account_number: str, as_json: bool, **given: Any) -> None:
-    """Change what is named, and leave the rest. An empty text takes a value away."""
+    """Update an account. Only the options you give change; an empty text removes a value."""
     changed = operator.customers.change(operator.staff, operator.request_id, bid, account_number, **_named(given))
     print_record(customer_values(changed), as_json=as_json)
 

@@ -48,7 +48,7 @@ _PORT = click.IntRange(1, 65535)
     type=click.Path(path_type=Path),
     default=Path("var/demo"),
     show_default=True,
-    help="Where its data goes; emptied first.",
+    help="Data folder. It is emptied first.",
 )
 def command(check: bool, port: int, partner_port: int, own_port: int | None, folder: Path) -> None:
     """Run the hub with sample data, a worker and an example partner portal on this machine, until Ctrl-C."""

@@ -14,7 +14,10 @@ from sso_connect.redirects import DESTINATIONS, DestinationSetting
 
 @click.group()
 def group() -> None:
-    """Destinations: which page of the portal a RedirectID opens, and whether the biller shows it."""
+    """Show and update what each RedirectID opens.
+
+    A destination is a page of the customer portal. Partners name it by its RedirectID, 1 to 11.
+    """
 
 
 @group.command("list")
@@ -22,7 +25,7 @@ def group() -> None:
 @json_option
 @pass_operator
 def list_(operator: Operator, bid: int, as_json: bool) -> None:
-    """List all eleven as the biller has them."""
+    """List the eleven destinations of a biller."""
     table = operator.destinations.table(operator.staff, operator.request_id, bid)
     columns = {"redirect_id": "RedirectID", "page": "Page", "title": "Own title", "off": "Off"}
     print_rows([_shown(each) for each in table.values()], columns, as_json=as_json)
@@ -30,13 +33,13 @@ def list_(operator: Operator, bid: int, as_json: bool) -> None:
 
 @group.command()
 @biller_option
-@click.option("--redirect-id", type=click.IntRange(1, 11), required=True, help="Which one.")
-@click.option("--off/--on", "off", default=None, help="Switch it off or on. A redirect to one that is off says so to the payer.")
-@click.option("--title", help="The biller's own title, at most 60 characters; an empty text gives ours back.")
+@click.option("--redirect-id", type=click.IntRange(1, 11), required=True, metavar="N", help="RedirectID, 1 to 11.")
+@click.option("--off/--on", "off", default=None, help="Turn the destination off or on. Payers are told when it is off.")
+@click.option("--title", help="Title of the page, up to 60 characters. An empty text restores the default.")
 @json_option
 @pass_operator
 def change(operator: Operator, bid: int, redirect_id: int, off: bool | None, title: str | None, as_json: bool) -> None:
-    """Change what is named, and leave the rest."""
+    """Update a destination. Only the options you give change."""
     changed = operator.destinations.change(operator.staff, operator.request_id, bid, redirect_id, off=off, title=title)
     print_record(_shown(changed), as_json=as_json)
 

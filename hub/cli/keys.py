@@ -10,14 +10,17 @@ from hub.cli.output import json_option, print_rows
 
 @click.group()
 def group() -> None:
-    """Signing keys of this installation. Only public halves are ever shown."""
+    """List the public signing keys. Private keys are never shown."""
 
 
 @group.command("list")
 @json_option
 @pass_operator
 def list_(operator: Operator, as_json: bool) -> None:
-    """List the public keys, oldest first; --json prints a JWK each (RFC 7517). The first signature makes the first key."""
-    keys = operator.hub.signing_keys.public_keys("checkpoint")
-    columns = {"kid": "Key id", "kty": "Type", "crv": "Curve", "alg": "Algorithm", "use": "Use"}
+    """List the public keys, oldest first.
+
+    --json prints one JWK (RFC 7517) for each. There is no key before the first signature.
+    """
+    keys = operator.parts.signing_keys.public_keys("checkpoint")
+    columns = {"kid": "Key ID", "kty": "Type", "crv": "Curve", "alg": "Algorithm", "use": "Use"}
     print_rows(keys, columns, as_json=as_json)

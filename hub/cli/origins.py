@@ -17,14 +17,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _places(command: F) -> F:
-    frame = click.option("--frame", "frames", multiple=True, metavar="ORIGIN", help="An origin that may frame our pages.")
-    back = click.option("--return", "returns", multiple=True, metavar="URL", help="Where sign-out may return to, with all below.")
+    frame = click.option("--frame", "frames", multiple=True, metavar="ORIGIN", help="Origin that may frame our pages. Repeatable.")
+    back = click.option("--return", "returns", multiple=True, metavar="URL", help="Allowed return URL (prefix). Repeatable.")
     return frame(back(command))
 
 
 @click.group()
 def group() -> None:
-    """Origins and ReturnUrls of an API key: exact, https, no wildcards."""
+    """Manage the origins and return URLs of an API key.
+
+    Origins are exact and use https. There are no wildcards.
+    """
 
 
 @group.command()
@@ -34,7 +37,7 @@ def group() -> None:
 @json_option
 @pass_operator
 def add(operator: Operator, bid: int, key_id: UUID, frames: tuple[str, ...], returns: tuple[str, ...], as_json: bool) -> None:
-    """Put origins and ReturnUrls on the key's list; what is on it stays."""
+    """Add origins and return URLs to a key."""
     places = _named(frames, returns)
     _print(operator.keys.add_places(operator.staff, operator.request_id, bid, key_id, places), as_json=as_json)
 
@@ -46,7 +49,7 @@ def add(operator: Operator, bid: int, key_id: UUID, frames: tuple[str, ...], ret
 @json_option
 @pass_operator
 def remove(operator: Operator, bid: int, key_id: UUID, frames: tuple[str, ...], returns: tuple[str, ...], as_json: bool) -> None:
-    """Take origins and ReturnUrls off the key's list."""
+    """Remove origins and return URLs from a key."""
     places = _named(frames, returns)
     _print(operator.keys.remove_places(operator.staff, operator.request_id, bid, key_id, places), as_json=as_json)
 
@@ -57,7 +60,7 @@ def remove(operator: Operator, bid: int, key_id: UUID, frames: tuple[str, ...], 
 @json_option
 @pass_operator
 def list_(operator: Operator, bid: int, key_id: UUID, as_json: bool) -> None:
-    """List what is on the key's list."""
+    """List a key's origins and return URLs."""
     _print(operator.keys.get(operator.staff, operator.request_id, bid, key_id), as_json=as_json)
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from hub.cli.api_keys import shown
+from hub.cli.arguments import optional_biller_option, words_option
 from hub.cli.context import Operator, pass_operator
-from hub.cli.faults import Refusal
+from hub.cli.faults import Refusal, why
 from hub.cli.output import json_option, note, print_record
 
 _MOST_FILE = 64 * 1024
@@ -18,37 +18,69 @@ _MOST_FILE = 64 * 1024
 
 @click.command("legacy-setup")
 @click.option(
-    "--file", "path", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="All of it as YAML, names below."
+    "--file", "path", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="YAML file with the options below."
 )
-@click.option("--bid", type=int, metavar="BID", help="The biller.  bid")
-@click.option("--partner", metavar="SLUG", help="The partner; made when there is none.  partner")
-@click.option("--name", help="Its name, when it is made.  name")
-@click.option("--url", help="Where payers find its portal, when it is made.  url")
-@click.option(
+@optional_biller_option("The biller: its BID or slug. In the file: bid.")
+@click.option("--partner", metavar="SLUG", help="The partner. Created if it does not exist. In the file: partner.")
+@click.option("--name", help="Name of a new partner. In the file: name.")
+@click.option("--url", help="Address of a new partner's portal. In the file: url.")
+@words_option(
     "--authenticate",
-    type=click.Choice(["trusted", "password"]),
-    help="Its word counts (default), or a password is asked.  authenticate",
+    words=("trusted", "password"),
+    help="trusted (default): the partner vouches for the payer. password: it sends a password. In the file: authenticate.",
 )
-@click.option("--csr", is_flag=True, default=None, help="Its CIS may let service representatives step in.  csr")
 @click.option(
-    "--frame", "frame_origins", multiple=True, metavar="ORIGIN", help="An origin that may frame our pages.  frame_origins"
+    "--csr", is_flag=True, default=None, help="The partner's CIS may start sessions for representatives. In the file: csr."
 )
-@click.option("--return", "return_urls", multiple=True, metavar="URL", help="Where sign-out may return to.  return_urls")
-@click.option("--redirect-id", "redirect_ids", type=int, multiple=True, metavar="N", help="1 to 11; default all.  redirect_ids")
-@click.option("--css", "css_urls", multiple=True, metavar="URL", help="A CSSUrl; the biller must approve it.  css_urls")
-@click.option("--sso-login-url", metavar="URL", help="Advanced setting 3, unless the biller has one.  sso_login_url")
+@click.option(
+    "--frame",
+    "frame_origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Origin that may frame our pages. Repeatable. In the file: frame_origins.",
+)
+@click.option(
+    "--return",
+    "return_urls",
+    multiple=True,
+    metavar="URL",
+    help="Allowed return URL (prefix). Repeatable. In the file: return_urls.",
+)
+@click.option(
+    "--redirect-id",
+    "redirect_ids",
+    type=int,
+    multiple=True,
+    metavar="N",
+    help="Allowed RedirectID, 1 to 11 (default: all). Repeatable. In the file: redirect_ids.",
+)
+@click.option(
+    "--css",
+    "css_urls",
+    multiple=True,
+    metavar="URL",
+    help="CSSUrl of a theme; the biller must approve it. Repeatable. In the file: css_urls.",
+)
+@click.option("--sso-login-url", metavar="URL", help="Advanced setting 3, if the biller has none. In the file: sso_login_url.")
 @json_option
 @pass_operator
 def legacy_setup(operator: Operator, /, path: Path | None, as_json: bool, **given: Any) -> None:
-    """Set a partner up as it is today, at one biller.
+    """Set up a partner with an existing integration at one biller.
 
-    A compat key for sessions, for all of the biller's users, with account proof by CIS. An option goes before the file. The same
-    call again changes nothing, and completes one that broke off; the secret is printed once, with the key.
+    Creates a compat key with the policies token=session, users=all and account_proof=cis. Options take precedence over the file.
+    It is safe to run the command again: it completes what is missing. The secret is printed once, with the key.
     """
     from admin.legacy import read_wanted
 
-    named = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items() if value not in (None, ())}
-    wanted = read_wanted({**({} if path is None else _read(path)), **named})
+    named: dict[str, Any] = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in given.items() if value not in (None, ())
+    }
+    given = {**({} if path is None else _read(path)), **named}
+    if "biller" in given:
+        given.setdefault("bid", given.pop("biller"))
+    if isinstance(given.get("bid"), str):
+        given["bid"] = operator.bid_of(given["bid"])
+    wanted = read_wanted(given)
     done = operator.legacy.set_up(operator.staff, operator.request_id, wanted)
     record = shown(done.key) | {
         "sso_login_url": wanted.sso_login_url or done.biller.sso_login_url,
@@ -59,20 +91,20 @@ def legacy_setup(operator: Operator, /, path: Path | None, as_json: bool, **give
         record["secret"] = done.secret
     print_record(record, as_json=as_json)
     if done.secret:
-        note("The secret is shown this once and is not kept. The partner sends it as X-Api-Key, or as the user name of HTTP Basic.")
+        note("Copy this secret now; it will not be shown again. The partner sends it as X-Api-Key, or as HTTP Basic user name.")
     elif not done.steps:
-        note("Nothing was left to do. A fresh secret: idhub api-keys rotate.")
+        note("Nothing to do: the partner is set up. For a new secret, run idhub api-keys rotate.")
 
 
 @click.command()
 @click.argument("slug")
-@click.option("--frame", "frame_origins", multiple=True, metavar="ORIGIN", help="An origin that may frame our pages.")
+@click.option("--frame", "frame_origins", multiple=True, metavar="ORIGIN", help="Origin that may frame our pages. Repeatable.")
 @json_option
 @pass_operator
 def sandbox(operator: Operator, slug: str, frame_origins: tuple[str, ...], as_json: bool) -> None:
-    """Make a sandbox for the partner SLUG: a biller with made-up accounts, bills and payers, and a strict key.
+    """Create a sandbox for the partner SLUG.
 
-    A partner has one; a second call is refused.
+    A sandbox is a biller with made-up accounts, bills and payers, and a strict key. A partner has at most one.
     """
     from admin.sandbox import ACCOUNTS
 
@@ -91,7 +123,7 @@ def sandbox(operator: Operator, slug: str, frame_origins: tuple[str, ...], as_js
         "accounts": accounts if as_json else [f"{each['account_number']} ({each['payer'] or 'nobody'})" for each in accounts],
     }
     print_record(record, as_json=as_json)
-    note("The secret is shown this once and is not kept. Next:")
+    note("Copy this secret now; it will not be shown again. Next:")
     note(f'  curl -H "X-Api-Key: SECRET" {api}/ping')
     note(
         f'  curl -H "X-Api-Key: SECRET" -H "Content-Type: application/json" -d \'{{"UserName": "pat"}}\''
@@ -100,12 +132,16 @@ def sandbox(operator: Operator, slug: str, frame_origins: tuple[str, ...], as_js
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import yaml
+
     try:
         with path.open(encoding="utf-8") as file:
             text = file.read(_MOST_FILE + 1)
         found = yaml.safe_load(text) if len(text) <= _MOST_FILE else None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError):
-        raise Refusal(f"{path}: cannot be read as YAML in UTF-8") from None
+    except OSError as fault:
+        raise Refusal(f"{path} cannot be read: {why(fault)}.") from None
+    except (UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError):
+        raise Refusal(f"{path} is not YAML in UTF-8.") from None
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
-        raise Refusal(f"{path}: names with values are expected")
+        raise Refusal(f"{path}: lines of NAME: VALUE are expected.")
     return found

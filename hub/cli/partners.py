@@ -14,17 +14,20 @@ from idp.directory.partners import Partner
 
 @click.group()
 def group() -> None:
-    """Partners: software companies whose portals call the hub. What one may do at a biller is its API key."""
+    """Create, update and list partners.
+
+    A partner is a software company whose portal calls the hub. Its API keys say what it may do at a biller.
+    """
 
 
 @group.command()
 @click.argument("slug")
-@click.option("--name", required=True, help="The name that people know.")
-@click.option("--url", default="", help="Where payers find its portal.")
+@click.option("--name", required=True, help="Name that people know.")
+@click.option("--url", default="", help="Address of the partner's portal.")
 @json_option
 @pass_operator
 def create(operator: Operator, slug: str, name: str, url: str, as_json: bool) -> None:
-    """Make the partner SLUG (lower-case letters, digits, dashes)."""
+    """Create a partner. SLUG is made of lower-case letters, digits and dashes."""
     made = operator.partners.create(operator.staff, operator.request_id, slug=slug, name=name, url=url)
     print_record(_shown(made), as_json=as_json)
 
@@ -33,7 +36,7 @@ def create(operator: Operator, slug: str, name: str, url: str, as_json: bool) ->
 @json_option
 @pass_operator
 def list_(operator: Operator, as_json: bool) -> None:
-    """List partners by slug."""
+    """List partners, ordered by slug."""
     found = operator.partners.list_all(operator.staff, operator.request_id)
     columns = {"slug": "Slug", "name": "Name", "url": "Portal", "disabled": "Disabled"}
     print_rows([_shown(each) for each in found], columns, as_json=as_json)
@@ -41,13 +44,13 @@ def list_(operator: Operator, as_json: bool) -> None:
 
 @group.command()
 @click.argument("slug")
-@click.option("--name", help="The name that people know.")
-@click.option("--url", help="Where payers find its portal; an empty text takes it away.")
-@click.option("--disable/--enable", "disabled", default=None, help="Out of service: none of its keys works at any biller.")
+@click.option("--name", help="Name that people know.")
+@click.option("--url", help="Address of the partner's portal. An empty text removes it.")
+@click.option("--disable/--enable", "disabled", default=None, help="Disable the partner: its keys stop working at every biller.")
 @json_option
 @pass_operator
 def change(operator: Operator, /, slug: str, as_json: bool, **given: Any) -> None:
-    """Change what is named, and leave the rest."""
+    """Update a partner. Only the options you give change."""
     changes = {name: value for name, value in given.items() if value is not None}
     print_record(_shown(operator.partners.change(operator.staff, operator.request_id, slug, **changes)), as_json=as_json)
 

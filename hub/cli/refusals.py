@@ -14,7 +14,10 @@ from sso_connect.diagnostics import Refusal
 
 @click.group()
 def group() -> None:
-    """Refusals: what a payer was refused, every check that led to it, and the fix. Kept for 30 days."""
+    """Show why a payer or a partner was refused.
+
+    A refusal page shows a reference. It leads to every check that was made, and to the fix. Refusals are kept for 30 days.
+    """
 
 
 @group.command()
@@ -23,7 +26,7 @@ def group() -> None:
 @json_option
 @pass_operator
 def show(operator: Operator, bid: int, reference: str, as_json: bool) -> None:
-    """Show what stands behind REFERENCE, with each check: what was expected, and what came."""
+    """Show the checks behind REFERENCE: what was expected and what was received."""
     found = operator.refusals.get(operator.staff, operator.request_id, bid, reference)
     checks = [
         {
@@ -40,18 +43,18 @@ def show(operator: Operator, bid: int, reference: str, as_json: bool) -> None:
         print_json(_shown(found) | {"checks": checks})
         return
     print_record(_shown(found), as_json=False)
-    columns = {"check": "Check", "held": "Held", "expected": "Expected", "came": "Came", "fix": "Fix"}
+    columns = {"check": "Check", "held": "Passed", "expected": "Expected", "came": "Received", "fix": "Fix"}
     shown = [each if each["evaluated"] else each | {"held": None} for each in checks]
     print_rows(shown, columns, as_json=False)
 
 
 @group.command("list")
 @biller_option
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Maximum number of rows.")
 @json_option
 @pass_operator
 def list_(operator: Operator, bid: int, limit: int, as_json: bool) -> None:
-    """List the newest refusals first."""
+    """List refusals, newest first."""
     found = operator.refusals.list_recent(operator.staff, operator.request_id, bid, limit)
     columns = {"at": "When", "reference": "Reference", "code": "Reason", "where": "Where", "key_id": "API key"}
     print_rows([_shown(each) for each in found], columns, as_json=as_json)

@@ -7,22 +7,17 @@ from uuid import UUID
 
 import click
 
-from hub.cli.arguments import confirmed, limit_option
+from hub.cli.arguments import biller_option, confirmed, limit_option
 from hub.cli.context import Operator, pass_operator
 from hub.cli.output import json_option, note, print_record, print_rows
 from idp.accounts.approvals import Undecided
 from idp.directory.registrations import Grant
 from idp.directory.rights import LoginType
-from idp.errors import BillerNotFound
 
 _LOGIN_TYPES = {str(each.value): each for each in LoginType} | {each.wire.lower(): each for each in LoginType}
 _COLUMNS = {
     "user_name": "User name", "account_number": "Account", "state": "State", "since": "Since", "until": "Until", "id": "Id",
 }  # fmt: skip
-
-
-def _biller(command: Any) -> Any:
-    return click.option("--bid", "--biller", "biller", required=True, metavar="BID|SLUG", help="Biller, by BID or slug.")(command)
 
 
 _user = click.argument("user")
@@ -39,21 +34,21 @@ def group() -> None:
 
 
 @group.command("list")
-@_biller
+@biller_option
 @click.option("--after", type=click.UUID, metavar="ID", help="Continue after this registration.")
 @limit_option
 @json_option
 @pass_operator
-def list_(operator: Operator, biller: str, after: UUID | None, limit: int, as_json: bool) -> None:
+def list_(operator: Operator, bid: int, after: UUID | None, limit: int, as_json: bool) -> None:
     """List the registrations that need a decision."""
-    found = operator.registrations.list_page(operator.staff, operator.request_id, _bid(operator, biller), after, limit)
+    found = operator.registrations.list_page(operator.staff, operator.request_id, bid, after, limit)
     print_rows([_row(each) for each in found], _COLUMNS, as_json=as_json)
     if len(found) == limit:
         note(f"there may be more: --after {found[-1].registration.id}")
 
 
 @group.command()
-@_biller
+@biller_option
 @_user
 @_account
 @click.option(
@@ -62,57 +57,48 @@ def list_(operator: Operator, biller: str, after: UUID | None, limit: int, as_js
 )  # fmt: skip
 @json_option
 @pass_operator
-def approve(operator: Operator, biller: str, user: str, number: str, login_type: str, as_json: bool) -> None:
+def approve(operator: Operator, bid: int, user: str, number: str, login_type: str, as_json: bool) -> None:
     """Give USER access to an account. USER is told by email."""
     wanted = _LOGIN_TYPES[login_type.lower()]
-    given = operator.registrations.approve(operator.staff, operator.request_id, _bid(operator, biller), user, number, wanted)
+    given = operator.registrations.approve(operator.staff, operator.request_id, bid, user, number, wanted)
     _tell(user, number, "approved", given, as_json=as_json)
 
 
 @group.command()
-@_biller
+@biller_option
 @_user
 @_account
 @json_option
 @pass_operator
-def decline(operator: Operator, biller: str, user: str, number: str, as_json: bool) -> None:
+def decline(operator: Operator, bid: int, user: str, number: str, as_json: bool) -> None:
     """Decline USER's request for an account. USER is told by email."""
-    operator.registrations.decline(operator.staff, operator.request_id, _bid(operator, biller), user, number)
+    operator.registrations.decline(operator.staff, operator.request_id, bid, user, number)
     _tell(user, number, "declined", None, as_json=as_json)
 
 
 @group.command()
-@_biller
+@biller_option
 @_user
 @_account
 @json_option
 @pass_operator
-def restore(operator: Operator, biller: str, user: str, number: str, as_json: bool) -> None:
+def restore(operator: Operator, bid: int, user: str, number: str, as_json: bool) -> None:
     """Dismiss the objection: USER gets the same access again and is told by email."""
-    given = operator.registrations.restore(operator.staff, operator.request_id, _bid(operator, biller), user, number)
+    given = operator.registrations.restore(operator.staff, operator.request_id, bid, user, number)
     _tell(user, number, "restored", given, as_json=as_json)
 
 
 @group.command()
-@_biller
+@biller_option
 @_user
 @_account
 @confirmed("This ends the user's registration on the account. Continue?")
 @json_option
 @pass_operator
-def end(operator: Operator, biller: str, user: str, number: str, as_json: bool) -> None:
+def end(operator: Operator, bid: int, user: str, number: str, as_json: bool) -> None:
     """Uphold the objection: end USER's registration. USER is told by email."""
-    operator.registrations.end(operator.staff, operator.request_id, _bid(operator, biller), user, number)
+    operator.registrations.end(operator.staff, operator.request_id, bid, user, number)
     _tell(user, number, "ended", None, as_json=as_json)
-
-
-def _bid(operator: Operator, named: str) -> int:
-    if named.isdecimal() and len(named) <= 10:
-        return int(named)
-    found = operator.hub.billers.find_by_slug(named)
-    if found is None:
-        raise BillerNotFound(named)
-    return found.bid
 
 
 def _tell(user: str, number: str, done: str, given: Grant | None, *, as_json: bool) -> None:

@@ -10,16 +10,16 @@ from hub.cli.output import json_option, print_record
 
 @click.group()
 def group() -> None:
-    """Secrets at rest."""
+    """Re-encrypt secrets after a master key change."""
 
 
 @group.command()
 @json_option
 @pass_operator
 def rotate(operator: Operator, as_json: bool) -> None:
-    """Put every data key under the present master key.
+    """Encrypt every data key with the current master key.
 
-    How to change the master key: start all processes with the new one as IDHUB_MASTER_KEY (or its file) and the old one in
-    IDHUB_PREVIOUS_MASTER_KEYS, run this once, then take the old one away. May be run again; nothing else is rewritten.
+    To change the master key: start all processes with the new key in IDHUB_MASTER_KEY (or its file) and the old key in
+    IDHUB_PREVIOUS_MASTER_KEYS, run this command once, then remove the old key. It is safe to run the command again.
     """
-    print_record({"rewrapped": operator.hub.secrets.rewrap()}, as_json=as_json)
+    print_record({"rewrapped": operator.parts.secrets.rewrap()}, as_json=as_json)

@@ -15,14 +15,15 @@ import click
 
 from hub.cli.arguments import OutFile
 from hub.cli.context import Operator, pass_operator
-from hub.cli.faults import Refusal
+from hub.cli.faults import Refusal, start_line
 from hub.cli.output import note, print_json
+from idp.settings import SettingsError
 
 
 @click.command()
 @pass_operator
 def migrate(operator: Operator) -> None:
-    """Bring the database to the newest version. Processes of the version before go on working meanwhile.
+    """Update the database schema to this version. Processes of the previous version keep working meanwhile.
 
     Where a master key is set, makes the installation's own keys as well, so that every backup has them.
     """
@@ -30,10 +31,13 @@ def migrate(operator: Operator) -> None:
     from hub.storage.migrations import migrate as run
 
     settings = operator.settings
-    run(settings.database_url)
-    note(f"the database is at revision {head()}")
+    try:
+        run(settings.database_url)
+    except ValueError as fault:
+        raise SettingsError(f"IDHUB_DATABASE_URL: {fault}") from fault
+    note(f"The database is at revision {head()}.")
     if settings.master_key is not None or settings.master_key_file is not None:
-        operator.hub.signing_keys.prepare("checkpoint")
+        operator.parts.signing_keys.prepare("checkpoint")
 
 
 @click.command()
@@ -41,9 +45,9 @@ def migrate(operator: Operator) -> None:
 def serve(operator: Operator) -> None:
     """Serve the customer portals and the partner API until SIGTERM or Ctrl-C.
 
-    Checks first: settings, that no other hub has the port, database and its migrations, key-value store, master key, an origin for
-    each biller, room for connections. A fault stops the start, a line each. At the end requests in flight are finished, for up to
-    30 seconds.
+    Runs startup checks first and reports all failures: settings, that no other hub has the port, database and its migrations,
+    key-value store, master key, an origin for each biller, enough connections. On exit, requests in progress have 30 seconds to
+    finish.
     """
     from hub.port import PortUnavailable, reserve
     from hub.start import listen_address
@@ -78,9 +82,9 @@ def _serve(operator: Operator, host: str, port: int) -> None:
 @click.command()
 @pass_operator
 def worker(operator: Operator) -> None:
-    """Run jobs until SIGTERM or Ctrl-C: mails, events for the CIS, seals of the change log, purges.
+    """Run background jobs until SIGTERM or Ctrl-C: mail, imports, events, purges.
 
-    Any number may run; they share the work. One that dies loses its lease, and another takes over.
+    Any number of workers may run; they share the work. If one is killed, another gets its jobs within two minutes.
     """
     from hub.logs import configure
 
@@ -104,9 +108,9 @@ def worker(operator: Operator) -> None:
 
 
 @click.command()
-@click.option("--out", type=OutFile(0o644), help="A file for it (default: standard output).")
+@click.option("--out", type=OutFile(0o644), help="Write to this file (default: standard output).")
 def openapi(out: TextIO | None) -> None:
-    """Print the OpenAPI 3.1 document of the partner API, as JSON. Needs no settings."""
+    """Print the OpenAPI 3.1 document of the partner API as JSON. Needs no settings."""
     from sso_connect.api.openapi import openapi_document
 
     if out is None:
@@ -119,6 +123,6 @@ def _check(operator: Operator) -> None:
     from hub.start import check_start, start_warnings
 
     if faults := check_start(operator.wired):
-        raise Refusal(*faults)
+        raise Refusal(*(start_line(each, operator.settings) for each in faults))
     for line in start_warnings(operator.wired):
         note(f"warning: {line}")

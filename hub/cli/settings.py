@@ -14,7 +14,10 @@ from idp.directory.advanced_settings import CATALOGUE
 
 @click.group()
 def group() -> None:
-    """Advanced settings of a biller, by number; its CIS integrations use them."""
+    """Show and set a biller's advanced settings.
+
+    Advanced settings are numbered. The integrations with the biller's CIS use them.
+    """
 
 
 @group.command()
@@ -22,7 +25,7 @@ def group() -> None:
 @json_option
 @pass_operator
 def show(operator: Operator, bid: int, as_json: bool) -> None:
-    """Show all settings. A secret shows as (set)."""
+    """Show all settings. Secrets are shown as (set)."""
     values = operator.billers.show_settings(operator.staff, operator.request_id, bid)
     rows = [
         {"number": number, "name": CATALOGUE[number].name if number in CATALOGUE else "", "value": value}
@@ -37,14 +40,14 @@ def show(operator: Operator, bid: int, as_json: bool) -> None:
 @click.argument("value")
 @pass_operator
 def set_(operator: Operator, bid: int, number: int, value: str) -> None:
-    """Set setting NUMBER to VALUE; an empty VALUE puts it back to its default.
+    """Set setting NUMBER to VALUE. An empty VALUE restores the default.
 
-    A password must not stand on a command line, which others on the machine can read: give `-` and send it on standard input.
+    For a secret, give - as VALUE and send the secret on standard input. Other users of this machine can read command lines.
     """
     secret = number in CATALOGUE and CATALOGUE[number].kind == "secret"
     if value == "-":
         value = sys.stdin.readline().rstrip("\r\n")
     elif secret and value:
-        raise click.UsageError(f"setting {number} is a secret: give - and send it on standard input")
+        raise click.UsageError(f"Setting {number} is a secret: give - as VALUE and send the secret on standard input.")
     operator.billers.put_setting(operator.staff, operator.request_id, bid, number, value)
-    note(f"setting {number} of biller {bid} is " + ("set" if value else "back to its default"))
+    note(f"Setting {number} of biller {bid} is " + ("set." if value else "back to its default."))

@@ -16,7 +16,11 @@ _url = click.argument("css_url", metavar="CSSURL")
 
 @click.group()
 def group() -> None:
-    """Themes: a partner's CSSUrl is shown once it is approved here; only its colours, font, radius and spacing are taken."""
+    """Approve and refuse partners' stylesheets.
+
+    A partner asks for a theme by the address of a stylesheet (CSSUrl). Payers see it once it is approved. Only its colors, font,
+    corner radius and spacing are used.
+    """
 
 
 @group.command("list")
@@ -24,9 +28,9 @@ def group() -> None:
 @json_option
 @pass_operator
 def list_(operator: Operator, bid: int, as_json: bool) -> None:
-    """List all, with what became of each."""
+    """List all themes with their state."""
     rows = [_shown(theme) for theme in operator.themes.list_all(operator.staff, operator.request_id, bid)]
-    columns = {"css_url": "CSSUrl", "state": "State", "checked_at": "Looked at", "fault": "What is wrong"}
+    columns = {"css_url": "CSSUrl", "state": "State", "checked_at": "Checked", "fault": "Problem"}
     print_rows(rows, columns, as_json=as_json)
 
 
@@ -36,7 +40,7 @@ def list_(operator: Operator, bid: int, as_json: bool) -> None:
 @json_option
 @pass_operator
 def request(operator: Operator, css_url: str, bid: int, as_json: bool) -> None:
-    """Put a stylesheet on the list."""
+    """Request a theme on behalf of a partner."""
     print_record(_shown(operator.themes.request(operator.staff, operator.request_id, bid, css_url)), as_json=as_json)
 
 
@@ -46,7 +50,7 @@ def request(operator: Operator, css_url: str, bid: int, as_json: bool) -> None:
 @json_option
 @pass_operator
 def approve(operator: Operator, css_url: str, bid: int, as_json: bool) -> None:
-    """Fetch it now, and show it to payers. Refused when it could not be read."""
+    """Fetch a stylesheet now and show it to payers. Fails if it cannot be read."""
     print_record(_shown(operator.themes.approve(operator.staff, operator.request_id, bid, css_url)), as_json=as_json)
 
 
@@ -56,7 +60,7 @@ def approve(operator: Operator, css_url: str, bid: int, as_json: bool) -> None:
 @json_option
 @pass_operator
 def refuse(operator: Operator, css_url: str, bid: int, as_json: bool) -> None:
-    """Do not show it, or no longer."""
+    """Refuse a theme, or stop showing it."""
     print_record(_shown(operator.themes.refuse(operator.staff, operator.request_id, bid, css_url)), as_json=as_json)
 
 

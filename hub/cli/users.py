@@ -36,28 +36,33 @@ class _Account(click.ParamType[AccountWanted]):
         for each in LoginType:
             if word.strip().lower() in (str(each.value), each.wire.lower()):
                 return AccountWanted(number, each)
-        return self.fail(f"{word!r} is no login type: 1 Owner, 2 Co-owner, 3 Oversight, 4 Guest", param, ctx)
+        return self.fail(f"{word!r} is not a login type: use 1 Owner, 2 Co-owner, 3 Oversight or 4 Guest", param, ctx)
 
 
 @click.group()
 def group() -> None:
-    """Users: payers' logins at a biller, tied to accounts. USER is a LoginGUID or a user name."""
+    """Register, update and list payers' logins.
+
+    A user is a payer's login at one biller, with access to accounts. USER is a LoginGUID or a user name.
+    """
 
 
 @group.command()
 @biller_option
 @_user
-@click.option("--email", help="E-mail address of a user that may have to be made; several users may share one.")
+@click.option("--email", help="Email address of a new user. Several users may share one.")
 @click.option(
     "--account", "accounts", type=_Account(), multiple=True, required=True,
-    help="An account to register, several times; with :1 Owner (default), :2 Co-owner, :3 Oversight or :4 Guest.",
+    help="Account to register, with :1 Owner (default), :2 Co-owner, :3 Oversight or :4 Guest. Repeatable.",
 )  # fmt: skip
-@click.option("--link", is_flag=True, help="USER is there already, under this name or LoginGUID; nobody is made.")
-@click.option("--role-code", "ask_code", is_flag=True, help="Show a role code: it is asked for, or read from standard input.")
+@click.option("--link", is_flag=True, help="Use an existing user; do not create one.")
+@click.option(
+    "--role-code", "ask_code", is_flag=True, help="Present a role code: you are prompted, or it is read from standard input."
+)
 @click.option("--first-name", default="", help="First name.")
 @click.option("--last-name", default="", help="Last name.")
-@click.option("--phone", default="", help="Telephone.")
-@click.option("--email-verified", is_flag=True, help="You have checked that the address is the user's.")
+@click.option("--phone", default="", help="Phone number.")
+@click.option("--email-verified", is_flag=True, help="You have verified that the address belongs to the user.")
 @json_option
 @pass_operator
 def register(
@@ -72,14 +77,14 @@ def register(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Register USER on accounts, making the user when nobody has the name yet. No proof is asked of staff.
+    """Register a user on accounts. Creates the user if the name is new. Staff need no proof.
 
-    Each account says what became of it. Exit code 1 when one of them was refused; the others stand.
+    The result of each account is shown. The exit code is 1 if any account was refused; the others are registered.
     """
     if link and (email is not None or any(given.values())):
-        raise click.UsageError("--link is for a user that is there: it takes neither --email nor names")
+        raise click.UsageError("--link uses an existing user: do not give --email or names with it.")
     if not link and email is None:
-        raise click.UsageError("--email is required for a user that may have to be made")
+        raise click.UsageError("--email is required, unless you give --link for an existing user.")
     code = _role_code() if ask_code else None
     if link:
         registered = operator.users.link(operator.staff, operator.request_id, bid, user, Batch(accounts, role_code=code))
@@ -96,14 +101,14 @@ group.add_command(register, "create")
 @group.command()
 @biller_option
 @_user
-@click.option("--account", "accounts", multiple=True, required=True, metavar="NUMBER", help="An account to leave, several times.")
-@confirmed("This ends the user's access to these accounts. Go on?")
+@click.option("--account", "accounts", multiple=True, required=True, metavar="NUMBER", help="Account to leave. Repeatable.")
+@confirmed("This ends the user's access to these accounts. Continue?")
 @json_option
 @pass_operator
 def unregister(operator: Operator, bid: int, user: str, accounts: tuple[str, ...], as_json: bool) -> None:
-    """End USER's registrations on accounts, and with the last one every token and session.
+    """End a user's registrations on accounts. The last one ends every token and session.
 
-    Each account says what became of it. Exit code 1 when one of them was refused; the others stand.
+    The result of each account is shown. The exit code is 1 if any account was refused; the others are ended.
     """
     done = operator.users.unregister(operator.staff, operator.request_id, bid, user, accounts)
     _tell(user_values(done.user), done.items, as_json=as_json)
@@ -131,17 +136,17 @@ def _tell(user: dict[str, Any] | None, items: tuple[Item, ...], *, as_json: bool
 
 @group.command("list")
 @biller_option
-@click.option("--after", default="", metavar="USER_NAME", help="From the user after this one.")
+@click.option("--after", default="", metavar="USER_NAME", help="Start after this user.")
 @limit_option
 @json_option
 @pass_operator
 def list_(operator: Operator, bid: int, after: str, limit: int, as_json: bool) -> None:
-    """List users by name."""
+    """List users, ordered by name."""
     found = operator.users.list_page(operator.staff, operator.request_id, bid, after, limit)
-    columns = {"user_name": "User name", "email": "E-mail", "login_guid": "LoginGUID", "disabled": "Disabled"}
+    columns = {"user_name": "User name", "email": "Email", "login_guid": "LoginGUID", "disabled": "Disabled"}
     print_rows([user_values(each) for each in found], columns, as_json=as_json)
     if len(found) == limit:
-        note(f"there may be more: --after {found[-1].user_name}")
+        note(f"There may be more: --after {found[-1].user_name}")
 
 
 @group.command()
@@ -150,7 +155,7 @@ def list_(operator: Operator, bid: int, after: str, limit: int, as_json: bool) -
 @json_option
 @pass_operator
 def show(operator: Operator, bid: int, user: str, as_json: bool) -> None:
-    """Show one user with its accounts, who owns the password, and since when there is one (never the password)."""
+    """Show a user, the user's accounts, and who owns the password."""
     found = operator.users.get(operator.staff, operator.request_id, bid, user)
     rows = [*(_account(each) for each in found.accounts), *(_waiting(each) for each in found.waiting)]
     password = operator.users.password_state(operator.staff, operator.request_id, bid, user)
@@ -170,18 +175,18 @@ def show(operator: Operator, bid: int, user: str, as_json: bool) -> None:
 @group.command()
 @biller_option
 @_user
-@click.option("--user-name", help="Another user name.")
-@click.option("--email", help="E-mail address; the old and the new one are told, as by set-email.")
-@click.option("--email-verified/--email-unverified", "email_verified", default=None, help="Whether the address is proved.")
+@click.option("--user-name", help="New user name.")
+@click.option("--email", help="Email address; the old and the new one are told, as by set-email.")
+@click.option("--email-verified/--email-unverified", "email_verified", default=None, help="Whether the address is verified.")
 @click.option("--first-name", help="First name.")
 @click.option("--last-name", help="Last name.")
-@click.option("--phone", help="Telephone.")
-@click.option("--locale", type=click.Choice(["en", "es", ""]), help="Language of pages and mails; empty: the biller's.")
-@click.option("--disable/--enable", "disabled", default=None, help="Disabling ends every token and session of the user.")
+@click.option("--phone", help="Phone number.")
+@click.option("--locale", type=click.Choice(["en", "es", ""]), help="Language of pages and mail. Empty: the biller's.")
+@click.option("--disable/--enable", "disabled", default=None, help="Disable the user and end every token and session.")
 @json_option
 @pass_operator
 def change(operator: Operator, /, bid: int, user: str, as_json: bool, **given: Any) -> None:
-    """Change what is named, and leave the rest."""
+    """Update a user. Only the options you give change."""
     changes = {name: value for name, value in given.items() if value is not None}
     print_record(user_values(operator.users.change(operator.staff, operator.request_id, bid, user, **changes)), as_json=as_json)
 
@@ -191,7 +196,7 @@ def change(operator: Operator, /, bid: int, user: str, as_json: bool, **given: A
 @_user
 @click.option("--email", required=True, help="The new address. Questions to the payer go there from now on.")
 @click.option("--email-verified", is_flag=True, help="You have checked that the address is the user's.")
-@confirmed("The old and the new address are told, and links that wait for an answer become invalid. Go on?")
+@confirmed("The old and the new address are told, and links that wait for an answer become invalid. Continue?")
 @json_option
 @pass_operator
 def set_email(operator: Operator, bid: int, user: str, email: str, *, email_verified: bool, as_json: bool) -> None:
@@ -203,11 +208,11 @@ def set_email(operator: Operator, bid: int, user: str, email: str, *, email_veri
 @group.command()
 @biller_option
 @_user
-@confirmed("This signs the user out everywhere and voids every token. Go on?")
+@confirmed("This signs the user out everywhere and voids every token. Continue?")
 @json_option
 @pass_operator
 def revoke(operator: Operator, bid: int, user: str, as_json: bool) -> None:
-    """End every token and session of a user, everywhere. The user may sign in again."""
+    """Sign a user out everywhere and void every token. The user may sign in again."""
     user_id = operator.users.revoke(operator.staff, operator.request_id, bid, user)
     print_record({"login_guid": str(user_id), "revoked": True}, as_json=as_json)
 
@@ -215,11 +220,11 @@ def revoke(operator: Operator, bid: int, user: str, as_json: bool) -> None:
 @group.command()
 @biller_option
 @_user
-@confirmed("The partner that owns this password can then no longer change it without asking the payer. Go on?")
+@confirmed("The partner that owns this password will have to ask the payer before changing it. Continue?")
 @json_option
 @pass_operator
 def give_password_back(operator: Operator, bid: int, user: str, as_json: bool) -> None:
-    """Give the ownership of a user's password back to the hub. The password itself stays as it is."""
+    """Return the ownership of a user's password to the hub. The password does not change."""
     given = operator.users.give_password_back(operator.staff, operator.request_id, bid, user)
     print_record({"login_guid": str(given.id), "password_owner": "hub"}, as_json=as_json)
 

@@ -14,23 +14,27 @@ from sso_connect.warnings import Standing
 
 @click.group()
 def group() -> None:
-    """Warnings: what compat keys send that strict ones may not, and old names. Gone when not seen for 90 days."""
+    """List API keys that use deprecated behavior.
+
+    Compat keys may do what strict keys may not: unknown fields, old names, redirects by GET. A warning is removed 90 days after it
+    was last seen.
+    """
 
 
 @group.command("list")
 @biller_option
-@click.option("--limit", type=click.IntRange(1, 1000), default=200, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=200, show_default=True, help="Maximum number of rows.")
 @json_option
 @pass_operator
 def list_(operator: Operator, bid: int, limit: int, as_json: bool) -> None:
-    """List what each API key was warned of: where, of what, how often, and when last. The newest first."""
+    """List warnings by API key, most recent first."""
     found = operator.warnings.list_all(operator.staff, operator.request_id, bid, limit)
     columns = {
-        "last_at": "Last",
+        "last_at": "Last seen",
         "key_id": "API key",
-        "code": "Code",
-        "subject": "Of what",
-        "where": "Where",
+        "code": "Warning",
+        "subject": "Subject",
+        "where": "Operation",
         "times": "Times",
     }
     print_rows([_shown(each) for each in found], columns, as_json=as_json)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
-from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -102,10 +102,10 @@ def raise_translated(fault: BaseException) -> None:
             raise MalformedRequest(_UNKEEPABLE) from fault
         case DataError() if getattr(fault.orig, "sqlstate", None) in _NO_TEXT:
             raise MalformedRequest(_UNKEEPABLE) from fault
-        case DBAPIError() if fault.connection_invalidated or _cannot_now(fault.orig):
-            raise StoreUnavailable(_told(fault)) from fault
         case DBAPIError() if getattr(fault.orig, "sqlite_errorcode", None) in _DAMAGED:
             raise StoreUnavailable(f"{_told(fault)}: stop the hub and restore a backup (`idhub restore`)") from fault
+        case DBAPIError() if fault.connection_invalidated or _cannot_now(fault.orig):
+            raise StoreUnavailable(_told(fault)) from fault
 
 
 def _cannot_now(cause: object) -> bool:
@@ -142,7 +142,10 @@ def is_pooled(connection: Any) -> bool:
 
 
 def _read(url: str) -> tuple[URL, dict[str, Any]]:
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError("not a database URL: sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE") from None
     match parsed.get_backend_name():
         case "sqlite":
             if not parsed.database or parsed.database == ":memory:":
@@ -156,7 +159,7 @@ def _read(url: str) -> tuple[URL, dict[str, Any]]:
                 arguments["prepare_threshold"] = None if threshold == "none" else int(str(threshold))
             return parsed.set(drivername="postgresql+psycopg").difference_update_query(["prepare_threshold"]), arguments
         case other:
-            raise ValueError(f"{other} is no database of ours: sqlite or postgresql")
+            raise ValueError(f"the database {other} is not supported: use sqlite or postgresql")
 
 
 def _leave_read_only(engine: Engine, both: Engines) -> None:

@@ -17,6 +17,7 @@ import os
 from pathlib import Path
 
 from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from idp.errors import StoreUnavailable
 
@@ -54,8 +55,11 @@ class Presence:
 
 
 def sqlite_file(url: str) -> Path | None:
-    """The database file behind the URL, links followed, as SQLite does for its -wal and -shm; None: another database."""
-    parsed = make_url(url)
+    """The database file behind the URL, links followed, as SQLite does for its -wal and -shm; None: another database, or none."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:  # told by whoever opens it
+        return None
     if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
         return None
     return Path(os.path.realpath(parsed.database))

@@ -15,13 +15,16 @@ from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from idp.actor import Actor
 from idp.changelog import Action, Change, WithChangeLog
 from idp.clock import Clock
+from idp.directory.currencies import is_currency
 from idp.directory.hosts import check_host, check_slug, is_slug, parse_address
 from idp.directory.names import AccountProfile, check_shown, folded
 from idp.errors import BillerNotFound, FieldError, InvalidFields, SharedOriginRefused
+from idp.errors.wording import did_you_mean, in_words
 from idp.kv import KeyValue
 from idp.opaque import new_id
 from idp.secrets import Secrets
@@ -122,7 +125,7 @@ class BillerStore(Protocol):
         ...
 
     def count_on_origin(self, origin: str) -> int:
-        """How many billers live on an origin."""
+        """How many billers live on an origin; nobody else comes to it before this transaction ends."""
         ...
 
 
@@ -233,6 +236,14 @@ class Billers:
             raise BillerNotFound(f"BID {bid}")
         return found
 
+    def get_by_slug(self, slug: str) -> Biller:
+        """By slug. BillerNotFound."""
+        with self._read() as stores:
+            found = stores.billers.find_biller_by(slug=slug)
+        if found is None:
+            raise BillerNotFound(f"slug {slug}")
+        return found
+
     def find_by_guid(self, guid: UUID) -> Biller | None:
         """By GUID."""
         with self._read() as stores:
@@ -337,30 +348,30 @@ def check_biller(biller: Biller) -> None:
     if not 0 < len(biller.dba) <= 120:
         faults.append(FieldError("Dba", "1 to 120 characters"))
     if biller.time_zone not in available_timezones():
-        faults.append(FieldError("TimeZone", "an IANA time zone, for example America/Detroit"))
+        near = did_you_mean(biller.time_zone, available_timezones())
+        faults.append(FieldError("TimeZone", f"not an IANA time zone, such as America/Detroit.{near}"))
     if biller.locale not in {"en", "es"}:
-        faults.append(FieldError("Locale", "en or es"))
+        faults.append(FieldError("Locale", "en or es is expected"))
     if faults:
         raise InvalidFields(fields=faults)
 
 
 def parse_policies(before: Policies, changes: Mapping[str, Any]) -> Policies:
     """The policies with some of them changed. InvalidFields names each that is unknown or wrong."""
+    faults: list[FieldError] = []
     try:
         after = Policies.model_validate(before.model_dump() | dict(changes))
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False)
-        raise InvalidFields(
-            fields=[
-                FieldError(
-                    ".".join(map(str, item["loc"])),
-                    "is not a policy" if item["type"] == "extra_forbidden" else item["msg"],
-                )
-                for item in faults
-            ]
-        ) from None
-    if changes.keys() & _PREFIXES and (faults_of_prefixes := _prefixes_alike(after)):
-        raise InvalidFields(fields=faults_of_prefixes)
+        faults = [_policy_fault(item) for item in error.errors(include_url=False, include_input=False)]
+    else:
+        if changes.keys() & _PREFIXES:
+            faults += _prefixes_alike(after)
+    # Here and not in the model: a row that holds another code must stay readable.
+    currency = changes.get("currency")
+    if currency is not None and not any(each.field == "currency" for each in faults) and not is_currency(str(currency)):
+        faults.append(FieldError("currency", f"{str(currency)[:20]} is not a currency in use (ISO 4217), such as USD or CAD"))
+    if faults:
+        raise InvalidFields(fields=faults)
     return after
 
 
@@ -374,6 +385,18 @@ def _prefixes_alike(policies: Policies) -> list[FieldError]:
         if folded(ours) == folded(theirs) or (reads_alike and not longer.startswith(shorter)):
             faults.append(FieldError(second, f"can be mistaken for {first} ({ours}): O reads as 0, I and L as 1"))
     return faults
+
+
+def _policy_fault(item: ErrorDetails) -> FieldError:
+    name = ".".join(map(str, item["loc"]))
+    if item["type"] == "extra_forbidden":
+        return FieldError(name, f"not a policy.{did_you_mean(name, Policies.model_fields)}".rstrip("."))
+    form = (
+        "three capital letters are expected (ISO 4217), such as USD"
+        if name == "currency"
+        else "2 to 8 capital letters or digits are expected"
+    )
+    return FieldError(name, in_words(item, pattern=form))
 
 
 def biller_values(biller: Biller) -> dict[str, Any]:

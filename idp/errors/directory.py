@@ -81,6 +81,14 @@ class ImportRunNotFound(NotFound):
     fix = "Use the id that the import printed, with the BID of its biller."
 
 
+class JobNotFound(NotFound):
+    """No job with that id at this biller, or none that can be retried."""
+
+    code = "JobNotFound"
+    public = "There is no such job."
+    fix = "Use an ID that `idhub jobs list` shows, with its biller; only dead jobs can be retried."
+
+
 class ReferenceNotFound(NotFound):
     """No stored refusal with that reference, or it is older than its retention."""
 
@@ -126,7 +134,23 @@ class ImportRunning(Conflict):
 
     code = "ImportRunning"
     public = "Another import for this biller is running."
-    fix = "Wait until it is done; after an import that broke off, a few minutes. Then send the file again: nothing is taken twice."
+    fix = "Wait until it is done, or for a minute if it was killed. Then import the file again: nothing is imported twice."
+
+
+class JobRunning(Conflict):
+    """A worker has the job."""
+
+    code = "JobRunning"
+    public = "A worker is running this job."
+    fix = "Wait until the worker is done, or stop it first."
+
+
+class JobNotRepeatable(Conflict):
+    """What the job needed was removed when it was given up."""
+
+    code = "JobNotRepeatable"
+    public = "This job cannot be run again."
+    fix = "Its file was deleted when it was given up: ask the partner to send the file again, and drop the job."
 
 
 class PartnerUserIdTaken(Conflict):

@@ -147,7 +147,7 @@ class IdempotencyInProgress(Conflict):
 
     code = "IdempotencyInProgress"
     public = "The same request is being worked on."
-    fix = "Wait a moment and send the request again with the same Idempotency-Key."
+    fix = "Send the request again with the same Idempotency-Key after Retry-After seconds."
 
 
 class StoreUnavailable(Unavailable):

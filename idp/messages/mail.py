@@ -16,7 +16,7 @@ from __future__ import annotations
 import smtplib
 import ssl
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
@@ -35,6 +35,9 @@ from idp.transaction import Begin
 
 SEND_MAIL = "mail.send"
 """The kind of job that sends a mail."""
+
+KEPT_FOR = timedelta(days=396)
+"""13 months from when it was written, sent or not."""
 
 _DOTLESS = frozenset({"gmail.com", "googlemail.com"})
 MailState = Literal["queued", "held", "folded", "given_up"]
@@ -99,6 +102,10 @@ class MailStore(Protocol):
 
     def mark_sent(self, bid: int, mail_id: UUID, at: datetime) -> None:
         """Note when it went."""
+        ...
+
+    def purge_mails(self, before: datetime, limit: int) -> int:
+        """Remove those written before `before`, of all billers. How many."""
         ...
 
     def list_mails(self, bid: int, state: str, limit: int) -> list[StoredMail]:
@@ -213,6 +220,11 @@ class Mails:
         self._sender.send(Mail(mail_id, job.bid, stored.user_id, stored.template, stored.to, stored.subject, body))
         with self._begin() as stores:
             stores.mails.mark_sent(job.bid, mail_id, self._clock.now())
+
+    def purge(self, limit: int = 1000) -> int:
+        """Remove what is past its time. How many."""
+        with self._begin() as stores:
+            return stores.mails.purge_mails(self._clock.now() - KEPT_FOR, limit)
 
     def _admit(self, stored: StoredMail) -> Reason:
         """Take a place for a mail, or hold it and say why."""

@@ -7,10 +7,14 @@ own (tests/architecture) and check the sender differently.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from idp.errors import CsrfRefused, OriginRefused
 from idp.opaque import same
 from idp.secrets import Secrets
-from idp.web.request import HubRequest
+
+if TYPE_CHECKING:  # commands wire a hub without Flask
+    from idp.web.request import HubRequest
 
 FIELD = "csrf_token"
 

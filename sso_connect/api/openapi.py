@@ -82,7 +82,7 @@ def openapi_document(api_origin: str = "") -> dict[str, Any]:
         if 422 not in {reason.http for reason in operation.all_refusals}:
             del answers["422"]  # the library gives one to everything
         for status, answer in answers.items():
-            answer["headers"] = _HEADERS | (_RETRY if status in {"429", "503"} else {})
+            answer["headers"] = _HEADERS | (_RETRY if status in {"409", "429", "503"} else {})
     return document
 
 

@@ -269,11 +269,13 @@ def _once(
     caller.receipts, caller.claimed = receipts, opened
     try:
         answer = _as_answer(operation, call(caller, body))
+        if not caller.kept:
+            receipts.keep_alone(opened, answer)
     except BaseException:
+        # Nothing was changed; or the commit was not confirmed, and then an answer that is there after all stays.
         receipts.drop(opened)
         raise
-    if not caller.kept:
-        receipts.keep_alone(opened, answer)
+    receipts.release(opened)
     return answer
 
 

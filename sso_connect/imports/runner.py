@@ -5,15 +5,17 @@
     check     the whole file is read once; a file-level fault refuses it and nothing of it is written
     survey    which invoice of each account speaks for it (apply.py)
     batches   some hundred invoices each, one transaction each: customers, ghosts, role codes, invoices, change log, the
-              rows of the report, the counts of the run and the lease, which keeps a run that was given up from writing on
+              rows of the report, the counts of the run and the lease, which fences off a run that was taken for dead
     end       the run's last state, and one change-log row for the run
 
-A run is `refused` (whole, with the reason), `done`, or `failed`: it broke off, and what it counts is in. Customers and ghosts
-that really change have change-log rows of their own. The same file twice changes nothing: what is stored is compared with what
-the file says, not the file with the file. So a run that died between two batches is completed by running the file again; where
-it was killed, as soon as its lease is over.
+A run ends as `done`, `refused` (whole, with the reason), `failed` (an error), or `interrupted` (stopped, or killed with its
+process); of a run that failed or was interrupted, the batches that it counts are in. The lease is short and renewed while the run
+is at work, so that a run that was killed is seen as interrupted and keeps its biller waiting for less than a minute. Customers and
+ghosts that really change have change-log rows of their own. The same file twice changes nothing: what is stored is compared with
+what the file says, not the file with the file. So a run that broke off is completed by running the file again. A file that was
+killed with its process again and again is refused, unless a person runs it.
 
-A dry run does all of that except writing: it keeps its run and its report, takes no lease and leaves no change-log row.
+A dry run does all of that except writing: it keeps its run and its report, and leaves no change-log row.
 """
 
 from __future__ import annotations
@@ -22,15 +24,15 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, Final, Protocol
 from uuid import UUID
 
-from idp.actor import Actor
+from idp.actor import Actor, Staff
 from idp.alarms import Alarms
 from idp.billing.invoices import InvoiceStore
-from idp.changelog import Action, Change, WithChangeLog
+from idp.changelog import WithChangeLog
 from idp.clock import Clock
 from idp.directory.api_keys import ApiKey
 from idp.directory.billers import Biller
@@ -40,26 +42,36 @@ from idp.directory.names import account_key
 from idp.directory.provenance import FILE, writer_of
 from idp.directory.registrations import RegistrationStore
 from idp.directory.role_codes import RoleCodeStore, parse_codes
-from idp.errors import CustomerExists, HubError, ImportRunning, InvalidFile, Raced
-from idp.jobs import JobStore
+from idp.errors import CustomerExists, HubError, ImportRunning, InvalidFile, Raced, UnexpectedError
+from idp.jobs import JobLost, LeaseStore, WorkStopped
 from idp.opaque import new_id
 from idp.secrets import Secrets
 from idp.transaction import Begin
 from sso_connect.imports import bif
 from sso_connect.imports.apply import Entry, Occasion, Stored, Writes, plan
 from sso_connect.imports.bif_rows import MAX_FILE_BYTES
-from sso_connect.imports.runs import ImportRun, ImportRunStore, RowReport
+from sso_connect.imports.history import LOST_WITHIN, MOST_LOST, Alive, ImportHistory, end_lost_run, run_change
+from sso_connect.imports.runs import (
+    LEASE,
+    OVERTAKEN,
+    RENEW_EVERY,
+    STOPPED,
+    ImportRun,
+    ImportRunStore,
+    RowReport,
+    RunState,
+)
 
 BATCH: Final = 200
 """Invoices of one transaction: some ten milliseconds of writing, so that sign-ins on SQLite need not wait for long."""
 
-LEASE: Final = timedelta(minutes=5)
-"""How long an import that was killed keeps the biller from the next one. Longer than reading 64 MiB takes."""
-
 _BLOCK: Final = 1 << 20
 _IN_MEMORY: Final = 8 << 20
 _MAX_TRIES: Final = 3
-_COUNTS: Final = ("read", "created", "changed", "unchanged", "left_out", "warnings")
+_LINES_BETWEEN: Final = 1000
+"""Lines that are read between two looks at the clock: some milliseconds, and a second where each has 64 KiB."""
+
+_STOPPED: Final = (KeyboardInterrupt, SystemExit, WorkStopped)
 
 Progress = Callable[[int, int], None]
 """Told (invoices done, invoices in all) before the first batch and after each one is committed."""
@@ -87,7 +99,28 @@ class ImportStores(WithChangeLog, Protocol):
     def import_runs(self) -> ImportRunStore: ...
 
     @property
-    def jobs(self) -> JobStore: ...
+    def jobs(self) -> LeaseStore: ...
+
+
+class _Attended:
+    """A file that says again and again that it is still being read."""
+
+    def __init__(self, file: bif.BinaryFile, tick: Alive) -> None:
+        self._file = file
+        self._tick = tick
+        self._lines = 0
+
+    def readline(self, limit: int = -1, /) -> bytes:
+        """See bif.BinaryFile."""
+        self._lines += 1
+        if self._lines >= _LINES_BETWEEN:
+            self._lines = 0
+            self._tick()
+        return self._file.readline(limit)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """See bif.BinaryFile."""
+        return self._file.seek(offset, whence)
 
 
 @dataclass(slots=True)
@@ -138,6 +171,7 @@ class InvoiceFileImport:
         self._secrets = secrets
         self._alarms = alarms
         self._batch = batch
+        self.history = ImportHistory(begin, clock)
 
     def run(
         self,
@@ -153,13 +187,15 @@ class InvoiceFileImport:
         progress: Progress = lambda _done, _all: None,
         key: ApiKey | None = None,
         sets_role_codes: bool = True,
+        alive: Alive = lambda: None,
     ) -> ImportRun:
-        """Take over one file, and say what became of it: `done`, or `refused` with the reason.
+        """Import one file, and say what became of it: `done`, or `refused` with the reason.
 
         `column_map` stands in for the biller's own, `run_id` is that of the run (default: a fresh one). `key`: that of the partner
-        who sent it, None: the operator's file; `sets_role_codes`: whether its role codes count. Raises ImportRunning,
-        InvalidFields (the biller's column map), and whatever breaks it off (StoreUnavailable, an exception of `progress`); the
-        run is then `failed`, its whole batches are in.
+        who sent it, None: the operator's file; `sets_role_codes`: whether its role codes count. `alive` is called every few
+        seconds at least. Raises ImportRunning, InvalidFields (the biller's column map), and whatever breaks it off
+        (StoreUnavailable, an exception of `progress` or `alive`); the run is then `failed` or `interrupted`, and its whole batches
+        are in.
         """
         columns = column_map or _columns(biller)
         # Before any transaction: see Secrets.prepare.
@@ -176,28 +212,30 @@ class InvoiceFileImport:
                 started_at=self._clock.now(),
                 actor=f"{actor.kind}:{actor.id}",
             )
+            pulse = _Pulse(self._begin, self._clock, run, alive, run.started_at)
             by = FILE if key is None else writer_of(key)
             occasion = Occasion(biller, columns, actor, request_id, run.started_at, self._secrets, by, sets_role_codes)
-            order = _Order(occasion, copy, progress, key, _CodesSeen())
-            self._save(run)
+            order = _Order(occasion, _Attended(copy, pulse), progress, key, _CodesSeen())
+            killed = self._save(occasion, run)
             try:
-                return self._carry_out(order, run)
+                return self._carry_out(order, run, pulse, killed)
             finally:
                 self._sound(order)
 
     def find_run(self, bid: int, run_id: UUID) -> ImportRun | None:
         """By id within a biller."""
-        with self._begin() as stores:
-            return stores.import_runs.find_run(bid, run_id)
+        return self.history.find_run(bid, run_id)
 
     def list_rows(self, bid: int, run_id: UUID, after_line: int = 0, limit: int = 200) -> list[RowReport]:
         """The report of a run by line, from the one after `after_line`; the rows of one line stay together."""
-        with self._begin() as stores:
-            return stores.import_runs.list_rows(bid, run_id, after_line, limit)
+        return self.history.list_rows(bid, run_id, after_line, limit)
 
-    def _carry_out(self, order: _Order, run: ImportRun) -> ImportRun:
+    def _carry_out(self, order: _Order, run: ImportRun, pulse: Alive, killed: int) -> ImportRun:
         try:
             occasion = order.occasion
+            pulse()
+            if killed >= MOST_LOST and not isinstance(occasion.actor, Staff):
+                raise InvalidFile(f"the process that ran this file was killed {killed} times within a day")
             summary = bif.check(order.file, occasion.columns, occasion.biller.guid)
             total = summary.header.invoice_count
             silent = order.silent()
@@ -205,13 +243,15 @@ class InvoiceFileImport:
             for batch in _batches(order.groups(), self._batch):
                 run = self._take_over(order, run, batch, silent)
                 order.progress(run.read, total)
+                pulse()
             run = self._noted(run, summary.notes)
         except InvalidFile as refusal:
             return self._finish(order.occasion, replace(run, state="refused", reason=refusal.detail))
         except BaseException as fault:
+            state, reason = _broken_off(fault)
             # The fault is what the caller must see, even where the store that broke it off does not take its record either.
             with suppress(HubError):
-                self._finish(order.occasion, replace(run, state="failed", reason=type(fault).__name__))
+                self._finish(order.occasion, replace(run, state=state, reason=reason))
             raise
         return self._finish(order.occasion, replace(run, state="done"))
 
@@ -228,7 +268,7 @@ class InvoiceFileImport:
             tries += 1
             try:
                 with self._begin() as stores:
-                    self._hold(stores, run)
+                    _hold(stores, run, self._clock.now())
                     stored = _stored(stores, run.bid, good, lock=not run.dry_run)
                     writes = plan(replace(occasion, now=self._clock.now()), stored, entries)
                     if not run.dry_run:
@@ -259,18 +299,18 @@ class InvoiceFileImport:
         if key is not None and (seen.lost or seen.accounts > MANY_ACCOUNTS):
             sound_codes_replaced(self._alarms, key.bid, key.id, accounts=seen.accounts)
 
-    def _save(self, run: ImportRun) -> None:
-        with self._begin() as stores:
-            self._hold(stores, run)
-            stores.import_runs.put_run(run)
-
-    def _hold(self, stores: ImportStores, run: ImportRun) -> None:
-        """Take or prolong the lease, in the transaction that writes: a run that has lost it writes nothing more."""
-        if run.dry_run:
-            return
+    def _save(self, occasion: Occasion, run: ImportRun) -> int:
+        """Enter the run. How often one of this file was killed lately."""
         now = self._clock.now()
-        if not stores.jobs.take_lease(import_lease(run.bid), str(run.id), now, now + LEASE):
-            raise ImportRunning(f"an import of BID {run.bid} is running")
+        with self._begin() as stores:
+            _hold(stores, run, now)
+            if not run.dry_run:
+                # We hold the biller's lease: whatever is still called running was killed.
+                for other in stores.import_runs.list_running_of(run.bid):
+                    if not other.dry_run:
+                        end_lost_run(stores, other, occasion.actor, occasion.request_id, now)
+            stores.import_runs.put_run(run)
+            return stores.import_runs.count_lost(run.bid, run.file_digest, now - LOST_WITHIN)
 
     def _noted(self, run: ImportRun, notes: Sequence[bif.Fault]) -> ImportRun:
         """The run with what is to be said about the file itself."""
@@ -278,7 +318,7 @@ class InvoiceFileImport:
             return run
         after = replace(run, warnings=run.warnings + len(notes))
         with self._begin() as stores:
-            self._hold(stores, run)
+            _hold(stores, run, self._clock.now())
             stores.import_runs.add_rows(run.bid, run.id, [_row(note) for note in notes])
             stores.import_runs.put_run(after)
         return after
@@ -288,8 +328,8 @@ class InvoiceFileImport:
         with self._begin() as stores:
             stores.import_runs.put_run(ended)
             if not ended.dry_run:
-                stores.changelog.append(_run_change(occasion, ended))
-                stores.jobs.drop_lease(import_lease(ended.bid), str(ended.id))
+                stores.changelog.append(run_change(occasion.actor, occasion.request_id, ended))
+            stores.jobs.drop_lease(ended.lease, str(ended.id))
         return ended
 
 
@@ -297,20 +337,43 @@ def _row(fault: bif.Fault) -> RowReport:
     return RowReport(fault.line, fault.column, fault.reason, fault.severity)
 
 
+class _Pulse:
+    """Keeps the lease of a run while it reads: between two batches and while the file is checked, minutes may pass."""
+
+    def __init__(self, begin: Begin[ImportStores], clock: Clock, run: ImportRun, alive: Alive, held_at: datetime) -> None:
+        self._begin = begin
+        self._clock = clock
+        self._run = run
+        self._alive = alive
+        self._held_at = held_at
+
+    def __call__(self) -> None:
+        self._alive()
+        now = self._clock.now()
+        if self._held_at <= now < self._held_at + RENEW_EVERY:
+            return
+        with self._begin() as stores:
+            _hold(stores, self._run, now)
+        self._held_at = now
+
+
+def _hold(stores: ImportStores, run: ImportRun, now: datetime) -> None:
+    """Take or prolong the lease, in the transaction that writes: a run that has lost it writes nothing more."""
+    if not stores.jobs.take_lease(run.lease, str(run.id), now, now + LEASE):
+        raise ImportRunning(f"an import of BID {run.bid} is running")
+
+
+def _broken_off(fault: BaseException) -> tuple[RunState, str]:
+    """The state of a run that ended with this, and why."""
+    if isinstance(fault, ImportRunning | JobLost):
+        return "interrupted", OVERTAKEN
+    if isinstance(fault, _STOPPED):
+        return "interrupted", STOPPED
+    return "failed", fault.code if isinstance(fault, HubError) else UnexpectedError.code
+
+
 def _columns(biller: Biller) -> bif.ColumnMap:
     return bif.ColumnMap.default() if biller.column_map is None else bif.ColumnMap.from_mapping(biller.column_map)
-
-
-def _run_change(occasion: Occasion, run: ImportRun) -> Change:
-    told = ("file_name", "file_digest", "state", *_COUNTS, "reason", "role_codes_left_out")
-    return Change(
-        run.bid,
-        Action.IMPORT_RUN,
-        occasion.actor,
-        occasion.request_id,
-        subject=f"import:{run.id}",
-        after={name: getattr(run, name) for name in told},
-    )
 
 
 def _stored(stores: ImportStores, bid: int, groups: Sequence[bif.Group], *, lock: bool) -> Stored:
@@ -383,8 +446,3 @@ def plain_name(file_name: str) -> str:
     """The name without folders and without what cannot be printed, for logs and pages."""
     name = file_name.replace("\\", "/").rpartition("/")[2]
     return "".join(character for character in name if character.isprintable())[:200]
-
-
-def import_lease(bid: int) -> str:
-    """The name of the lease that an import of the biller holds."""
-    return f"import:{bid}"

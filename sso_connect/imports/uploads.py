@@ -2,14 +2,17 @@
 
     receiving   pieces of 1 MiB come in, each sealed (an invoice file holds role codes) and committed by itself, so that a slow
                 sender holds up nobody; a sender that breaks off leaves nothing
-    waiting     all of it is there; committed together with the job and the change-log row
+    waiting     all of it is there; committed together with its job and the change-log row
     running     the worker runs the import (runner.py), in the order of arrival within a biller
-    done        taken over, rows with faults left out and reported
-    refused     nothing of it was taken over; the reason says why
+    done        imported, rows with faults left out and reported
+    refused     nothing of it was imported; the reason says why
     failed      given up after many tries; whole batches of it may be in, and the same file sent again completes them
 
 Role codes of a file count only where the key that sent it has the scopes `files` and `role_codes:write`, when it sends the file and
 again when that is imported; else they are left out, and answer and report say so.
+
+Each upload has one job, under its own id. A file whose turn has not come lets it sleep; the one before wakes the next when it is
+done. Order is kept by a lock on the biller's row, so that no file falls asleep while the one before it ends.
 
 The pieces are deleted with the last state. The same file again, while nothing else of the biller came after it and it waits, runs
 or was done a moment ago, is the upload that is there already (docs/adr/0016): a retry after a lost answer does no work twice.
@@ -42,13 +45,13 @@ from idp.errors import (
     Raced,
     UnexpectedError,
 )
-from idp.jobs import MAX_TRIES, Job, JobStore
+from idp.jobs import MAX_LOST, MAX_TRIES, Job, JobLost, JobStore, LeaseStore, Renew, WorkStopped
 from idp.opaque import new_id
 from idp.secrets import Place, Secrets
 from idp.transaction import Begin
 from sso_connect.imports.bif_rows import MAX_FILE_BYTES
-from sso_connect.imports.runner import InvoiceFileImport, import_lease, plain_name
-from sso_connect.imports.runs import ImportRun, RowReport
+from sso_connect.imports.runner import InvoiceFileImport, plain_name
+from sso_connect.imports.runs import ImportRun, RowReport, import_lease
 
 IMPORT_UPLOAD: Final = "invoice-file.import"
 """The kind of the job; its payload is the upload's id."""
@@ -62,7 +65,10 @@ RECEIVED_WITHIN: Final = timedelta(days=1)
 
 DONE_A_MOMENT_AGO: Final = timedelta(minutes=10)
 AGAIN_IN: Final = timedelta(seconds=10)
-"""When a file that must wait for another import is looked at again."""
+"""When a file whose turn it is, and which another import keeps waiting, is looked at again."""
+
+ASLEEP_FOR: Final = timedelta(minutes=5)
+"""When a file behind others is looked at again, should nobody wake it before."""
 
 UploadState = Literal["receiving", "waiting", "running", "done", "refused", "failed"]
 UNFINISHED: Final[tuple[UploadState, ...]] = ("waiting", "running")
@@ -110,6 +116,10 @@ class UploadStore(Protocol):
         """Whether no older one of the biller waits or runs."""
         ...
 
+    def find_first(self, bid: int) -> Upload | None:
+        """The oldest one of the biller that waits or runs."""
+        ...
+
     def drop_upload(self, bid: int, upload_id: UUID) -> None:
         """Delete one, with its pieces."""
         ...
@@ -135,6 +145,10 @@ class PieceStore(Protocol):
         ...
 
 
+class _JobsAndLeases(JobStore, LeaseStore, Protocol):
+    """Both."""
+
+
 class UploadStores(WithChangeLog, Protocol):
     """The slice of stores that this service works with."""
 
@@ -151,7 +165,7 @@ class UploadStores(WithChangeLog, Protocol):
     def api_keys(self) -> ApiKeyStore: ...
 
     @property
-    def jobs(self) -> JobStore: ...
+    def jobs(self) -> _JobsAndLeases: ...
 
 
 class Incoming(Protocol):
@@ -203,32 +217,46 @@ class InvoiceFiles:
                 self._drop(upload)
             raise
 
-    def carry_out(self, job: Job) -> None:
+    def carry_out(self, job: Job, renew: Renew = lambda: None) -> None:
         """The handler of the job. Bears to run twice, beside itself, and after a worker that was killed."""
         upload_id = UUID(job.payload)
         with self._begin() as stores:
+            biller = stores.billers.find_biller(job.bid, lock=True)
             upload = stores.uploads.find_upload(job.bid, upload_id, lock=True)
             if upload is None or upload.state not in UNFINISHED:
                 return
-            if not stores.uploads.is_first(upload) or self._is_being_imported(stores, upload):
-                _try_again(stores, upload, self._clock.now())
+            now = self._clock.now()
+            if not stores.uploads.is_first(upload):
+                stores.jobs.defer_job(job, now + ASLEEP_FOR)
+                return
+            if self._is_being_imported(stores, upload):
+                stores.jobs.defer_job(job, now + AGAIN_IN)
                 return
             upload = replace(upload, state="running", run_id=new_id())
             stores.uploads.put_upload(upload)
-            biller = stores.billers.find_biller(job.bid)
             key = stores.api_keys.find_key(job.bid, upload.key_id)
         if biller is None or key is None or biller.disabled:
             self._finish(upload, replace(upload, state="refused", run_id=None, reason="the biller is out of service"))
             return
         try:
-            self._finish(upload, self._import(biller, key, upload))
+            self._finish(upload, self._import(biller, key, upload, renew))
         except ImportRunning:
-            self._finish(upload, replace(upload, state="waiting", run_id=None))
+            self._wait(job, upload)
+        except (JobLost, WorkStopped):
+            raise
         except Exception as fault:
-            if job.tries + 1 < MAX_TRIES:
+            if job.tries < MAX_TRIES:
                 raise
             # The last try: whoever asks is told, and the files behind this one go on.
             self._finish(upload, replace(upload, state="failed", reason=getattr(fault, "code", UnexpectedError.code)))
+
+    def give_up(self, job: Job) -> None:
+        """The job is dead or was dropped: whoever asks is told, and the files behind this one go on."""
+        with self._begin() as stores:
+            upload = stores.uploads.find_upload(job.bid, UUID(job.payload))
+        if upload is not None and upload.state in UNFINISHED:
+            reason = f"its import was interrupted {job.lost} times" if job.lost >= MAX_LOST else "given up by the operator"
+            self._finish(upload, replace(upload, state="failed", reason=reason))
 
     def show(self, bid: int, partner_id: UUID, upload_id: UUID, after: tuple[int, int] = (0, 0), limit: int = 200) -> Told:
         """An upload of the partner's keys, and rows of its report: `limit` of them, from behind the `after[1]`th row of the line
@@ -237,11 +265,16 @@ class InvoiceFiles:
             upload = stores.uploads.find_upload(bid, upload_id, partner_id=partner_id)
         if upload is None or upload.state == "receiving":
             raise InvoiceFileNotFound(str(upload_id))
+        run = self.find_run(upload)
         if upload.run_id is None:
             return Told(upload, None, (), more=False)
         line, shown = after
         rows = self._importer.list_rows(bid, upload.run_id, line - 1 if shown else line, shown + limit + 1)[shown:]
-        return Told(upload, self._importer.find_run(bid, upload.run_id), tuple(rows[:limit]), more=len(rows) > limit)
+        return Told(upload, run, tuple(rows[:limit]), more=len(rows) > limit)
+
+    def find_run(self, upload: Upload) -> ImportRun | None:
+        """Its import, where one has begun."""
+        return None if upload.run_id is None else self._importer.find_run(upload.bid, upload.run_id)
 
     def purge(self, limit: int = 100) -> int:
         """Delete what is past its time. How many."""
@@ -284,7 +317,8 @@ class InvoiceFiles:
             if stores.uploads.find_upload(upload.bid, upload.id, lock=True) is None:
                 raise Raced("purged while it came in")
             stores.uploads.put_upload(entered)
-            stores.jobs.add_job(Job(new_id(), entered.bid, IMPORT_UPLOAD, str(entered.id), now))
+            turn = now if stores.uploads.is_first(entered) else now + ASLEEP_FOR
+            stores.jobs.add_job(_job_of(entered, turn))
             told = {"file_name": entered.file_name, "size": entered.size, "file_digest": entered.digest}
             stores.changelog.append(
                 Change(entered.bid, Action.FILE_UPLOAD, actor, entered.request_id, subject=f"file:{entered.id}", after=told)
@@ -304,13 +338,14 @@ class InvoiceFiles:
 
     # --- going on ---
 
-    def _import(self, biller: Biller, key: ApiKey, upload: Upload) -> Upload:
+    def _import(self, biller: Biller, key: ApiKey, upload: Upload, renew: Renew) -> Upload:
         """Run the import; the upload in its last state."""
         with TemporaryFile() as file:
-            self._put_together(upload, file)
+            self._put_together(upload, file, renew)
+            actor = Partner(key.id, key.partner.id)
             try:
                 run = self._importer.run(
-                    Partner(key.id, key.partner.id),
+                    actor,
                     upload.request_id,
                     biller,
                     file,
@@ -319,14 +354,16 @@ class InvoiceFiles:
                     key=key,
                     # Asked again: a key that was revoked, or lost the scope, since it sent the file sets no codes any more.
                     sets_role_codes=upload.sets_role_codes and key.live and _may_set_codes(key),
+                    alive=renew,
                 )
             except InvalidFields:
                 return replace(upload, state="failed", run_id=None, reason="the biller's column map cannot be used")
         return replace(upload, state="done" if run.state == "done" else "refused", reason=run.reason)
 
-    def _put_together(self, upload: Upload, file: IO[bytes]) -> None:
+    def _put_together(self, upload: Upload, file: IO[bytes], renew: Renew) -> None:
         hashed = hashlib.sha256()
         for n in range(-(-upload.size // PIECE)):
+            renew()
             with self._begin() as stores:
                 sealed = stores.upload_pieces.find_piece(upload.bid, upload.id, n)
             piece = b"" if sealed is None else self._secrets.open(_place(upload, n), sealed).encode("latin-1")
@@ -341,26 +378,39 @@ class InvoiceFiles:
         # Taken by nobody and for no time at all: whoever holds it keeps it, and nobody is kept from it.
         return upload.state == "running" and not stores.jobs.take_lease(import_lease(upload.bid), str(new_id()), now, now)
 
-    def _finish(self, begun: Upload, ended: Upload) -> None:
-        """Write what came of it: its last state, or that it waits again. Nothing, where another worker has begun with it since."""
+    def _wait(self, job: Job, begun: Upload) -> None:
+        """Another import of the biller is at work: the file waits for it. To wait is no failed try."""
         with self._begin() as stores:
-            there = stores.uploads.find_upload(begun.bid, begun.id, lock=True)
-            if there is None or (there.state, there.run_id) != (begun.state, begun.run_id):
+            if _is_still(stores, begun):
+                stores.uploads.put_upload(replace(begun, state="waiting", run_id=None))
+                stores.jobs.defer_job(job, self._clock.now() + AGAIN_IN)
+
+    def _finish(self, begun: Upload, ended: Upload) -> None:
+        """Write its last state, and wake the next one. Nothing, where another worker has begun with it since."""
+        with self._begin() as stores:
+            stores.billers.find_biller(begun.bid, lock=True)
+            if not _is_still(stores, begun):
                 return
             stores.uploads.put_upload(ended)
-            if ended.state in UNFINISHED:
-                _try_again(stores, ended, self._clock.now())
-            else:
-                stores.upload_pieces.drop_pieces(ended.bid, ended.id)
+            stores.upload_pieces.drop_pieces(ended.bid, ended.id)
+            following = stores.uploads.find_first(ended.bid)
+            if following is not None:
+                stores.jobs.wake_job(_job_of(following, self._clock.now()))
+
+
+def _is_still(stores: UploadStores, begun: Upload) -> bool:
+    """Whether nobody has begun with the file since."""
+    there = stores.uploads.find_upload(begun.bid, begun.id, lock=True)
+    return there is not None and (there.state, there.run_id) == (begun.state, begun.run_id)
 
 
 def _may_set_codes(key: ApiKey) -> bool:
     return {Scope.FILES, Scope.ROLE_CODES_WRITE} <= key.policies.scopes
 
 
-def _try_again(stores: UploadStores, upload: Upload, now: datetime) -> None:
-    """A fresh job: to wait for one's turn is no failed try."""
-    stores.jobs.add_job(Job(new_id(), upload.bid, IMPORT_UPLOAD, str(upload.id), now + AGAIN_IN))
+def _job_of(upload: Upload, run_at: datetime) -> Job:
+    """The job of an upload: the same id, so that it is there once and can be woken."""
+    return Job(upload.id, upload.bid, IMPORT_UPLOAD, str(upload.id), run_at)
 
 
 def _pieces(file: Incoming) -> Iterator[bytes]:

@@ -25,7 +25,7 @@ def test_every_role_of_staff_has_its_row_and_there_is_no_other() -> None:
 def test_every_permission_is_held_by_somebody_and_named_by_the_law(permission: Permission) -> None:
     assert any(permission in held for held in ROLES.values())
     assert re.fullmatch(
-        r"(platform|biller):[a-z]+:(read|create|change|remove|rotate|revoke|verify|approve|erase)", permission.value
+        r"(platform|biller):[a-z]+:(read|create|change|remove|rotate|revoke|verify|approve|erase|retry)", permission.value
     )
     assert permission.name == permission.value.replace(":", "_").upper()
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from threading import Barrier
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Row, select
+from sqlalchemy.exc import IntegrityError
 
 from hub.storage.tables import jobs as tables
 from idp.jobs import Job
@@ -19,6 +21,7 @@ sql = databases.sql
 postgres_sql = databases.postgres_sql
 
 OAKDALE, BIRCHWOOD = 101, 202
+KINDS = ("test.work",)
 SECOND = timedelta(seconds=1)
 LEASE = timedelta(minutes=2)
 
@@ -36,20 +39,35 @@ def add(sql: SqlCase, *queued: Job) -> None:
 def lease(sql: SqlCase, worker: str = "a", limit: int = 100) -> list[Job]:
     now = sql.clock.now()
     with sql.begin() as stores:
-        return stores.jobs.lease_jobs(worker, now, now + LEASE, limit)
+        return stores.jobs.lease_jobs(worker, now, now + LEASE, limit, KINDS)
+
+
+def reclaim(sql: SqlCase, limit: int = 100) -> list[Job]:
+    with sql.begin() as stores:
+        return stores.jobs.reclaim_jobs(KINDS, sql.clock.now(), limit)
+
+
+def begun(*queued: Job, tries: int = 1) -> list[Job]:
+    """As a worker gets them: the try is counted."""
+    return [replace(each, tries=tries) for each in queued]
+
+
+def stored(sql: SqlCase) -> list[Row[tuple[object, ...]]]:
+    with sql.engine.connect() as connection:
+        return list(connection.execute(select(tables.jobs).order_by(tables.jobs.c.id)).all())
 
 
 def test_a_job_comes_back_as_it_was_queued_whosever_it_is(sql: SqlCase) -> None:
     queued = [job(OAKDALE, payload="ż{}"), job(BIRCHWOOD, payload="x")]
     add(sql, *queued)
-    assert sorted(lease(sql), key=lambda each: each.bid) == queued
+    assert sorted(lease(sql), key=lambda each: each.bid) == begun(*queued)
 
 
 def test_due_jobs_come_oldest_first_and_no_more_than_asked_for(sql: SqlCase) -> None:
     third, first, second = job(due=-SECOND), job(due=-3 * SECOND), job(BIRCHWOOD, due=-2 * SECOND)
     add(sql, third, first, second)
-    assert lease(sql, limit=2) == [first, second]
-    assert lease(sql, limit=2) == [third]
+    assert lease(sql, limit=2) == begun(first, second)
+    assert lease(sql, limit=2) == begun(third)
 
 
 def test_a_job_is_not_handed_out_before_its_time(sql: SqlCase) -> None:
@@ -59,14 +77,18 @@ def test_a_job_is_not_handed_out_before_its_time(sql: SqlCase) -> None:
     assert len(lease(sql)) == 1
 
 
-def test_a_job_that_a_worker_holds_is_handed_to_nobody_until_the_lease_is_over(sql: SqlCase) -> None:
-    add(sql, job())
+def test_a_job_that_a_worker_holds_is_handed_to_nobody_until_its_lease_ran_out_and_it_was_reclaimed(sql: SqlCase) -> None:
+    held = job()
+    add(sql, held)
     assert len(lease(sql, "a")) == 1
     assert lease(sql, "a") == []
     sql.clock.advance(LEASE - timedelta(microseconds=1))
-    assert lease(sql, "b") == []
+    assert reclaim(sql) == []
     sql.clock.advance(timedelta(microseconds=1))
-    assert len(lease(sql, "b")) == 1
+    assert lease(sql, "b") == []
+    assert reclaim(sql) == [replace(held, tries=1, lost=1)]
+    assert reclaim(sql) == []
+    assert lease(sql, "b") == [replace(held, tries=2, lost=1)]
 
 
 def test_a_job_that_is_finished_is_gone(sql: SqlCase) -> None:
@@ -74,22 +96,23 @@ def test_a_job_that_is_finished_is_gone(sql: SqlCase) -> None:
     add(sql, done, other)
     lease(sql)
     with sql.begin() as stores:
-        stores.jobs.finish_job(done.id)
+        stores.jobs.finish_job(done.id, "a")
     sql.clock.advance(LEASE)
-    assert lease(sql) == [other]
+    reclaim(sql)
+    assert [each.id for each in lease(sql)] == [other.id]
 
 
-def test_a_postponed_job_comes_back_at_its_time_with_one_more_try(sql: SqlCase) -> None:
+def test_a_postponed_job_comes_back_at_its_time_for_one_more_try(sql: SqlCase) -> None:
     failed = job()
     add(sql, failed)
     lease(sql)
     again = sql.clock.now() + 5 * SECOND
     with sql.begin() as stores:
-        stores.jobs.postpone_job(failed.id, again, "OSError", dead=False)
+        stores.jobs.postpone_job(failed.id, "a", again, "OSError", dead=False)
     assert lease(sql) == []
     sql.clock.advance(5 * SECOND)
     # Well before the lease of the worker that failed would have run out.
-    assert lease(sql, "b") == [Job(failed.id, OAKDALE, "test.work", "", again, tries=1)]
+    assert lease(sql, "b") == [Job(failed.id, OAKDALE, "test.work", "", again, tries=2)]
 
 
 def test_a_dead_job_runs_no_more_and_stays_with_its_error(sql: SqlCase) -> None:
@@ -97,7 +120,7 @@ def test_a_dead_job_runs_no_more_and_stays_with_its_error(sql: SqlCase) -> None:
     add(sql, failed)
     lease(sql)
     with sql.begin() as stores:
-        stores.jobs.postpone_job(failed.id, sql.clock.now(), "OSError", dead=True)
+        stores.jobs.postpone_job(failed.id, "a", sql.clock.now(), "OSError", dead=True)
     sql.clock.advance(timedelta(days=365))
     assert lease(sql) == []
     with sql.engine.connect() as connection:
@@ -136,8 +159,109 @@ def test_a_worker_skips_what_another_is_just_taking(postgres_sql: SqlCase) -> No
     add(sql, first, second)
     now = sql.clock.now()
     with sql.begin() as stores:
-        assert stores.jobs.lease_jobs("a", now, now + LEASE, 1) == [first]
-        assert sql.run_beside(lease, sql, "b").result(timeout=60) == [second]
+        assert stores.jobs.lease_jobs("a", now, now + LEASE, 1, KINDS) == begun(first)
+        assert sql.run_beside(lease, sql, "b").result(timeout=60) == begun(second)
+
+
+def test_jobs_of_kinds_that_were_not_asked_for_are_neither_leased_nor_reclaimed(sql: SqlCase) -> None:
+    unknown, known = replace(job(), kind="of.tomorrow"), job(BIRCHWOOD)
+    add(sql, unknown, known)
+    assert lease(sql) == begun(known)
+    now = sql.clock.now()
+    with sql.begin() as stores:
+        assert stores.jobs.lease_jobs("newer", now, now + LEASE, 9, ["of.tomorrow"]) == begun(unknown)
+        assert stores.jobs.lease_jobs("none", now, now + LEASE, 9, []) == []
+    sql.clock.advance(LEASE)
+    assert [each.id for each in reclaim(sql)] == [known.id]
+
+
+def test_only_the_worker_that_has_a_job_renews_ends_or_postpones_it(sql: SqlCase) -> None:
+    held = job()
+    add(sql, held)
+    lease(sql, "a")
+    before = stored(sql)
+    until = sql.clock.now() + 2 * LEASE
+    with sql.begin() as stores:
+        assert not stores.jobs.renew_job(held.id, "b", until)
+        stores.jobs.finish_job(held.id, "b")
+        stores.jobs.postpone_job(held.id, "b", until, "OSError", dead=True)
+    assert stored(sql) == before
+    with sql.begin() as stores:
+        assert stores.jobs.renew_job(held.id, "a", until)
+    sql.clock.advance(LEASE)
+    assert reclaim(sql) == []
+
+
+def test_a_deferred_job_is_not_one_try_older_and_a_stale_holder_defers_nothing(sql: SqlCase) -> None:
+    queued = job()
+    add(sql, queued)
+    (first,) = lease(sql, "a")
+    sql.clock.advance(LEASE)
+    reclaim(sql)
+    (second,) = lease(sql, "b")
+    before = stored(sql)
+    with sql.begin() as stores:
+        stores.jobs.defer_job(first, sql.clock.now())
+        stores.jobs.defer_job(replace(second, bid=BIRCHWOOD), sql.clock.now())
+    assert stored(sql) == before
+    later = sql.clock.now() + SECOND
+    with sql.begin() as stores:
+        stores.jobs.defer_job(second, later)
+    assert lease(sql) == []
+    sql.clock.advance(SECOND)
+    assert lease(sql) == [replace(queued, run_at=later, tries=2, lost=0)]
+
+
+def test_a_job_is_woken_or_queued_and_never_there_twice(sql: SqlCase) -> None:
+    asleep, new, dead = job(due=60 * SECOND), job(BIRCHWOOD), job(due=-SECOND)
+    add(sql, asleep, dead)
+    lease(sql, "a")
+    with sql.begin() as stores:
+        stores.jobs.postpone_job(dead.id, "a", sql.clock.now(), "OSError", dead=True)
+    now = sql.clock.now()
+    for _ in range(2):
+        with sql.begin() as stores:
+            for each in (asleep, new, dead):
+                stores.jobs.wake_job(replace(each, run_at=now))
+    assert {each.id for each in lease(sql)} == {asleep.id, new.id, dead.id}
+    assert len(stored(sql)) == 3
+
+
+def test_a_job_of_another_biller_is_not_woken(sql: SqlCase) -> None:
+    asleep = job(due=60 * SECOND)
+    add(sql, asleep)
+    with pytest.raises(IntegrityError), sql.begin() as stores:
+        stores.jobs.wake_job(replace(asleep, bid=BIRCHWOOD))
+    assert lease(sql) == []
+
+
+def test_a_clock_that_was_set_back_delays_neither_leases_nor_jobs_until_it_has_caught_up(sql: SqlCase) -> None:
+    held, queued = job(), job(BIRCHWOOD)
+    add(sql, held)
+    lease(sql, "a")
+    add(sql, queued)
+    with sql.begin() as stores:
+        now = sql.clock.now()
+        stores.jobs.take_lease("seal", "a", now, now + LEASE)
+    sql.clock.advance(timedelta(hours=-5))
+    now = sql.clock.now()
+    assert [each.id for each in reclaim(sql)] == [held.id]
+    assert {each.id for each in lease(sql, "b")} == {held.id, queued.id}
+    with sql.begin() as stores:
+        assert stores.jobs.take_lease("seal", "b", now, now + LEASE)
+
+
+def test_dead_jobs_are_purged_in_batches_after_their_time_and_no_others(sql: SqlCase) -> None:
+    queued = [job(), job(BIRCHWOOD), job(OAKDALE)]
+    add(sql, *queued, job(due=-timedelta(days=400)))
+    for each in lease(sql, "a"):
+        with sql.begin() as stores:
+            stores.jobs.postpone_job(each.id, "a", sql.clock.now(), "OSError", dead=each in begun(*queued))
+    limit = sql.clock.now() + SECOND
+    with sql.begin() as stores:
+        assert stores.jobs.purge_jobs(sql.clock.now(), 10) == 0
+        assert [stores.jobs.purge_jobs(limit, 2) for _ in range(3)] == [2, 1, 0]
+    assert len(stored(sql)) == 1
 
 
 @pytest.mark.parametrize("holder", ["a", "b"])
@@ -150,6 +274,9 @@ def test_a_named_lease_is_held_by_one_worker_and_prolonged_by_that_one(sql: SqlC
         assert stores.jobs.take_lease("purge", other, now, now + LEASE)
         assert stores.jobs.take_lease("seal", holder, now + SECOND, now + SECOND + LEASE)
         assert not stores.jobs.take_lease("seal", other, now + LEASE, now + 2 * LEASE)
+        assert stores.jobs.holds_lease("seal", holder, now + LEASE)
+        assert not stores.jobs.holds_lease("seal", other, now + LEASE)
+        assert not stores.jobs.holds_lease("seal", holder, now + SECOND + LEASE)
         assert stores.jobs.take_lease("seal", other, now + SECOND + LEASE, now + 2 * LEASE)
 
 

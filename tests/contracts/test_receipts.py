@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from hub.storage.stores import Stores
 from idp.actor import System
 from idp.changelog import Action, Change
-from idp.errors import IdempotencyInProgress, IdempotencyKeyReused
-from idp.receipts import CLAIMED_FOR, KEPT_FOR, Answer, Receipt, Receipts
+from idp.errors import IdempotencyInProgress, IdempotencyKeyReused, StoreUnavailable
+from idp.receipts import CLAIMED_FOR, HELD_AT_MOST, KEPT_FOR, RENEWED_EVERY, Answer, Receipt, Receipts
 from idp.secrets import Secrets
 from tests import databases
 from tests.databases import SqlCase
 
 sql = databases.sql
+postgres_sql = databases.postgres_sql
 
 OAKDALE, BIRCHWOOD = 101, 202
 WHO = ("key-1", "CreateCustomer", None)
@@ -49,9 +53,30 @@ class Desk:
             self.receipts.keep(stores, claimed, answer)
 
 
+def receipts_on(sql: SqlCase) -> Receipts:
+    return Receipts(sql.begin, sql.clock, Secrets((b"1" * 32,), sql.database.data_keys))
+
+
+def dead_claim(desk: Desk, key: str = "k", *, bid: int = OAKDALE) -> Receipt:
+    """A claim of a process that is dead by now: nobody renews it."""
+    dead = Desk(desk.sql, receipts_on(desk.sql))
+    claimed = dead.claim(key, bid=bid)
+    dead.receipts.close()
+    return claimed
+
+
 @pytest.fixture
-def desk(sql: SqlCase) -> Desk:
-    return Desk(sql, Receipts(sql.begin, sql.clock, Secrets((b"1" * 32,), sql.database.data_keys)))
+def postgres_desk(postgres_sql: SqlCase) -> Iterator[Desk]:
+    made = Desk(postgres_sql, receipts_on(postgres_sql))
+    yield made
+    made.receipts.close()
+
+
+@pytest.fixture
+def desk(sql: SqlCase) -> Iterator[Desk]:
+    made = Desk(sql, receipts_on(sql))
+    yield made
+    made.receipts.close()
 
 
 def test_the_same_request_again_gets_the_first_answer(desk: Desk) -> None:
@@ -118,7 +143,7 @@ def test_a_change_that_is_rolled_back_takes_its_answer_along(desk: Desk) -> None
 
 
 def test_the_claim_of_a_dead_worker_is_taken_over_and_its_late_change_is_rolled_back(desk: Desk) -> None:
-    dead = desk.claim()
+    dead = dead_claim(desk)
     desk.sql.clock.advance(CLAIMED_FOR)
     living = desk.claim()
     with pytest.raises(IdempotencyInProgress):
@@ -129,6 +154,121 @@ def test_the_claim_of_a_dead_worker_is_taken_over_and_its_late_change_is_rolled_
         desk.change_and_keep(dead)
     assert desk.open() == DONE
     assert desk.rows() == 1
+
+
+def test_a_twin_in_progress_is_told_when_to_ask_again(desk: Desk) -> None:
+    dead_claim(desk)
+    for left in range(6, 0, -1):
+        with pytest.raises(IdempotencyInProgress) as told:
+            desk.open()
+        assert told.value.retry_after == timedelta(seconds=left)
+        desk.sql.clock.advance(timedelta(seconds=1))
+    assert isinstance(desk.open(), Receipt)
+
+
+def test_a_retry_after_a_crash_is_let_in_within_seconds(desk: Desk) -> None:
+    dead_claim(desk)
+    desk.sql.clock.advance(timedelta(seconds=6))
+    assert isinstance(desk.open(), Receipt)
+
+
+def test_a_slow_request_keeps_its_claim_for_as_long_as_it_works(desk: Desk) -> None:
+    slow = desk.claim()
+    for _ in range(20):
+        desk.sql.clock.advance(RENEWED_EVERY)
+        assert desk.receipts.beat()
+        with pytest.raises(IdempotencyInProgress):
+            desk.open()
+    desk.change_and_keep(slow)
+    desk.receipts.release(slow)
+    assert desk.open() == DONE
+    assert desk.rows() == 1
+    assert not desk.receipts.beat()
+
+
+def test_a_request_that_hangs_loses_its_claim(desk: Desk) -> None:
+    desk.claim()
+    desk.sql.clock.advance(HELD_AT_MOST)
+    assert not desk.receipts.beat()
+    assert isinstance(desk.open(), Receipt)
+
+
+def test_a_claim_that_was_taken_over_or_answered_is_not_renewed(desk: Desk) -> None:
+    late, other = dead_claim(desk), dead_claim(desk, "other", bid=BIRCHWOOD)
+    desk.sql.clock.advance(CLAIMED_FOR)
+    living = desk.claim()
+    desk.change_and_keep(other)
+    with desk.sql.begin() as stores:
+        before = [stores.receipts.find_receipt(each.bid, each.name) for each in (living, other)]
+        stores.receipts.renew_claims([late, other], desk.sql.clock.now() + timedelta(hours=1))
+        assert [stores.receipts.find_receipt(each.bid, each.name) for each in (living, other)] == before
+
+
+def test_a_renewal_does_not_wait_for_an_answer_that_is_being_written(postgres_sql: SqlCase, postgres_desk: Desk) -> None:
+    sql, desk = postgres_sql, postgres_desk
+    writing, waiting = desk.claim("a"), desk.claim("b")
+    sql.clock.advance(RENEWED_EVERY)
+    with sql.begin() as stores:
+        desk.receipts.keep(stores, writing, DONE)
+        assert sql.run_beside(desk.receipts.beat).result(60)
+        with sql.begin() as beside:
+            renewed = beside.receipts.find_receipt(waiting.bid, waiting.name)
+            assert renewed is not None
+            assert renewed.claimed_until == sql.clock.now() + CLAIMED_FOR
+    assert desk.open("a") == DONE
+
+
+def test_a_twin_that_finds_a_stale_claim_whose_answer_is_just_being_committed_gets_that_answer(
+    postgres_sql: SqlCase, postgres_desk: Desk
+) -> None:
+    sql, desk = postgres_sql, postgres_desk
+    slow = desk.claim()
+    with sql.begin() as stores:
+        desk.receipts.keep(stores, slow, DONE)
+        sql.clock.advance(CLAIMED_FOR)
+        twin = sql.run_beside(desk.open)
+        sql.wait_until(lambda: sql.waiting_for_locks() == 1)
+    assert twin.result(60) == DONE
+
+
+def test_a_claim_that_an_outage_left_behind_is_dropped_when_the_database_is_back(desk: Desk) -> None:
+    away = False
+
+    def begin() -> AbstractContextManager[Stores]:
+        if away:
+            raise StoreUnavailable("told to be away")
+        return desk.sql.begin()
+
+    mine = Receipts(begin, desk.sql.clock, Secrets((b"1" * 32,), desk.sql.database.data_keys))
+    claimed = mine.open(OAKDALE, WHO, "k", BODY)
+    assert isinstance(claimed, Receipt)
+    away = True
+    mine.drop(claimed)
+    assert mine.beat()
+    away = False
+    assert not mine.beat()
+    assert isinstance(desk.open(), Receipt)
+    mine.close()
+
+
+def test_a_heartbeat_renews_and_drops_by_itself(desk: Desk) -> None:
+    claimed = desk.claim()
+    desk.sql.clock.advance(timedelta(seconds=5))
+
+    def until() -> datetime:
+        with desk.sql.begin() as stores:
+            found = stores.receipts.find_receipt(claimed.bid, claimed.name)
+        assert found is not None
+        return found.claimed_until
+
+    desk.sql.wait_until(lambda: until() == desk.sql.clock.now() + CLAIMED_FOR)
+    desk.receipts.close()
+
+
+def test_a_clock_that_was_set_back_keeps_no_key_claimed_until_it_has_caught_up(desk: Desk) -> None:
+    dead_claim(desk)
+    desk.sql.clock.advance(timedelta(hours=-5))
+    assert isinstance(desk.open(), Receipt)
 
 
 def test_an_answer_is_forgotten_after_a_day(desk: Desk) -> None:

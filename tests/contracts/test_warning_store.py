@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
 
+from hub.storage.stores import Stores
 from idp.actor import System
 from idp.directory.api_keys import ApiKey, ApiKeys
 from idp.directory.billers import Billers
 from idp.directory.partners import Partners
-from idp.errors import InvalidFields, ReferenceNotFound
+from idp.errors import InvalidFields, ReferenceNotFound, StoreUnavailable
 from idp.opaque import new_id, new_reference
 from idp.secrets import Secrets
 from sso_connect.checks import Check
@@ -145,6 +147,37 @@ def test_what_waits_is_written_by_whoever_comes_next_and_at_the_end(sql: SqlCase
     assert [row.times for row in listed(sql, BIRCHWOOD)] == [2]
     service.flush()
     assert [row.times for row in listed(sql, BIRCHWOOD)] == [2]
+
+
+def test_a_process_that_serves_writes_what_waits_within_seconds_so_that_a_kill_loses_no_more(sql: SqlCase, keys: Keys) -> None:
+    service = Warnings(sql.begin, sql.clock)
+    service.keep_writing()
+    for number in range(10):
+        service.hear(keys[OAKDALE, ONE], PLACE, f"req-{number}", [COLOUR])
+    sql.wait_until(lambda: [row.times for row in listed(sql)] == [10])
+    service.hear(keys[OAKDALE, ONE], PLACE, "req-11", [COLOUR])
+    sql.wait_until(lambda: [row.times for row in listed(sql)] == [11])
+    service.close()
+
+
+def test_what_could_not_be_written_is_counted_on_and_written_later(sql: SqlCase, keys: Keys) -> None:
+    is_away = True
+
+    def begin() -> AbstractContextManager[Stores]:
+        if is_away:
+            raise StoreUnavailable("told to be away")
+        return sql.begin()
+
+    service = Warnings(begin, sql.clock)
+    for number in range(5):
+        service.hear(keys[OAKDALE, ONE], PLACE, f"req-{number}", [COLOUR])
+    assert not service.flush()
+    assert listed(sql) == []
+    is_away = False
+    assert service.flush()
+    assert [row.times for row in listed(sql)] == [5]
+    assert service.flush()
+    assert [row.times for row in listed(sql)] == [5]
 
 
 def test_a_key_that_invents_names_fills_neither_the_memory_nor_the_table(sql: SqlCase, keys: Keys) -> None:

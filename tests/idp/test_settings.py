@@ -74,9 +74,13 @@ def test_an_argument_wins_over_both() -> None:
 
 
 def test_a_file_that_is_not_there_or_no_text_is_told_by_its_path(tmp_path: Path) -> None:
-    assert faults({"IDHUB_SETTINGS": str(tmp_path / "none")}) == [f"IDHUB_SETTINGS: cannot read {tmp_path / 'none'}"]
+    assert faults({"IDHUB_SETTINGS": str(tmp_path / "none")}) == [
+        f"The settings file {tmp_path / 'none'} cannot be read: no such file."
+    ]
     (tmp_path / "raw").write_bytes(b"IDHUB_WORKERS=\xff")
-    assert faults({"IDHUB_SETTINGS": str(tmp_path / "raw")}) == [f"IDHUB_SETTINGS: cannot read {tmp_path / 'raw'}"]
+    assert faults({"IDHUB_SETTINGS": str(tmp_path / "raw")}) == [
+        f"The settings file {tmp_path / 'raw'} cannot be read: it is not UTF-8 text."
+    ]
 
 
 def test_a_line_that_is_no_setting_is_told_by_its_number_and_not_repeated(tmp_path: Path) -> None:
@@ -116,15 +120,23 @@ def test_every_fault_is_told_at_once() -> None:
     assert HUSH not in "\n".join(told)
 
 
-@pytest.mark.parametrize("name", ["IDHUB_WORKRES", "IDHUB_", "IDHUB_TESTS", "IDHUB_MASTERKEY"])
-def test_a_misspelt_name_stops_the_start(name: str) -> None:
-    assert faults({name: HUSH}) == [f"{name}: there is no such setting"]
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("IDHUB_WORKRES", ". Did you mean IDHUB_WORKERS?"),
+        ("IDHUB_", ""),
+        ("IDHUB_TESTS", ""),
+        ("IDHUB_MASTERKEY", ". Did you mean IDHUB_MASTER_KEY?"),
+    ],
+)
+def test_a_misspelt_name_stops_the_start_and_is_told_what_it_was_meant_to_be(name: str, near: str) -> None:
+    assert faults({name: HUSH}) == [f"{name}: there is no such setting{near}"]
 
 
 def test_a_misspelt_name_in_the_file_does_too(tmp_path: Path) -> None:
     file = tmp_path / "idhub.env"
     file.write_text("IDHUB_WORKRES=2\n")
-    assert faults({"IDHUB_SETTINGS": str(file)}) == ["IDHUB_WORKRES: there is no such setting"]
+    assert faults({"IDHUB_SETTINGS": str(file)}) == ["IDHUB_WORKRES: there is no such setting. Did you mean IDHUB_WORKERS?"]
 
 
 @pytest.mark.parametrize("name", ["IDHUB_TEST_ANYTHING", "IDHUB_BENCH_SECONDS", "IDHUB_DEMO_PORT", "HOME", "XIDHUB_WORKERS"])
@@ -177,7 +189,7 @@ def test_another_master_key_is_refused_without_being_repeated(text: str, reason:
     with pytest.raises(ValueError, match=f"^{reason}$"):
         decode_master_key(text)
     (line,) = faults({"IDHUB_MASTER_KEY": text})
-    assert line == f"IDHUB_MASTER_KEY: Value error, {reason}"
+    assert line == f"IDHUB_MASTER_KEY: {reason}"
 
 
 def test_the_present_master_key_comes_first_and_older_ones_after_it() -> None:

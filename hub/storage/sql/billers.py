@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, func, insert, select, update
+from sqlalchemy import Row, String, bindparam, func, insert, select, update
 
 from hub.storage.sql.conflicts import broken_means, primary_key, unique_rule
 from hub.storage.sql.rows import columns, given, values
@@ -14,6 +14,9 @@ from hub.storage.work import Work
 from idp.directory.billers import Biller, Policies
 from idp.errors import AlreadyExists
 from idp.versions import biller_stamp
+
+_LOCKS = 731_406
+"""The class of the advisory locks of origins: any number, the same for all."""
 
 _SELECT = select(*columns(Biller, billers))
 _BY_BID = _SELECT.where(billers.c.bid == bindparam("bid"))
@@ -30,6 +33,7 @@ _UPDATE = (
 )
 _PUT_SSO_LOGIN_URL = update(billers).where(billers.c.bid == bindparam("this_bid")).values(given(billers, "sso_login_url"))
 _COUNT_ON_ORIGIN = select(func.count()).select_from(billers).where(billers.c.origin == bindparam("origin"))
+_LOCK_ORIGIN = select(func.pg_advisory_xact_lock(_LOCKS, func.hashtext(bindparam("origin", type_=String))))
 _NAMES = (primary_key(billers), unique_rule(billers, "guid"), unique_rule(billers, "slug"))
 
 
@@ -77,6 +81,9 @@ class SqlBillerStore:
         self._work.connection.execute(_PUT_SSO_LOGIN_URL, {"this_bid": bid, "sso_login_url": url})
 
     def count_on_origin(self, origin: str) -> int:
+        if self._work.is_postgres:
+            # Two that come at once do not see each other's row. SQLite has one writer at a time.
+            self._work.connection.execute(_LOCK_ORIGIN, {"origin": origin})
         return int(self._work.connection.execute(_COUNT_ON_ORIGIN, {"origin": origin}).scalar_one())
 
 

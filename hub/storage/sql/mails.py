@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, func, insert, or_, select, text, update
+from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, text, update
 
 from hub.storage.tables.jobs import mails
 from hub.storage.work import Work
@@ -84,6 +84,16 @@ _PAGE = (
     .order_by(mails.c.created_at.desc(), mails.c.id.desc())
     .limit(bindparam("most"))
 )
+_over = (
+    select(mails.c.id)
+    .where(mails.c.created_at < bindparam("before_time"))
+    .order_by(mails.c.created_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+    .cte("picked")
+)
+# Counted by RETURNING, because sqlite3 has no row count for a statement that begins with WITH.
+_PURGE = delete(mails).where(mails.c.id.in_(select(_over.c.id))).returning(mails.c.id)
 
 
 class SqlMailStore:
@@ -104,6 +114,10 @@ class SqlMailStore:
     def mark_sent(self, bid: int, mail_id: UUID, at: datetime) -> None:
         """Note when it went."""
         self._work.connection.execute(_MARK_SENT, {"of_bid": bid, "mail_id": mail_id, "went_at": at})
+
+    def purge_mails(self, before: datetime, limit: int) -> int:
+        """Remove those written before `before`, of all billers. How many."""
+        return len(self._work.connection.execute(_PURGE, {"before_time": before, "most": limit}).all())
 
     def list_mails(self, bid: int, state: str, limit: int) -> list[StoredMail]:
         """Those of a biller, newest first; "": in whatever state."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -16,10 +17,27 @@ from idp.receipts import Receipt
 _NAMED = (receipts.c.bid == bindparam("this_bid"), receipts.c.name == bindparam("this_name"))
 _FIND = select(*columns(Receipt, receipts)).where(*_NAMED)
 _ADD = Upsert(receipts, key=("bid", "name"))
+# A twin that wrote its answer while we waited for its row must keep it: what is replaced is the receipt as it was read.
 _REPLACE = (
     update(receipts)
-    .where(*_NAMED, receipts.c.claim == bindparam("old_claim"))
+    .where(
+        *_NAMED,
+        receipts.c.claim == bindparam("old_claim"),
+        receipts.c.status.is_not_distinct_from(bindparam("old_status", type_=receipts.c.status.type)),
+    )
     .values(given(receipts, "fingerprint", "claim", "claimed_until", "status", "answer", "expires_at"))
+)
+_free = select(receipts.c.name).where(*_NAMED).with_for_update(skip_locked=True).scalar_subquery()
+_RENEW = (
+    update(receipts)
+    .where(
+        receipts.c.bid == bindparam("this_bid"),
+        # A row whose answer is being written is locked until that is committed: no reason for the others to wait.
+        receipts.c.name == _free,
+        receipts.c.claim == bindparam("this_claim"),
+        receipts.c.status.is_(None),
+    )
+    .values(claimed_until=bindparam("until"))
 )
 _ANSWER = (
     update(receipts)
@@ -51,10 +69,17 @@ class SqlReceiptStore:
         added = self._work.connection.execute(_ADD.on(self._work).returning(receipts.c.name), values(receipt))
         return added.first() is not None
 
-    def replace_claim(self, receipt: Receipt, old: UUID) -> bool:
-        named = {"this_bid": receipt.bid, "this_name": receipt.name, "old_claim": old}
+    def replace_claim(self, receipt: Receipt, old: Receipt) -> bool:
+        named = {"this_bid": receipt.bid, "this_name": receipt.name, "old_claim": old.claim, "old_status": old.status}
         changes = {name: value for name, value in values(receipt).items() if name not in {"bid", "name"}}
         return self._work.connection.execute(_REPLACE, named | changes).rowcount == 1
+
+    def renew_claims(self, claims: Sequence[Receipt], until: datetime) -> None:
+        # In one order: two processes never wait for each other.
+        ordered = sorted(claims, key=lambda each: (each.bid, each.name))
+        if ordered:
+            named = [{"this_bid": each.bid, "this_name": each.name, "this_claim": each.claim, "until": until} for each in ordered]
+            self._work.connection.execute(_RENEW, named)
 
     def put_answer(self, receipt: Receipt) -> bool:
         named = {"this_bid": receipt.bid, "this_name": receipt.name, "this_claim": receipt.claim}

@@ -38,6 +38,11 @@ _OLDER = (
         ),
     )
 )
+_FIRST = (
+    _SELECT.where(uploads.c.bid == bindparam("this_bid"), uploads.c.state.in_(UNFINISHED))
+    .order_by(uploads.c.created_at, uploads.c.id)
+    .limit(1)
+)
 _ADD = insert(uploads)
 _PUT = update(uploads).where(*_THIS).values(given(uploads, *_CHANGING))
 _DROP = delete(uploads).where(*_THIS)
@@ -84,6 +89,10 @@ class SqlUploadStore:
     def is_first(self, upload: Upload) -> bool:
         asked = {"this_bid": upload.bid, "this_upload": upload.id, "this_time": upload.created_at}
         return not self._work.connection.execute(_OLDER, asked).scalar_one()
+
+    def find_first(self, bid: int) -> Upload | None:
+        row = self._work.connection.execute(_FIRST, {"this_bid": bid}).one_or_none()
+        return None if row is None else Upload(*row)
 
     def drop_upload(self, bid: int, upload_id: UUID) -> None:
         self._work.connection.execute(_DROP, {"this_bid": bid, "this_upload": upload_id})

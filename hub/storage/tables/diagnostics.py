@@ -118,6 +118,14 @@ import_runs = Table(
     # Role codes of the file were passed over, because the key that sent it may not set any.
     Column("role_codes_left_out", Boolean, nullable=False, server_default=false()),
 )
+Index("ix_import_runs_bid_started_at", import_runs.c.bid, import_runs.c.started_at, import_runs.c.id)
+Index("ix_import_runs_started_at", import_runs.c.started_at)
+Index(
+    "ix_import_runs_running",
+    import_runs.c.started_at,
+    postgresql_where=text("state = 'running'"),
+    sqlite_where=text("state = 'running'"),
+)
 
 import_rows = Table(
     "import_rows",

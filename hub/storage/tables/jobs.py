@@ -60,6 +60,14 @@ jobs = Table(
     Column("leased_until", UtcTime),
     Column("error", String, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    # Workers in a row that died over it.
+    Column("lost", Integer, nullable=False, server_default="0"),
+)
+Index(
+    "ix_jobs_dead",
+    jobs.c.run_at,
+    postgresql_where=text("state = 'dead'"),
+    sqlite_where=text("state = 'dead'"),
 )
 Index(
     "ix_jobs_waiting",
@@ -111,3 +119,4 @@ Index(
     postgresql_where=text("state = 'held'"),
     sqlite_where=text("state = 'held'"),
 )
+Index("ix_mails_created_at", mails.c.created_at)

@@ -33,9 +33,10 @@ class FileCalls:
         where: models.UploadInvoiceFile = caller.where
         name = where.file_name or _NO_NAME
         taken = self._files.receive(caller.actor, caller.request_id, caller.biller, caller.key, caller.stream, name)
+        run = self._files.find_run(taken)
         return {
             "InvoiceFileID": str(taken.id),
-            "Status": taken.state.capitalize(),
+            "Status": _state(taken, run).capitalize(),
             "RoleCodes": _role_codes(taken, None),
             "StatusUrl": f"{self._api_origin}{PREFIX}/invoice-files/{taken.id}",
         }
@@ -54,10 +55,17 @@ class FileCalls:
         }
 
 
+def _state(upload: Upload, run: ImportRun | None) -> str:
+    """As a partner sees it: what nobody is at work on does not run."""
+    if upload.state == "running":
+        return "waiting" if run is None else "interrupted" if run.state == "interrupted" else "running"
+    return upload.state
+
+
 def _status(upload: Upload, run: ImportRun | None) -> dict[str, Any]:
     return {
         "InvoiceFileID": str(upload.id),
-        "Status": upload.state.capitalize(),
+        "Status": _state(upload, run).capitalize(),
         "FileName": upload.file_name,
         "Size": upload.size,
         "Sha256": upload.digest,

@@ -9,7 +9,8 @@ from pydantic import Field
 from sso_connect.api.models.named import GUID_EXAMPLE, example
 from sso_connect.api.wire import Cursor, Guid, Limit, Moment, Text200, Wire
 
-FileStatus = Literal["Waiting", "Running", "Done", "Refused", "Failed"]
+FileStatus = Literal["Waiting", "Running", "Interrupted", "Done", "Refused", "Failed"]
+"""Interrupted: the process that ran the import was killed; the import starts again within a minute."""
 Severity = Literal["Error", "Warning"]
 RoleCodes = Literal["Imported", "LeftOut"]
 _ROLE_CODES = "LeftOut: role codes in the file are left out, because the key may not set any (scope role_codes:write)."

@@ -121,7 +121,7 @@ def test_the_named_biller_and_the_file_must_agree(billers: Idhub) -> None:
 def test_a_file_that_does_not_say_whose_it_is_or_names_nobody_is_refused(idhub: Idhub, tmp_path: Path) -> None:
     empty = tmp_path / "empty.bif"
     empty.write_bytes(b"")
-    assert "does not say whose it is: line 1" in idhub.refused("import", "bif", empty)[0]
+    assert "does not say which biller it is for: line 1" in idhub.refused("import", "bif", empty)[0]
     assert str(RIVERBEND) in idhub.refused("import", "bif", WATER)[0]
     assert "no such biller" in idhub.refused("import", "bif", WATER, "--bid", "77")[0]
 
@@ -130,3 +130,75 @@ def test_a_command_line_that_cannot_be_read_is_exit_code_2(billers: Idhub, tmp_p
     assert "does not exist" in billers.misread("import", "bif", tmp_path / "missing.bif")
     assert "--bid" in billers.misread("import", "report", "00000000-0000-0000-0000-000000000000")
     assert "report" in billers.misread("import", "bif", WATER, "--report", tmp_path / "no" / "folder.csv")
+
+
+def test_an_import_ends_with_one_sentence(billers: Idhub, half_good: Path, tmp_path: Path) -> None:
+    def last(*words: object) -> str:
+        return billers.run("import", "bif", *words).stdout.splitlines()[-1]
+
+    assert last(WATER) == "Imported 12 invoices."
+    assert last(WATER, "--dry-run") == "Dry run: 12 invoices would be imported."
+    assert last(half_good) == "Imported 1 invoice; 1 left out: line 5, Custom58; line 5, InvoiceDate."
+    assert last(half_good, "--dry-run").startswith("Dry run: 1 invoice would be imported; 1 left out: line 5,")
+    bad = [row for n in range(5) for row in (ih(InvoiceNumber=f"B-{n}", InvoiceDate="soon"), cr(), detail())]
+    many = tmp_path / "many.bif"
+    many.write_bytes(file_of(*bad, count=5, total="50.00").read())
+    assert last(many) == (
+        "Imported 0 invoices; 5 left out: line 2, InvoiceDate; line 5, InvoiceDate; line 8, InvoiceDate; and 2 more."
+    )
+    refused_whole = tmp_path / "refused.bif"
+    refused_whole.write_bytes(WATER.read_bytes().replace(b"3263.14", b"3263.15"))
+    assert last(refused_whole) == "Nothing was imported: line 1: TotalInvoiceAmount is 3263.15, the invoices come to 3263.14."
+    run = billers.json("import", "bif", half_good)
+    assert billers.text("import", "report", run["id"], "--biller", BILLER).splitlines()[-1].startswith("Imported 1 invoice; 1 left")
+
+
+def test_past_imports_are_listed_newest_first_by_their_biller(billers: Idhub, half_good: Path) -> None:
+    first = billers.json("import", "bif", WATER)
+    second = billers.json("import", "bif", half_good, "--dry-run")
+    listed = billers.json("import", "list", "--biller", "utility9001")
+    assert [each["id"] for each in listed] == [second["id"], first["id"]]
+    assert billers.json("import", "list", "--biller", OTHER) == []
+    lines = billers.text("import", "list", "--biller", BILLER).splitlines()
+    assert lines[0] == "Started\tState\tImported\tLeft out\tDry run\tFile\tRun ID"
+    assert lines[1].split("\t")[1:] == ["Done", "1", "1", "yes", "half.bif", second["id"]]
+    page = billers.run("import", "list", "--biller", BILLER, "--limit", 1)
+    assert f"--before {second['id']}" in page.stderr
+    assert [each["id"] for each in billers.json("import", "list", "--biller", BILLER, "--before", second["id"])] == [first["id"]]
+    assert billers.refused("import", "list", "--biller", OTHER, "--before", second["id"])[0].startswith("There is no such import")
+
+
+def test_an_import_whose_process_was_killed_is_listed_as_interrupted(billers: Idhub) -> None:
+    run = billers.json("import", "bif", WATER)
+    billers.sql("UPDATE import_runs SET state = 'running', finished_at = NULL WHERE bid = 9001")
+    (listed,) = billers.json("import", "list", "--biller", BILLER)
+    assert (listed["id"], listed["state"]) == (run["id"], "interrupted")
+    assert "Interrupted" in billers.text("import", "list", "--biller", BILLER)
+    last = billers.text("import", "report", run["id"], "--biller", BILLER).splitlines()[-1]
+    assert last == "Interrupted after 12 invoices: the process that ran it was killed."
+
+
+def test_ctrl_c_stops_an_import_between_two_batches_and_says_how_to_go_on(
+    billers: Idhub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sso_connect.imports.runner import InvoiceFileImport
+
+    run = InvoiceFileImport.run
+
+    def stopped(self: InvoiceFileImport, *arguments: Any, progress: Any, **named: Any) -> Any:
+        self._batch = 5
+
+        def show(done: int, total: int) -> None:
+            progress(done, total)
+            if done == 5:
+                raise KeyboardInterrupt
+
+        return run(self, *arguments, progress=show, **named)
+
+    monkeypatch.setattr(InvoiceFileImport, "run", stopped)
+    result = billers.run("import", "bif", WATER)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "Stopped after 5 of 12 invoices. Run the same command again to import the rest.\n"
+    (listed,) = billers.json("import", "list", "--biller", BILLER)
+    assert (listed["state"], listed["reason"], listed["created"]) == ("interrupted", "stopped before the end", 5)
+    monkeypatch.undo()

@@ -103,7 +103,7 @@ def test_an_account_that_there_is_not_says_so_and_the_others_stand(billers: Idhu
 def test_wrong_users_are_refused(billers: Idhub) -> None:
     lines = billers.refused("users", "create", "--bid", BILLER, " ", "--email", "nobody", "--account", "1001-01")
     assert [line.partition(":")[0] for line in lines] == ["UserName", "EmailAddress"]
-    assert "no login type" in billers.misread(
+    assert "is not a login type" in billers.misread(
         "users", "create", "--bid", BILLER, "avery", "--email", "avery@example.com", "--account", "1001-01:7"
     )
 

@@ -89,6 +89,38 @@ def test_a_document_or_report_is_not_written_through_a_link(tmp_path: Path) -> N
     assert json.loads(out.read_text(encoding="utf-8")) == json.loads(_run("openapi", "--out", "-").stdout)
 
 
+def test_init_takes_a_portal_domain_and_a_listen_address(tmp_path: Path) -> None:
+    assert _run("init", "--dir", tmp_path / "a", "--portal-domain", "pay.example.com", "--listen", "0.0.0.0:9000").exit_code == 0
+    public = load({"IDHUB_SETTINGS": f"{tmp_path}/a/hub.env"})
+    assert (public.portal_domain, public.listen, public.public_scheme) == ("pay.example.com", "0.0.0.0:9000", "https")
+    assert not public.allow_loopback_origins
+    assert _run("init", "--dir", tmp_path / "b", "--listen", "127.0.0.1:8181").exit_code == 0
+    local = load({"IDHUB_SETTINGS": f"{tmp_path}/b/hub.env"})
+    assert (local.portal_domain, local.listen, local.public_scheme) == ("hub.localhost:8181", "127.0.0.1:8181", "http")
+    assert local.allow_loopback_origins
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--portal-domain", "Pay.Example.com"),
+        ("--portal-domain", "pay.example.com/portal"),
+        ("--portal-domain", "a\nIDHUB_WORKERS=9"),
+        ("--listen", "8080"),
+        ("--listen", "127.0.0.1:99999"),
+        ("--listen", "127.0.0.1:1\nIDHUB_WORKERS=9"),
+    ],
+)
+def test_init_refuses_an_address_that_the_hub_would_not_start_with_and_writes_nothing(
+    tmp_path: Path, option: str, value: str
+) -> None:
+    result = _run("init", "--dir", tmp_path / "new", option, value)
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert option in line
+    assert not (tmp_path / "new").exists()
+
+
 def test_init_never_overwrites(tmp_path: Path) -> None:
     _run("init", "--dir", tmp_path)
     before = (tmp_path / "master.key").read_bytes()
@@ -135,7 +167,7 @@ def test_without_a_master_key_nothing_runs_and_one_line_says_why(tmp_path: Path,
 def test_a_settings_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     result = _run("--settings", tmp_path / "none.env", "billers", "list")
     assert result.exit_code == 1
-    assert result.stderr.splitlines() == [f"IDHUB_SETTINGS: cannot read {tmp_path}/none.env"]
+    assert result.stderr.splitlines() == [f"The settings file {tmp_path}/none.env cannot be read: no such file."]
 
 
 def test_a_database_that_was_never_migrated_is_one_line(tmp_path: Path) -> None:
@@ -146,7 +178,7 @@ def test_a_database_that_was_never_migrated_is_one_line(tmp_path: Path) -> None:
         assert result.stderr.splitlines() == ["database: the database is at revision none: run `idhub migrate`"]
     result = _run("--settings", tmp_path / "hub.env", "billers", "list")
     assert result.exit_code == 1
-    assert result.stderr.splitlines() == ["the database is at revision none: run `idhub migrate`"]
+    assert result.stderr.splitlines() == ["The database is at revision none: run `idhub migrate`."]
 
 
 def test_help_lists_every_command_in_its_section_and_each_has_words_of_its_own() -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import pwd
 import signal
+import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from pathlib import Path
 
 import pytest
@@ -199,7 +202,7 @@ def test_a_pool_that_stays_empty_is_unavailability_and_not_a_wait_for_ever(
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://root@localhost/hub"])
 def test_a_database_that_we_cannot_use_is_refused_at_once(opened: Callable[..., Database], url: str) -> None:
-    with pytest.raises(ValueError, match=r"SQLite needs a file|no database of ours"):
+    with pytest.raises(ValueError, match=r"SQLite needs a file|is not supported"):
         opened(url)
 
 
@@ -372,3 +375,24 @@ def test_after_a_restart_of_postgresql_requests_go_through_again_and_nothing_tha
     with database.begin() as stores:
         stores.billers.add_biller(sample_biller(BIRCHWOOD, "birchwood"))
     assert count_billers(database) == 2
+
+
+def test_opening_a_sqlite_file_once_more_takes_no_locks_from_the_connections_that_are_open(tmp_path: Path) -> None:
+    """POSIX drops every lock of a process on a file when the process closes ANY descriptor of it. Another process that leaves would
+    then remove the write-ahead log under us."""
+    path = tmp_path / "hub.db"
+    first = engines.open_engines(f"sqlite:///{path}", 2)
+    with first.writing.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE notes (text TEXT)")
+    second = engines.open_engines(f"sqlite:///{path}", 2)
+    SqliteKeyValue(path).close()
+    come = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nc.execute('INSERT INTO notes VALUES (1)')\nc.commit()\nc.close()"
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", come, path], check=True)
+    assert (tmp_path / "hub.db-wal").exists(), "the other process took itself for the last one"
+    with first.writing.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO notes VALUES (1)")
+    with closing(sqlite3.connect(path)) as fresh:
+        assert fresh.execute("SELECT count(*) FROM notes").fetchone() == (3,)
+    first.dispose()
+    second.dispose()

@@ -89,9 +89,9 @@ class Desk:
         """What waits for a worker, taken."""
         with self.house.sql.begin() as stores:
             now = self.house.sql.clock.now()
-            jobs = stores.jobs.lease_jobs("w", now, now, 100)
+            jobs = stores.jobs.lease_jobs("w", now, now, 100, [SEND_MAIL, ASK_PAYER])
             for job in jobs:
-                stores.jobs.finish_job(job.id)
+                stores.jobs.finish_job(job.id, "w")
         return jobs
 
     def last_code(self) -> str:

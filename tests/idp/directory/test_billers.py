@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -124,3 +125,29 @@ def test_an_unknown_biller_is_told(house: House) -> None:
 def test_addresses_come_from_the_row(house: House) -> None:
     oakdale = house.biller()
     assert (oakdale.base_url, oakdale.host, oakdale.zone.key) == (f"https://{HOST}/b/oakdale", HOST, "UTC")
+
+
+def test_of_billers_that_come_to_one_host_at_the_same_moment_one_gets_it(house: House) -> None:
+    for n in range(12):
+        host, together = f"pay{n}.example", Barrier(3)
+
+        def make(bid: int, host: str = host, together: Barrier = together) -> bool:
+            together.wait()
+            try:
+                another_process(house).create(MAKER, "r", bid=bid, slug=f"cedar{bid}", dba="Cedar", host=host)
+            except SharedOriginRefused:
+                return False
+            return True
+
+        def move(host: str = host, together: Barrier = together) -> bool:
+            together.wait()
+            try:
+                another_process(house).change(MAKER, "r", BIRCHWOOD, host=host)
+            except SharedOriginRefused:
+                return False
+            return True
+
+        calls = [house.sql.run_beside(make, 1000 + 2 * n), house.sql.run_beside(make, 1001 + 2 * n), house.sql.run_beside(move)]
+        assert sorted(each.result(60) for each in calls) == [False, False, True], host
+        with house.sql.begin() as stores:
+            assert stores.billers.count_on_origin(f"https://{host}") == 1

@@ -11,6 +11,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from idp.accounts import look_up_limits
+from idp.accounts.confirmations import ASK_PAYER
 from idp.alarms import Alarm
 from tests.mailbox import letters
 from tests.sso_connect.api.people import RIGHT, WRONG, give_password, user_named
@@ -188,7 +189,7 @@ def test_a_question_to_the_payer_is_queued_in_the_same_form_whoever_is_meant_and
     for name in ("pat", "nobody"):
         assert world.post(f"{_AUTH}/update-password", {"UserName": name, "NewPassword": "x"}, "own").status_code == 202
         with world.hub.database.begin() as stores:
-            (job,) = stores.jobs.lease_jobs("test", world.clock.now(), world.clock.now() + timedelta(minutes=1), 20)
+            (job,) = stores.jobs.lease_jobs("test", world.clock.now(), world.clock.now() + timedelta(minutes=1), 20, [ASK_PAYER])
         rows.append((job.kind, len(job.payload), sorted(json.loads(job.payload))))
     assert rows[0] == rows[1]
     world.clock.advance(timedelta(minutes=2))

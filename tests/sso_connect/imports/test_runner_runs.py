@@ -15,7 +15,8 @@ from idp.directory.customers import Customer
 from idp.errors import CustomerExists, ImportRunning, StoreUnavailable
 from idp.opaque import new_id
 from idp.transaction import Begin
-from sso_connect.imports.runner import LEASE, ImportStores, InvoiceFileImport, Progress
+from sso_connect.imports.runner import ImportStores, InvoiceFileImport, Progress
+from sso_connect.imports.runs import LEASE, ImportRun
 from tests.contracts.sql_stores import sample_customer
 from tests.sso_connect.imports.import_house import ACTOR, POWER, WATER, House, bills, one, sample
 
@@ -40,6 +41,11 @@ def break_after(batches: int) -> Progress:
     return progress
 
 
+def at_once(house: House) -> ImportRun:
+    """Import without a minute passing before."""
+    return house.importer().run(ACTOR, "request-1", house.biller(), sample(FILE), FILE)
+
+
 def test_progress_is_told_before_the_first_batch_and_after_each(house: House) -> None:
     told: list[tuple[int, int]] = []
     house.take(sample(FILE), batch=5, progress=lambda done, total: told.append((done, total)))
@@ -54,7 +60,7 @@ class TestBrokenOff:
         (failed,) = house.everything()["import_runs"]
         assert "failed" in failed
         assert house.changes()[-1][1]["after"] == house.changes()[-1][1]["after"] | {
-            "state": "failed", "reason": "Broken", "read": 5, "created": 5,
+            "state": "failed", "reason": "UnexpectedError", "read": 5, "created": 5,
         }  # fmt: skip
         completed = house.take(sample(FILE), batch=5)
         assert (completed.created, completed.unchanged) == (7, 5)
@@ -89,7 +95,7 @@ class TestBrokenOff:
             now = house.clock.now()
             assert stores.jobs.take_lease(f"import:{WATER}", worker, now, now + LEASE)
         with pytest.raises(ImportRunning):
-            house.take(sample(FILE))
+            at_once(house)
         assert house.everything()["import_runs"] == []
         assert house.take(sample(FILE), dry_run=True).state == "done", "a dry run disturbs nobody"
         assert house.take(sample("9002_11192026.bif"), POWER).state == "done", "the other biller is not kept out"
@@ -107,8 +113,10 @@ class TestBrokenOff:
         with pytest.raises(ImportRunning):
             house.take(sample(FILE), batch=5, progress=lose)
         assert len(house.customers()) == 5
+        (run,) = house.importer().history.list_runs(WATER)
+        assert (run.state, run.reason) == ("interrupted", "another import of the biller took over")
         with pytest.raises(ImportRunning):
-            house.take(sample(FILE))
+            at_once(house)
 
     def test_the_lease_is_given_back_after_every_end(self, house: House) -> None:
         house.take(sample("9001_bad_totals.bif"))
@@ -132,7 +140,7 @@ class TestTogether:
             try:
                 assert begun.wait(PATIENCE)
                 with pytest.raises(ImportRunning):
-                    house.take(sample(FILE))
+                    at_once(house)
                 assert house.take(sample("9002_11192026.bif"), POWER).created == 6
             finally:
                 go_on.set()
