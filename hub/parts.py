@@ -13,11 +13,12 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
-from idp.settings import Settings, SettingsError
+from idp.settings import Settings, SettingsError, is_loopback_name
 
 if TYPE_CHECKING:
     from hub.storage.database import Database
     from hub.storage.presence import Presence
+    from idp.accounts.approvals import Approvals
     from idp.alarms import Alarms
     from idp.changelog import Sealer
     from idp.clock import Clock
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from idp.erasure import Erasure
     from idp.keys import SigningKeys
     from idp.kv import KeyValue
+    from idp.messages.mail import Mails, Sender
     from idp.secrets import Secrets
     from idp.verification import Trust
     from sso_connect.carrier_counts import CarrierCounts
@@ -192,7 +194,21 @@ class Parts:
 
         return Users(self.database.begin)
 
+    @cached_property
+    def approvals(self) -> Approvals:
+        from idp.accounts.approvals import Approvals
+        from idp.accounts.departures import Departures
+        from idp.messages.notices import Notices
+
+        return Approvals(self.database.begin, self.clock, Departures(self.kv), Notices(self.mails))
+
     # --- what happened ---
+
+    @cached_property
+    def mails(self) -> Mails:
+        from idp.messages.mail import Mails
+
+        return Mails(self.database.begin, self.clock, self.secrets, deferred(lambda: _sender(self.settings)), self.alarms)
 
     @cached_property
     def alarms(self) -> Alarms:
@@ -274,6 +290,15 @@ class Parts:
         if "kv" in self.__dict__ and is_made(self.kv):
             self.kv.close()
         self._leave()
+
+
+def _sender(settings: Settings) -> Sender:
+    from idp.messages.mail import MailboxSender, SmtpSender
+
+    if settings.smtp_url is None:
+        return MailboxSender(settings.mailbox_dir, settings.mail_from)
+    url = settings.smtp_url.get_secret_value()
+    return SmtpSender(url, settings.mail_from, loopback=is_loopback_name(urlsplit(url).hostname or ""))
 
 
 def open_key_value(settings: Settings, clock: Clock) -> KeyValueStore:

@@ -11,7 +11,6 @@ import secrets as chance
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 from hub.parts import Parts
 from hub.storage.database import Database
@@ -59,12 +58,12 @@ from idp.login.proofs import Proofs
 from idp.login.sessions import Sessions
 from idp.login.throttle import Throttle
 from idp.messages.held_mail import HeldMails
-from idp.messages.mail import SEND_MAIL, MailboxSender, Mails, Sender, SmtpSender
+from idp.messages.mail import SEND_MAIL, Mails
 from idp.messages.notices import Notices
 from idp.outbox import Relay
 from idp.receipts import Receipts
 from idp.secrets import Secrets
-from idp.settings import Settings, is_loopback_name
+from idp.settings import Settings
 from idp.verification import Trust
 from idp.web.csrf import Csrf
 from sso_connect.account_handles import AccountHandles
@@ -224,8 +223,7 @@ def wire(settings: Settings, clock: Clock | None = None, *, parts: Parts | None 
     begin, read = database.begin, database.read
     signing_keys, billers, api_keys, alarms = parts.signing_keys, parts.billers, parts.api_keys, parts.alarms
     payers = Payers(read, kv, time)
-    mails = Mails(begin, time, secrets, _sender(settings), alarms)
-    notices = Notices(mails)
+    notices = Notices(parts.mails)
     passwords = Passwords(begin, read, _hasher(settings), PasswordGuesses(kv, alarms), time)
     confirmations = Confirmations(begin, notices, alarms, time)
 
@@ -257,8 +255,8 @@ def wire(settings: Settings, clock: Clock | None = None, *, parts: Parts | None 
         trust=parts.trust,
         relay=Relay(begin, time),
         receipts=Receipts(begin, time, secrets),
-        mails=mails,
-        held_mails=HeldMails(begin, mails, time),
+        mails=parts.mails,
+        held_mails=HeldMails(begin, parts.mails, time),
         billers=billers,
         partners=parts.partners,
         api_keys=api_keys,
@@ -279,7 +277,7 @@ def wire(settings: Settings, clock: Clock | None = None, *, parts: Parts | None 
             passwords,
         ),
         unregister=Unregister(begin, time, departures),
-        approvals=Approvals(begin, time, departures, notices),
+        approvals=parts.approvals,
         objections=Objections(begin, links, notices, alarms),
         one_time_links=links,
         passwords=passwords,
@@ -332,10 +330,3 @@ def _stylesheets(settings: Settings) -> Fetch:
         return answer.body
 
     return fetch
-
-
-def _sender(settings: Settings) -> Sender:
-    if settings.smtp_url is None:
-        return MailboxSender(settings.mailbox_dir, settings.mail_from)
-    url = settings.smtp_url.get_secret_value()
-    return SmtpSender(url, settings.mail_from, loopback=is_loopback_name(urlsplit(url).hostname or ""))

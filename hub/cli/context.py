@@ -165,11 +165,10 @@ class Operator:
         """Registrations that wait for a decision."""
         from admin.people import UserFinder
         from admin.registrations import RegistrationAdmin
-        from hub.parts import deferred
 
         parts = self.parts
         finder = UserFinder(parts.billers, parts.database.read)
-        return RegistrationAdmin(deferred(lambda: self.hub.approvals), parts.billers, finder)
+        return RegistrationAdmin(parts.approvals, parts.billers, finder)
 
     @cached_property
     def themes(self) -> ThemeAdmin:
@@ -250,9 +249,8 @@ class Operator:
     def mails(self) -> MailAdmin:
         """What was mailed to payers."""
         from admin.history import MailAdmin
-        from hub.parts import deferred
 
-        return MailAdmin(deferred(lambda: self.hub.mails))
+        return MailAdmin(self.parts.mails)
 
 
 def pass_operator(command: F) -> F:

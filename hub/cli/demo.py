@@ -40,7 +40,7 @@ _PORT = click.IntRange(1, 65535)
     "--own-port",
     type=_PORT,
     envvar="IDHUB_DEMO_OWN_PORT",
-    help="Port on partner.localhost for a page of your own; nothing of the demo listens there. [default: partner port + 1]",
+    help="Port on partner.localhost for a page of your own; nothing of the demo listens there (default: partner port + 1).",
 )
 @click.option(
     "--dir",

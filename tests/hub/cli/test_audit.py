@@ -81,7 +81,7 @@ def test_values_of_an_account_are_erased_and_verify_says_by_whom_why_and_how_man
     guid = history.json("customers", "create", "--bid", BILLER, "1001-01", "--name", "Ann Vale")["customer_guid"]
     history.json("customers", "create", "--bid", BILLER, "1002-01", "--name", "Zoe Vale")
     asked = ("audit", "erase", "--bid", BILLER, "--customer", guid, "--reason", "ticket 17")
-    assert history.refused(*asked, given="n\n")[-1] == "Aborted!"
+    assert history.refused(*asked, given="n\n")[-1] == "Stopped."
     assert history.json(*asked, "--yes") == {"erased_values": 1}
     told = str(history.contents())
     values = str(history.contents()["change_values"])
@@ -101,7 +101,7 @@ def test_erasing_what_has_no_values_says_so_and_one_subject_is_wanted(history: I
     asked = ("audit", "erase", "--bid", BILLER, "--reason", "x", "--yes")
     assert history.json(*asked, "--user", stranger) == {"erased_values": 0}
     assert history.refused(*asked, "--row", 4711) == ["row 4711: has no values that could be erased"]
-    assert history.refused(*asked, "--user", stranger, "--reason", "a\nb")[0].startswith("reason: 1 to 200")
+    assert history.refused(*asked, "--user", stranger, "--reason", "a\nb")[0].startswith("--reason: 1 to 200")
     (row,) = history.json("audit", "show", "--bid", OTHER)
     assert history.refused(*asked, "--row", row["id"]) == [f"row {row['id']}: has no values that could be erased"]
     for subject in ((), ("--user", stranger, "--row", 1)):

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.storage.kv_sqlite import SqliteKeyValue
 from hub.storage.presence import claim, join
 from hub.wiring import wire
 from idp.errors import StoreUnavailable
@@ -115,6 +116,7 @@ def test_a_damaged_database_can_be_replaced_and_goes_aside_with_its_wal(backed_u
 
 def test_tokens_and_sessions_end_with_a_restore(backed_up: Idhub) -> None:
     key_value = backed_up.folder / "keyvalue.sqlite3"
+    SqliteKeyValue(key_value).close()
     with closing(sqlite3.connect(key_value)) as connection, connection:
         connection.execute("INSERT INTO entry VALUES ('r:token', '{}', 9999999999999)")
     key_value.with_name("keyvalue.sqlite3-wal").touch()
@@ -122,7 +124,7 @@ def test_tokens_and_sessions_end_with_a_restore(backed_up: Idhub) -> None:
     assert result.exit_code == 0
     assert "All tokens and sessions have ended" in result.stderr
     assert not {"keyvalue.sqlite3", "keyvalue.sqlite3-wal", "keyvalue.sqlite3-shm"} & _files(backed_up)
-    backed_up.json("billers", "list")
+    SqliteKeyValue(key_value).close()
     with closing(sqlite3.connect(key_value)) as connection:
         assert connection.execute("SELECT count(*) FROM entry WHERE key = 'r:token'").fetchone() == (0,)
 

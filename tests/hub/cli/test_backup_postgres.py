@@ -270,5 +270,5 @@ def test_when_tokens_cannot_be_ended_nothing_is_restored(hub: Idhub, monkeypatch
         raise StoreUnavailable("Redis is gone")
 
     monkeypatch.setattr("hub.storage.backups.key_value.KeyValueStore.void", fail)
-    assert hub.refused("restore", hub.folder / "backup", "--yes") == ["Redis is gone"]
+    assert hub.refused("restore", hub.folder / "backup", "--yes") == ["Redis is gone."]
     assert _dba(hub)[0] == "Changed later"

@@ -40,6 +40,8 @@ LISTS = [
     "users list --biller 9001",
     "import list --biller 9001",
     "jobs list",
+    "mails list --biller 9001",
+    "registrations list --biller 9001",
     "themes list --biller 9001",
     "refusals list --biller 9001",
     "warnings list --biller 9001",
