@@ -146,7 +146,7 @@ class LegacySetUp:
         if partner is None and not wanted.name:
             faults.append(FieldError("name", f"there is no partner {wanted.partner}: with a name it is made"))
         try:
-            self._partners.parse_url(wanted.url)
+            self._partners.parse_url(staff, request_id, wanted.url)
         except InvalidFields as fault:
             faults += [FieldError("url", each.message) for each in fault.fields]
         if wanted.sso_login_url:

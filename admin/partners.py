@@ -40,8 +40,9 @@ class PartnerAdmin:
         check_may(staff, Permission.PLATFORM_PARTNERS_READ)
         return self._partners.list_all()
 
-    def parse_url(self, url: str) -> str:
+    def parse_url(self, staff: Staff, request_id: str, url: str) -> str:  # noqa: ARG002
         """An address of a partner as it would be stored. InvalidFields."""
+        check_may(staff, Permission.PLATFORM_PARTNERS_READ)
         return self._partners.parse_url(url)
 
 

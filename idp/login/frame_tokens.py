@@ -116,7 +116,7 @@ class FrameTokens:
 
     def is_alive(self, token: str) -> bool:
         """Whether a token still opens pages of its session, if that goes on; changes nothing."""
-        return isinstance(self._kv.transact(Read(_record(token), optional=True)).results[0], Record)
+        return isinstance(self._kv.transact(Read(_record(digest(token)), optional=True)).results[0], Record)
 
     def _carried(self, token: str, *, slide: bool, rotate: bool) -> Carried | None:
         if len(token) != _LENGTH or not token.isascii() or not token.startswith(PREFIX):

@@ -50,7 +50,7 @@ def stored(folder: Path) -> dict[str, list[tuple[object, ...]]]:
             tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
             for table in tables:
                 found = connection.execute(f'SELECT * FROM "{table}"').fetchall()  # noqa: S608  (names from the file itself)
-                rows[f"{name} {table}"] = sorted(row for row in found if not str(row[0]).startswith("s:"))
+                rows[f"{name} {table}"] = sorted(row for row in found if not str(row[0]).startswith(("s:", "c:write-probe")))
     return rows
 
 

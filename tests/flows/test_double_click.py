@@ -181,10 +181,11 @@ def test_a_token_of_one_biller_is_no_double_click_at_another(hand_off: HandOff) 
 def test_of_many_clicks_at_once_on_two_workers_one_session_is_left(hand_off: HandOff) -> None:
     world, clicks = hand_off.world, 6
     hub = wire(world.hub.settings, world.clock)
+    another = application(hub)
     together = threading.Barrier(clicks)
 
     def click(number: int) -> tuple[Visitor, Answer]:
-        browser = Visitor(world.app if number % 2 else application(hub), hand_off.dest)
+        browser = Visitor(world.app if number % 2 else another, hand_off.dest)
         together.wait(30)
         return browser, hand_off.present(browser)
 

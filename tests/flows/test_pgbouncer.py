@@ -110,7 +110,9 @@ def _hand_off(pooled: Pooled, slug: str, user: str, account: str) -> int:
             found = re.search(rf'="(/b/{slug}/a/[^"]+/bills)"', page.text)
             assert page.status_code == 200, page.text
             assert found
-            good += browser.get(host + found[1], {**FRAME, "Connection": "close"}).status_code == 200
+            hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page.text))
+            sent = {name: hidden[name] for name in ("frame_token", "csrf_token")}
+            good += browser.post(host + found[1], sent, {**FRAME, "Origin": host, "Connection": "close"}).status_code == 200
         return good
     finally:
         client.close()

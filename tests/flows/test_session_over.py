@@ -96,7 +96,7 @@ def test_a_session_that_the_partner_or_the_biller_ended_says_no_more_than_that(w
 
 
 def test_a_frame_token_that_is_too_old_is_a_page_that_has_expired_and_no_session_that_is_over(world: World) -> None:
-    _, page = world.frame()
+    _, page = world.first_page()
     form = {"frame_token": page.frame_token, "csrf_token": page.csrf}
     world.later(minutes=5, seconds=1)
     answer = Visitor(world.app, FRAME).post(world.url(page.links()[0]), form, origin=world.biller().origin)
@@ -136,7 +136,7 @@ def test_a_secret_of_one_biller_tells_nothing_at_another(world: World) -> None:
 def test_blocked_cookies_are_suspected_only_where_a_page_led_here_and_no_cookie_came(
     shared: World, site: str | None, hinted: bool
 ) -> None:
-    headers = {"Sec-Fetch-Site": site} if site else {}
+    headers = {"Sec-Fetch-Site": site or ""}
     page = shared.visitor().get(shared.url("/b/riverbend/a/none/bills"), headers=headers)
     assert ("blocking cookies from" in page.text) == hinted
     keeps_some = Visitor(shared.app, FULL, jars={HOST: {"__Host-hub_lang": "en"}})

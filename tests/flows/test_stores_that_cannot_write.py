@@ -48,7 +48,9 @@ def served(
 def worker(served: Served, start_module_process: StartProcess) -> Process:
     """Its worker."""
     command = [sys.executable, "-m", "hub.cli", "worker"]
-    return start_module_process("worker", command, environment=clean_environment(served.settings))
+    process = start_module_process("worker", command, environment=clean_environment({**served.settings, "IDHUB_LOG_LEVEL": "info"}))
+    until(lambda: "worker started" in process.output())  # a worker that starts asks for stores that can write
+    return process
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -137,7 +137,10 @@ class Visitor:
         if jar:
             sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in jar.items())
         for name, value in (headers or {}).items():
-            sent[name] = value
+            if value:
+                sent[name] = value
+            else:  # a browser that does not send it
+                sent.pop(name, None)
         pairs = list(form.items()) if isinstance(form, Mapping) else form or []
         builder = EnvironBuilder(
             path=parts.path,

@@ -127,7 +127,7 @@ OF_THE_BILLER = {
 }  # fmt: skip
 """Account records are the biller's: each of its keys with the scope reaches them, whichever partner holds it."""
 
-ASKED_OF_THE_PAYER = ("change_log", "confirmations", "mails")
+ASKED_OF_THE_PAYER = ("change_log", "confirmations", "jobs", "mails")
 """Another partner may ask for a password or an address to be changed: the payer is asked by mail, and nothing else happens."""
 
 

@@ -181,8 +181,9 @@ def test_what_partners_are_called_is_quoted_too_also_in_subjects(world: World) -
 
 
 def test_account_numbers_and_addresses_that_partners_wrote_are_quoted(world: World) -> None:
-    world.add_customer(world.riverbend, "7001-01", email="noor@example.com", display_number="Pay at https://evil.example")
-    body: dict[str, Any] = {"AccountNumber": "7001-01", "EmailAddress": "noor.new@example.com"}
+    number = "Pay at https://evil.example"
+    world.add_customer(world.riverbend, number, email="noor@example.com")
+    body: dict[str, Any] = {"AccountNumber": number, "EmailAddress": "noor.new@example.com"}
     body_of(world.post(ROUTE, body))
     (letter,) = to(world, "noor@example.com")
     assert "://" not in letter.body + letter.subject
