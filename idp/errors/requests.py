@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from idp.errors.tree import Conflict, Denied, Internal, Invalid, NotFound, Throttled, Unavailable
 
 
@@ -132,6 +134,15 @@ class Busy(Throttled):
     code = "Busy"
     public = "We are very busy right now. Please try again in a moment."
     fix = "Send the request again after Retry-After seconds."
+
+
+class TooManyUploads(Throttled):
+    """A key or a biller has as many invoice files waiting as it may."""
+
+    code = "TooManyUploads"
+    public = "Too many invoice files are waiting to be imported."
+    fix = "Send it again when one is done: at most 5 files of one key and 20 of one biller may come in, wait or run at a time."
+    again_in = timedelta(minutes=1)
 
 
 class IdempotencyKeyReused(Conflict):

@@ -65,6 +65,7 @@ WORDS: Mapping[type[HubError], Words] = MappingProxyType(
         errors.ReturnUrlRefused: Words("ReturnUrl", "none, or a place on the key's list (Ping shows it)", "another place"),
         errors.RolledBack: Words("items", "a batch with Atomic in which each item succeeds", "an item that failed (see Results)"),
         errors.TooManyAttempts: Words("attempts", "a few wrong attempts at most", "too many (see Retry-After)"),
+        errors.TooManyUploads: Words("invoice files", "5 of the key and 20 of the biller that wait, at most", "one more"),
         errors.UserDisabled: Words("user", "an enabled user", "a disabled one"),
         errors.UserNameTaken: Words("user name", "a user name that no other user has", "one of another user"),
         errors.UserNotFound: Words("user", "a user of this biller that the key may speak for", "no such user"),

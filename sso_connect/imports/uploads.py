@@ -43,6 +43,7 @@ from idp.errors import (
     InvalidFields,
     InvoiceFileNotFound,
     Raced,
+    TooManyUploads,
     UnexpectedError,
 )
 from idp.jobs import MAX_LOST, MAX_TRIES, Job, JobLost, JobStore, LeaseStore, Renew, WorkStopped
@@ -62,6 +63,13 @@ PIECE: Final = 1 << 20
 KEPT_FOR: Final = timedelta(days=30)
 RECEIVED_WITHIN: Final = timedelta(days=1)
 """After this a file that is still being received has lost its sender and its worker."""
+
+COMES_IN_WITHIN: Final = timedelta(minutes=90)
+"""After this a file that is still coming in has lost its sender: the largest file at the slowest rate takes 70 minutes."""
+
+MOST_OF_KEY: Final = 5
+MOST_OF_BILLER: Final = 20
+"""Files of one key, and of one biller, that come in, wait or run at a time."""
 
 DONE_A_MOMENT_AGO: Final = timedelta(minutes=10)
 AGAIN_IN: Final = timedelta(seconds=10)
@@ -114,6 +122,10 @@ class UploadStore(Protocol):
 
     def is_first(self, upload: Upload) -> bool:
         """Whether no older one of the biller waits or runs."""
+        ...
+
+    def count_unfinished(self, bid: int, key_id: UUID, receiving_since: datetime) -> tuple[int, int]:
+        """How many of this key, and how many of the biller, wait, run, or have begun to come in since then."""
         ...
 
     def find_first(self, bid: int) -> Upload | None:
@@ -196,8 +208,11 @@ class InvoiceFiles:
         self._importer = importer
 
     def receive(self, actor: Actor, request_id: str, biller: Biller, key: ApiKey, file: Incoming, file_name: str) -> Upload:
-        """Take a file in. BodyTooLarge, InvalidFields (an empty one), and whatever `file` raises: then nothing of it stays."""
+        """Take a file in. TooManyUploads, BodyTooLarge, InvalidFields (an empty one), and whatever `file` raises: then nothing
+        of it stays."""
         self._secrets.prepare(biller.bid)
+        with self._begin() as stores:  # before a byte of it is read
+            self._admit(stores, biller.bid, key.id)
         upload = Upload(
             bid=biller.bid,
             id=new_id(),
@@ -297,11 +312,19 @@ class InvoiceFiles:
             sealed = self._secrets.seal(_place(upload, n), piece.decode("latin-1"))
             with self._begin() as stores:
                 if n == 0:
+                    # Again, one at a time per biller: as many as there are threads may have passed the first look at once.
+                    stores.billers.find_biller(upload.bid, lock=True)
+                    self._admit(stores, upload.bid, upload.key_id)
                     stores.uploads.add_upload(upload)
                 stores.upload_pieces.add_piece(upload.bid, upload.id, n, sealed)
         if not size:
             raise InvalidFields(fields=[FieldError("Body", "the file is empty")])
         return replace(upload, size=size, digest=hashed.hexdigest())
+
+    def _admit(self, stores: UploadStores, bid: int, key_id: UUID) -> None:
+        of_key, of_biller = stores.uploads.count_unfinished(bid, key_id, self._clock.now() - COMES_IN_WITHIN)
+        if of_key >= MOST_OF_KEY or of_biller >= MOST_OF_BILLER:
+            raise TooManyUploads(f"{of_key} of the key and {of_biller} of the biller wait")
 
     def _enter(self, actor: Actor, key: ApiKey, upload: Upload) -> Upload:
         """Queue it, or answer the one that is the same."""

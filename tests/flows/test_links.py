@@ -238,9 +238,9 @@ def test_a_link_works_at_its_own_biller_only_and_is_its_partners_only(shared: Wo
     url = PartnerProgram(shared).link()
     wrong = follow(shared, url, bid=PRAIRIE)
     assert (wrong.status, wrong.cookies) == (403, {})
-    key = shared.hub.api_keys.find(RIVERBEND, shared.key_id("session"))
-    assert key is not None
-    assert shared.refusal(wrong, PRAIRIE).partner_id == key.partner.id
+    sender = shared.hub.api_keys.find(RIVERBEND, shared.key_id("session"))
+    assert sender is not None
+    assert shared.refusal(wrong, PRAIRIE).partner_id == sender.partner.id
     assert PartnerProgram(shared, "meadowline").refused(f"/diagnostics/{wrong.reference}") == (404, "ReferenceNotFound")
     page = follow(shared, PartnerProgram(shared).link(ViewMode=1))
     assert page.status == 403

@@ -38,6 +38,16 @@ _OLDER = (
         ),
     )
 )
+_UNFINISHED = select(
+    func.count().filter(uploads.c.key_id == bindparam("this_key")),
+    func.count(),
+).where(
+    uploads.c.bid == bindparam("this_bid"),
+    or_(
+        uploads.c.state.in_(UNFINISHED),
+        and_(uploads.c.state == "receiving", uploads.c.created_at > bindparam("receiving_since")),
+    ),
+)
 _FIRST = (
     _SELECT.where(uploads.c.bid == bindparam("this_bid"), uploads.c.state.in_(UNFINISHED))
     .order_by(uploads.c.created_at, uploads.c.id)
@@ -89,6 +99,11 @@ class SqlUploadStore:
     def is_first(self, upload: Upload) -> bool:
         asked = {"this_bid": upload.bid, "this_upload": upload.id, "this_time": upload.created_at}
         return not self._work.connection.execute(_OLDER, asked).scalar_one()
+
+    def count_unfinished(self, bid: int, key_id: UUID, receiving_since: datetime) -> tuple[int, int]:
+        asked = {"this_bid": bid, "this_key": key_id, "receiving_since": receiving_since}
+        of_key, of_biller = self._work.connection.execute(_UNFINISHED, asked).one()
+        return int(of_key), int(of_biller)
 
     def find_first(self, bid: int) -> Upload | None:
         row = self._work.connection.execute(_FIRST, {"this_bid": bid}).one_or_none()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from idp.directory.api_keys import Scope
-from idp.errors import InvoiceFileNotFound, Raced
+from idp.errors import InvoiceFileNotFound, Raced, TooManyUploads
 from sso_connect.api.models import files as models
 from sso_connect.api.operation import Operation
 from sso_connect.imports.bif_rows import MAX_FILE_BYTES
@@ -18,6 +18,7 @@ FILES: tuple[Operation, ...] = (
         description=(
             "Send a Biller Invoice File of at most 64 MiB as the body. It is taken over in the background, in the order of arrival."
             " The same file again answers the upload that is there already."
+            " 5 files of one key and 20 of one biller may wait at a time."
         ),
         scope=Scope.FILES,
         request=None,
@@ -26,7 +27,7 @@ FILES: tuple[Operation, ...] = (
         status=202,
         writes=True,
         file=MAX_FILE_BYTES,
-        refusals=(Raced,),
+        refusals=(Raced, TooManyUploads),
     ),
     Operation(
         name="RetrieveInvoiceFile",

@@ -10,7 +10,6 @@ X-Api-Key, PartnerUserID, POST redirects. The flows are the same, and so is what
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any

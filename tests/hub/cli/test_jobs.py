@@ -10,6 +10,7 @@ import pytest
 
 from hub.wiring import wire
 from idp.actor import Partner
+from idp.errors import JobNotFound, JobNotRepeatable, JobRunning
 from idp.jobs import Job
 from idp.opaque import new_id
 from idp.settings import load
@@ -94,7 +95,7 @@ def test_a_job_that_is_not_dead_of_another_biller_or_nowhere_is_not_retried_and_
     queue(billers, dead, waiting, theirs)
     kill(billers, dead, theirs)
     for wrong in (waiting.id, theirs.id, new_id()):
-        assert billers.refused("jobs", "retry", "--biller", BILLER, dead.id, wrong)[0].startswith("There is no such job.")
+        assert billers.refused("jobs", "retry", "--biller", BILLER, dead.id, wrong)[0].startswith(JobNotFound.public)
     assert "--all" in billers.misread("jobs", "retry", "--biller", BILLER)
     assert "--all" in billers.misread("jobs", "retry", "--biller", BILLER, dead.id, "--all")
     assert "--all" in billers.misread("jobs", "retry", "--biller", BILLER, dead.id, "--kind", "mail.send")
@@ -107,8 +108,8 @@ def test_a_job_is_dropped_by_its_biller_once_it_is_confirmed_and_not_while_it_ru
     later = (datetime.now(UTC) + timedelta(minutes=2)).strftime("%Y-%m-%d %H:%M:%S.%f")
     billers.sql("UPDATE jobs SET leased_until = ?, worker = 'w' WHERE id = ?", later, running.id.hex)
     assert billers.refused("jobs", "drop", "--biller", BILLER, dead.id, given="n\n")[-1].endswith("Nothing was changed.")
-    assert billers.refused("jobs", "drop", "--biller", BILLER, running.id, "--yes")[0].startswith("A worker is running this job.")
-    assert billers.refused("jobs", "drop", "--biller", BILLER, theirs.id, "--yes")[0].startswith("There is no such job.")
+    assert billers.refused("jobs", "drop", "--biller", BILLER, running.id, "--yes")[0].startswith(JobRunning.public)
+    assert billers.refused("jobs", "drop", "--biller", BILLER, theirs.id, "--yes")[0].startswith(JobNotFound.public)
     billers.text("jobs", "drop", "--biller", BILLER, dead.id, "--yes")
     assert {each["id"] for each in billers.json("jobs", "list")} == {str(running.id), str(theirs.id)}
     assert logged(billers) == [("job.drop", 9001, f"job:{dead.id}")]
@@ -126,7 +127,7 @@ def test_the_job_of_an_uploaded_file_is_not_retried_and_dropping_it_fails_the_fi
             for n in range(2)
         ]
         kill(billers, Job(sent[0].id, 9001, "", "", datetime.now(UTC)))
-        assert billers.refused("jobs", "retry", "--biller", BILLER, sent[0].id)[0].startswith("This job cannot be run again.")
+        assert billers.refused("jobs", "retry", "--biller", BILLER, sent[0].id)[0].startswith(JobNotRepeatable.public)
         assert billers.text("jobs", "retry", "--biller", BILLER, "--all") == "0 jobs will run again.\n"
         billers.text("jobs", "drop", "--biller", BILLER, sent[0].id, "--yes")
         states = [hub.invoice_files.show(9001, key.partner.id, each.id).upload for each in sent]

@@ -68,11 +68,14 @@ def test_init_refuses_a_folder_that_others_can_write_or_that_a_link_names(tmp_pa
     (tmp_path / "open").chmod(0o777)
     (tmp_path / "mine").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "mine")
-    for name, reason in (("open", "cannot be written: can be written by others"), ("link", "cannot be written: part of the path is not a folder")):
+    for name, reason in (
+        ("open", "can be written by others"),
+        ("link", "part of the path is not a folder"),
+    ):
         result = _run("init", "--dir", tmp_path / name)
         assert (result.exit_code, result.stdout) == (1, "")
         (line,) = result.stderr.splitlines()
-        assert line.startswith(f"{tmp_path / name} {reason}")
+        assert line.startswith(f"{tmp_path / name} cannot be written: {reason}")
     assert [*(tmp_path / "open").iterdir(), *(tmp_path / "mine").iterdir()] == []
 
 
