@@ -12,7 +12,7 @@ revoked since. So both stores keep the same two values, and every process that s
     anything else                                     one of the two was restored: a new epoch begins, everything issued is void
 
 If both were restored from one backup, they match. Only the time can tell then: when no process has run for ten minutes, the next
-start begins a new epoch too. So after a longer stop payers sign in again, restored or not (docs/adr/0033). Commands of `idhub`
+start begins a new epoch too. So after a longer stop payers sign in again, restored or not (docs/adr/0036). Commands of `idhub`
 never begin one: they may run beside a hub, or without one.
 """
 

@@ -77,6 +77,7 @@ class Malformed:
             facts,
             None if entry is None else entry.value,
             sender=arrival.sender,
+            fetch_site=arrival.fetch_site,
             method=arrival.method,
             age=None if looked.issued_at is None else self._clock.now() - looked.issued_at,
         )

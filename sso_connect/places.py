@@ -1,4 +1,4 @@
-"""Where a payer is signed in: shown, one place ended, all others ended (docs/adr/0030).
+"""Where a payer is signed in: shown, one place ended, all others ended (docs/adr/0031).
 
 list_all     what the lists know, and whether there may be more
 end_one      the family ends, and the token that began it opens nothing any more; other sessions of that token live

@@ -5,7 +5,7 @@
     again      a second POST within 5 seconds, with the nonce that the first answer gave the browser or from the same address and
                User-Agent, is a double click: the browser throws the first answer away, so it may have no nonce. It opens a fresh
                session of the same hand-off and ends the first, so a copied token never makes two
-    replay     anything else presented twice is refused, and what came of the first is ended (docs/adr/0009, 0031)
+    replay     anything else presented twice is refused, and what came of the first is ended (docs/adr/0009, 0030)
 
 The record of the first use lives for those 5 seconds, dies with its session's family and with the token, and is replaced by each
 double click; a lock per family decides between clicks on two workers.

@@ -245,7 +245,7 @@ class Payers:
         wanted = _wanted(names)
         known = self._remembered(key, wanted)
         if known is not None and _selects(known.value, key, wanted, proved=True):
-            return [known]
+            return [self._now(known)]
         fits = self._fresh(key, wanted, proved=True, remembered=True)
         if len(fits) > 1:  # a refusal, which only fresh records may say
             fits = self._fresh(key, wanted, proved=True, remembered=False)
@@ -271,7 +271,7 @@ class Payers:
             if entry is None or not _selects(entry.value, key, wanted, proved=proved):
                 entry = self.reload(key.bid, user_id)
             if entry is not None and _selects(entry.value, key, wanted, proved=proved):
-                fits.append(entry)
+                fits.append(self._now(entry))
         return fits
 
     def _ids_now(self, key: ApiKey, wanted: UserNames) -> list[UUID]:

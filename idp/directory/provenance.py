@@ -92,8 +92,8 @@ Record = Mapping[str, Written]
 
 
 def mark(value: str) -> str:
-    """A name of a value."""
-    return hashlib.sha256(value.encode()).hexdigest()[:_DIGITS]
+    """A name of a value. Of any text: one that no database can hold is refused where it would be stored."""
+    return hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
 
 
 def writer_in(record: Record, field: str, value: str) -> Writer:

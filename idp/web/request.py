@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import IO, Any, NoReturn, Protocol, cast
@@ -30,6 +30,10 @@ MOST_BODY_BYTES = 1024 * 1024
 MOST_FORM_BYTES = 16 * 1024
 MOST_JSON_DEPTH = 20
 MOST_PARAMETERS = 200
+MOST_NAMES = 1000
+"""Of one JSON object: ten times what the largest record has."""
+MOST_TYPE = 1000
+"""Characters of a Content-Type; a longer one means nothing, and costs nothing to read."""
 REFUSAL = "hub.refusal"
 """Variable of a WSGI environ: the HubError for which the server refuses this request, before it is read any further."""
 INCOMING = "hub.incoming"
@@ -119,6 +123,11 @@ class HubRequest(Request):
             return None
         return f"{parts.scheme}://{parts.netloc}".lower() if parts.scheme and parts.netloc else None
 
+    @cached_property
+    def mimetype(self) -> str:
+        """Content-Type without its parameters, lower-case; "" for one that nobody sends in earnest."""
+        return "" if len(self.environ.get("CONTENT_TYPE", "")) > MOST_TYPE else super().mimetype
+
     def read_json(self) -> dict[str, Any]:
         """The body as one JSON object. UnsupportedMediaType, BodyTooLarge, MalformedRequest."""
         if self.mimetype != "application/json" and not self.mimetype.endswith("+json"):
@@ -145,10 +154,16 @@ class HubRequest(Request):
         if self.method == "POST":
             if self.mimetype not in _FORMS:
                 raise UnsupportedMediaType(self.mimetype or "none")
+            if (self.content_length or 0) > MOST_FORM_BYTES:
+                raise BodyTooLarge(f"a form of {self.content_length} bytes")
+            self.max_content_length = MOST_FORM_BYTES
             try:
                 if self.mimetype == "application/x-www-form-urlencoded":
                     # Before parsing: a hundred thousand fields take half a second to read, and no time to count.
-                    _check_count(self.get_data(cache=True))
+                    raw = self.get_data(cache=True)
+                    if self.content_length is None and len(raw) >= MOST_FORM_BYTES:
+                        raise BodyTooLarge("form without length")  # the framework cuts such a body off, as in _read_body
+                    _check_count(raw)
                 pairs = list(self.form.items(multi=True))
             except RequestEntityTooLarge:
                 raise BodyTooLarge("form") from None
@@ -195,12 +210,14 @@ def _check_count(raw: bytes) -> None:
         raise MalformedRequest("too many parameters")
 
 
-def _fold(pairs: list[tuple[str, str]]) -> Folded:
+def _fold(pairs: Sequence[tuple[str | None, str]]) -> Folded:
     if len(pairs) > MOST_PARAMETERS:
         raise MalformedRequest("too many parameters")
     values: dict[str, str] = {}
     twice: set[str] = set()
     for name, value in pairs:
+        if name is None:
+            raise MalformedRequest("a part of a form without a name (RFC 7578 4.2)")
         folded = name.lower()
         if folded in values:
             twice.add(folded)
@@ -209,6 +226,8 @@ def _fold(pairs: list[tuple[str, str]]) -> Folded:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MOST_NAMES:
+        raise MalformedRequest(f"more than {MOST_NAMES} names in one object")
     seen: set[str] = set()
     for name, _ in pairs:
         if name.lower() in seen:

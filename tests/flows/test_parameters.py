@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from werkzeug.test import Client
 
 from idp.errors import InvalidRedirect
 from tests.flows.visitor import FULL, SILENT, Answer
@@ -145,7 +146,7 @@ def test_a_site_name_of_eighty_characters_is_text_and_shown_as_such(shared: Worl
 
 
 @pytest.mark.parametrize(
-    "token", ["x", "idht_", "idht_" + "A" * 42, "idht_" + "A" * 44, "idhx_" + "A" * 43, "Ж" * 48, "A" * 100_000]
+    "token", ["x", "idht_", "idht_" + "A" * 42, "idht_" + "A" * 44, "idhx_" + "A" * 43, "Ж" * 48, "A" * 15_000]
 )
 def test_what_has_not_the_form_of_a_token_is_an_unknown_one(shared: World, token: str) -> None:
     answer = send(shared, shared.form(token))
@@ -214,3 +215,18 @@ def test_an_account_of_the_same_number_at_another_biller_is_another_account(worl
 def test_blanks_around_an_account_number_do_not_count(shared: World) -> None:
     _, page = shared.frame(AccountNumber="  1001-02 ")
     assert "riverbend customer 1001-02" in page.text
+
+
+@pytest.mark.parametrize(
+    "path", ["sso/connect", "sso/link", "sign-out", "language", "sessions/end", "out", "a/00000000000000000000/bills"]
+)
+def test_a_form_with_a_part_that_has_no_name_is_refused_and_no_failure(shared: World, path: str) -> None:
+    body = b"--x\r\nContent-Disposition: form-data\r\n\r\none\r\n--x--\r\n"
+    answer = Client(shared.app).post(
+        f"/b/riverbend/{path}",
+        data=body,
+        content_type="multipart/form-data; boundary=x",
+        headers={"Origin": shared.biller().origin},
+        base_url=shared.biller().origin,
+    )
+    assert answer.status_code == 400

@@ -14,6 +14,7 @@ from idp.directory.rights import LoginType
 from idp.opaque import new_id
 from sso_connect.redirects import DESTINATIONS
 from tests.flows.partner import PartnerProgram
+from tests.flows.test_links import follow
 from tests.flows.visitor import FRAME, FULL, Answer
 from tests.flows.world import ACTOR, AMOUNTS, BACK, DOMAIN, HARBORLIGHT, PRAIRIE, RIVERBEND, World
 from tests.mailbox import letters
@@ -79,7 +80,7 @@ def test_whoever_has_only_an_account_number_waits_and_sees_nothing_of_it(world: 
 def test_the_same_page_stands_at_every_redirect_id(world: World, number: int, dest: str) -> None:
     register(world)
     if dest == FRAME:
-        _, page = world.frame("mallory", RedirectID=str(number))
+        _, page = world.first_page("mallory", RedirectID=str(number))
     else:
         visitor, url = world.full_page("mallory", RedirectID=str(number))
         page = visitor.get(url)
@@ -148,9 +149,8 @@ def test_links_and_explain_lead_to_the_waiting_page_too(world: World) -> None:
     token = world.token("mallory")
     told = program.explain(RemoteAuthenticationToken=token, ViewMode=0, RedirectID=1, AccountNumber="1001-01")
     assert told["WouldSucceed"] is True
-    address, secret = program.link("mallory", RedirectID=6).split("#")
     visitor = world.visitor()
-    moved = visitor.post(address, {"Link": secret}, origin=world.biller().origin)
+    moved = follow(world, program.link("mallory", RedirectID=6), visitor)
     assert moved.status == 303
     shows_nothing(visitor.get(world.url(moved.location)))
 
@@ -190,7 +190,7 @@ def test_the_waiting_page_has_sign_out_and_the_way_back_like_every_other(world: 
     out = world.sign_out(visitor, page)
     assert f'href="{BACK}"' in out.text
     assert visitor.get(url).status == 401
-    _, framed = world.frame("mallory")
+    _, framed = world.first_page("mallory")
     assert "Open in a new window" in framed.text
     assert framed.csp["frame-ancestors"] == HARBORLIGHT
 
@@ -242,7 +242,7 @@ def test_a_payer_whose_only_account_waited_in_vain_is_told_that_there_is_none(wo
     assert "1001-01" not in page.text
     world.hub.worker().step()
     assert visitor.get(url).status == 401, "tidied away: the last account is gone"
-    assert [letter.subject for letter in letters(world.hub)][-1].endswith("your request for account 1001-01 has expired")
+    assert [letter.subject for letter in letters(world.hub)][-1].endswith('your request for account "1001-01" has expired')
 
 
 def test_a_partner_that_may_state_proof_lets_the_payer_in(world: World) -> None:

@@ -91,6 +91,17 @@ def test_a_malformed_redirect_by_get_reaches_its_partner_alone(world: World) -> 
     assert is_only_of(world, page, "session", "meadowline", "prairie")["Where"] == "GET /b/riverbend/sso/connect"
 
 
+@pytest.mark.parametrize(("site", "held"), [("same-origin", True), ("none", True), ("cross-site", False), ("same-site", False)])
+def test_of_a_malformed_redirect_without_a_sender_the_browsers_word_decides_as_of_any_other(
+    world: World, site: str, held: bool
+) -> None:
+    form = world.form(world.token(), RedirectID="12")
+    page = world.visitor().post(f"{world.biller().base_url}/sso/connect", form, origin=None, headers={"Sec-Fetch-Site": site})
+    told = is_only_of(world, page, "session", "meadowline")
+    (check,) = [each for each in told["Checks"] if each["Check"] == "sender named"]
+    assert (check["Evaluated"], check["Held"]) == (True, held)
+
+
 def test_a_token_that_came_twice_says_whose_it_is_and_is_not_judged(world: World) -> None:
     token, other = world.token(), world.token(key="meadowline")
     page = send(world, again("RemoteAuthenticationToken", other)(list(world.form(token).items())))

@@ -179,3 +179,7 @@ def test_the_contact_on_record_is_never_an_address_that_the_partner_wrote_itself
 def test_keys_that_state_less_than_cis_write_as_partners_do(house: House) -> None:
     key = house.issue("zip", OAKDALE, "two", KeyPolicies(account_proof=("zip", "name")))
     assert change(house, key, zip="12345").writer("zip").vouches is False
+
+
+def test_a_text_that_no_database_can_hold_has_a_mark_too() -> None:
+    assert mark("a\udcff") != mark("a")

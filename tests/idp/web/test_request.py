@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import pytest
 from werkzeug.test import EnvironBuilder
 
 from idp.errors import BodyTooLarge, HubError, MalformedRequest, UnsupportedMediaType
-from idp.web.request import MOST_BODY_BYTES, MOST_JSON_DEPTH, MOST_PARAMETERS, HubRequest
+from idp.web.request import MOST_BODY_BYTES, MOST_FORM_BYTES, MOST_JSON_DEPTH, MOST_NAMES, MOST_PARAMETERS, HubRequest
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -201,6 +202,52 @@ def test_a_post_is_read_from_its_form_and_anything_else_from_its_address() -> No
 def test_a_form_in_parts_is_a_form() -> None:
     body = b'--x\r\nContent-Disposition: form-data; name="A"\r\n\r\none\r\n--x--\r\n'
     assert request(body, "multipart/form-data; boundary=x").folded.values == {"a": "one"}
+
+
+@pytest.mark.parametrize("disposition", ["form-data", "form-data; x=y", 'form-data; filename="a"', 'form-data; "name"="a"'])
+def test_a_part_of_a_form_without_a_name_is_malformed_or_no_parameter(disposition: str) -> None:
+    body = f"--x\r\nContent-Disposition: {disposition}\r\n\r\none\r\n--x--\r\n".encode()
+    sent = request(body, "multipart/form-data; boundary=x")
+    if "filename" in disposition:
+        assert sent.folded.values == {}
+        sent.close()
+        return
+    with pytest.raises(MalformedRequest):
+        _ = sent.folded
+
+
+@pytest.mark.parametrize(
+    ("content_type", "start", "end"),
+    [
+        (FORM, b"a=", b""),
+        ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n', b"\r\n--x--\r\n"),
+    ],
+)
+@pytest.mark.parametrize("says_length", [True, False])
+def test_a_form_has_at_most_16_kib_whoever_serves_and_whether_or_not_it_says_its_length(
+    content_type: str, start: bytes, end: bytes, says_length: bool
+) -> None:
+    def read(size: int) -> Mapping[str, str]:
+        body = start + b"x" * (size - len(start) - len(end)) + end
+        environ = EnvironBuilder(method="POST", data=body, content_type=content_type).get_environ()
+        if not says_length:
+            del environ["CONTENT_LENGTH"]
+            environ["wsgi.input_terminated"] = True
+        return HubRequest(environ).folded.values
+
+    assert list(read(MOST_FORM_BYTES - 1)) == ["a"]
+    with pytest.raises(BodyTooLarge):
+        read(MOST_FORM_BYTES + 1)
+
+
+def test_a_content_type_that_nobody_sends_in_earnest_is_none() -> None:
+    for padding, mimetype in (("", FORM), ("; a=b" * 10_000, "")):
+        assert request(b"a=1", FORM + padding).mimetype == mimetype
+
+
+def test_an_object_of_many_names_is_malformed_before_any_model_sees_it() -> None:
+    assert len(request(json.dumps({f"n{number}": 1 for number in range(MOST_NAMES)}).encode()).read_json()) == MOST_NAMES
+    assert type(refusal(json.dumps({"a": {f"n{number}": 1 for number in range(MOST_NAMES + 1)}}).encode())) is MalformedRequest
 
 
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/json"])
