@@ -76,7 +76,13 @@ def test_wrong_policies_are_named_all_at_once() -> None:
         ({"slug": "API"}, "Slug"),
         ({"slug": "x-csr"}, "Slug"),
         ({"host": "https://x.example"}, "Host"),
-        ({"host": "X.example"}, "Host"),
+        ({"host": "x.example:0"}, "Host"),
+        ({"host": "x.example:65536"}, "Host"),
+        ({"host": "x.example.."}, "Host"),
+        ({"host": "[::1]"}, "Host"),
+        ({"host": "256.1.1.1"}, "Host"),
+        ({"host": "xn--a.example"}, "Host"),
+        ({"host": "x y.example"}, "Host"),
         ({"dba": " "}, "Dba"),
         ({"dba": "x" * 121}, "Dba"),
         ({"time_zone": "Michigan"}, "TimeZone"),
@@ -124,3 +130,23 @@ def test_an_unknown_biller_is_told(house: House) -> None:
 def test_addresses_come_from_the_row(house: House) -> None:
     oakdale = house.biller()
     assert (oakdale.base_url, oakdale.host, oakdale.zone.key) == (f"https://{HOST}/b/oakdale", HOST, "UTC")
+
+
+@pytest.mark.parametrize(
+    ("typed", "host"),
+    [
+        ("Bills.Example.com", "bills.example.com"),
+        ("bills.example.com:443", "bills.example.com"),
+        ("bills.example.com.", "bills.example.com"),
+        (" bills.example.com:8443 ", "bills.example.com:8443"),
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("BÜCHER.example:443", "xn--bcher-kva.example"),
+    ],
+)
+def test_a_host_is_kept_in_the_form_in_which_browsers_name_it(house: House, typed: str, host: str) -> None:
+    made = house.billers.create(MAKER, "r", bid=303, slug="cedar", dba="Cedar", host=typed)
+    assert made.origin == f"https://{host}"
+    assert house.billers.change(MAKER, "r", 303, host="other.example").host == "other.example"
+    assert house.billers.change(MAKER, "r", 303, host=typed).origin == f"https://{host}"
+    with pytest.raises(SharedOriginRefused):
+        house.billers.create(MAKER, "r", bid=304, slug="fir", dba="Fir", host=host)
