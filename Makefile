@@ -23,7 +23,7 @@ setup: ## make .venv from the locked dependencies, every package checked by hash
 demo: setup ## load two sample billers, run hub and partner portal until Ctrl-C; other ports: make demo ARGS='--port 9080 --partner-port 9090'
 	@exec .venv/bin/idhub demo $(ARGS)
 
-test: setup ## every test, with real PostgreSQL, PgBouncer, Redis, Chromium and WebKit; installs those with apt where they are missing
+test: setup ## every test, with real PostgreSQL, PgBouncer, Redis, nginx, Chromium and WebKit; installs those with apt where they are missing
 	@$(PYTHON) tools/provision.py test
 	@exec $(PYTEST) $(ARGS)
 

@@ -30,7 +30,7 @@ class BodyRules:
     """The rules of the portal and of the API."""
 
     def __init__(self, *, portal: Flask, api: Flask, api_host: str, host_of: Callable[[WSGIEnvironment], str]) -> None:
-        """`host_of`: the host that a request is for, forwarding headers considered."""
+        """`host_of`: the host that a request is for in its normal form, forwarding headers considered."""
         self._portal = portal.url_map.bind("portal")
         self._api = api.url_map.bind("api")
         self._api_host = api_host
@@ -39,7 +39,7 @@ class BodyRules:
 
     def __call__(self, head: Head) -> BodyRule:
         """What holds for the body of this request."""
-        is_api = self._host_of(head.environ).lower() == self._api_host
+        is_api = self._host_of(head.environ) == self._api_host
         if is_api and not ("HTTP_X_API_KEY" in head.environ or "HTTP_AUTHORIZATION" in head.environ):
             return UNREAD
         find = self._kept if len(head.path) <= _LONGEST_KEPT_PATH else self._find

@@ -116,6 +116,18 @@ def listen_address(settings: Settings) -> tuple[str, int]:
     return address, int(port)
 
 
+def listen_warnings(settings: Settings) -> list[str]:
+    """One plain line when other machines can connect and no proxy is named: bodies would not be buffered, and TLS ends nowhere."""
+    address = ipaddress.ip_address(listen_address(settings)[0])
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    if settings.trusted_proxies or (mapped or address).is_loopback:
+        return []
+    return [
+        f"IDHUB_LISTEN: {settings.listen} can be reached from other machines, and no proxy is named. Put a proxy in front that"
+        " buffers requests, and name its address in IDHUB_TRUSTED_PROXIES (docs/operations.md, The proxy)"
+    ]
+
+
 def _told(what: str, check: Callable[[], None]) -> Iterator[str]:
     try:
         check()

@@ -22,11 +22,12 @@ from hub.server.health import HealthAnswer, Probe, Readiness, answer_alive, answ
 from hub.wiring import Hub
 from idp.errors import HubError, SessionRequired
 from idp.kv import Count
+from idp.origins import bare_host
 from idp.settings import Network
 from idp.web import problems
 from idp.web.confirming import ConfirmPages
 from idp.web.confirming import blueprint as confirm_blueprint
-from idp.web.forwarded import Forwarded, host_of
+from idp.web.forwarded import Forwarded, read_asked
 from idp.web.headers import secure
 from idp.web.heads import answer_heads
 from idp.web.objecting import ObjectionPages
@@ -63,9 +64,9 @@ def application(hub: Hub, readiness: Readiness | None = None) -> Application:
     """All sites of a wired hub, behind the rule for forwarding headers. `readiness`: by default one that asks the hub's stores."""
     portal, api, api_host = portal_site(hub), api_site(hub), f"api.{hub.settings.portal_domain}"
     health = health_site(readiness or Readiness(probes(hub)))
-    trusted = hub.settings.trusted_proxies
-    rules = BodyRules(portal=portal, api=api, api_host=api_host, host_of=lambda environ: host_of(environ, trusted))
-    return Application(Sites(portal=portal, api=api, health=health, api_host=api_host), rules, trusted)
+    trusted, scheme = hub.settings.trusted_proxies, hub.settings.public_scheme
+    rules = BodyRules(portal=portal, api=api, api_host=api_host, host_of=lambda environ: read_asked(environ, trusted, scheme).host)
+    return Application(Sites(portal=portal, api=api, health=health, api_host=api_host), rules, trusted, scheme)
 
 
 def probes(hub: Hub) -> Mapping[str, Probe]:
@@ -81,8 +82,8 @@ def probes(hub: Hub) -> Mapping[str, Probe]:
 class Application(Forwarded):
     """The WSGI application, and what holds for the bodies that are sent to it."""
 
-    def __init__(self, sites: Sites, rules: BodyRules, trusted: tuple[Network, ...]) -> None:
-        super().__init__(sites, trusted)
+    def __init__(self, sites: Sites, rules: BodyRules, trusted: tuple[Network, ...], public_scheme: str) -> None:
+        super().__init__(sites, trusted, public_scheme)
         self.rules = rules
 
 
@@ -98,7 +99,7 @@ class Sites:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ.get("PATH_INFO") in {"/healthz", "/readyz"}:
             return self._health(environ, start_response)
-        if str(environ.get("HTTP_HOST", "")).lower() == self._api_host:
+        if bare_host(environ.get("HTTP_HOST", ""), environ["wsgi.url_scheme"]) == self._api_host:
             return self._api(environ, start_response)
         return self._portal(environ, start_response)
 

@@ -21,6 +21,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from idp.errors.wording import did_you_mean, in_words
+from idp.origins import host_name, is_host, typed_host
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -134,11 +135,19 @@ class Settings(BaseSettings):
                 raise ValueError(f"{item!r} is not an exact host:port, lower case, an IPv6 address in brackets and short form")
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _spell_domain(cls, given: Any) -> Any:
+        """The portal domain in its normal form, which depends on the scheme."""
+        if isinstance(given, dict) and isinstance(domain := given.get("portal_domain"), str):
+            return given | {"portal_domain": typed_host(domain, str(given.get("public_scheme", "https")))}
+        return given
+
     @field_validator("portal_domain")
     @classmethod
     def _check_domain(cls, value: str) -> str:
-        if value != value.lower() or "/" in value or "@" in value or not value:
-            raise ValueError("a lower-case host name with an optional port, no path")
+        if not is_host(value) or "_" in value:
+            raise ValueError("a host name with an optional port is expected, no path")
         return value
 
     @field_validator("master_key")
@@ -150,7 +159,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_together(self) -> Settings:
-        if self.public_scheme == "http" and not is_loopback_name(self.portal_domain.rsplit(":", 1)[0]):
+        if self.public_scheme == "http" and not is_loopback_name(host_name(self.portal_domain)):
             raise ValueError("public_scheme http is for loopback names only (localhost, *.localhost, 127.0.0.1)")
         if self.master_key is not None and self.master_key_file is not None:
             raise ValueError("set master_key or master_key_file, not both")

@@ -163,14 +163,15 @@ class Themes:
             return stores.themes.list_themes(bid)
 
     def shown(self, bid: int, css_url: str, stamps: Stamps) -> Theme | None:
-        """The approved theme of a CSSUrl, no older than the stamps that a session brought along; None: the default one."""
+        """The approved theme of a CSSUrl, in whatever spelling of its host, no older than the stamps that a session brought along.
+        None: the default one."""
         if not css_url:
             return None
         name = biller_stamp(bid)
         entry = self._of_biller.find(bid)
         if entry is None or entry.stamps.get(name) != stamps.get(name):
             entry = self._of_biller.load(bid, (name,), lambda: self._approved(bid))
-        return entry.value.get(css_url)
+        return entry.value.get(css_url) or entry.value.get(_spelled(css_url))
 
     def css(self, bid: int, digest: str, *, restrained: bool) -> str | None:
         """The stylesheet that we serve under a digest; None when no approved theme of the biller has it now."""
@@ -178,7 +179,8 @@ class Themes:
         return None if found is None or found.properties is None else render(found.properties, restrained=restrained)
 
     def _approved(self, bid: int) -> Mapping[str, Theme]:
-        return {theme.css_url: theme for theme in self.list_all(bid) if theme.state == "approved" and theme.digest}
+        approved = [theme for theme in self.list_all(bid) if theme.state == "approved" and theme.digest]
+        return {_spelled(theme.css_url): theme for theme in approved} | {theme.css_url: theme for theme in approved}
 
     def _refresh(self, theme: Theme) -> None:
         properties, fault = self._look(theme.css_url)
@@ -237,6 +239,15 @@ def _get(stores: ThemeStores, bid: int, css_url: str, *, lock: bool = False) -> 
     if found is None:
         raise ThemeNotFound(css_url[:200])
     return found
+
+
+def _spelled(css_url: str) -> str:
+    """A CSSUrl with its origin in the normal form; as it is where it has none."""
+    try:
+        parts = urlsplit(css_url)
+        return origin_of(css_url) + parts.path + (f"?{parts.query}" if parts.query else "")
+    except ValueError:
+        return css_url
 
 
 def check_css_urls(css_urls: Iterable[str]) -> None:

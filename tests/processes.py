@@ -97,6 +97,19 @@ class Process:
                 time.sleep(0.05)
         raise AssertionError(f"{self.name} was not ready at {url} within {within} s: {answer}\n{self.tail()}")
 
+    def wait_listening(self, port: int, within: float = 30.0) -> None:
+        """Wait until a loopback port takes connections, for programs that answer nothing themselves. AssertionError otherwise."""
+        deadline = time.monotonic() + within
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 2.0).close()
+            except OSError as fault:
+                if self.returncode is not None or time.monotonic() > deadline:
+                    raise AssertionError(f"{self.name} does not listen on {port}\n{self.tail()}") from fault
+                time.sleep(0.02)
+            else:
+                return
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the program alone."""
         self._popen.send_signal(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -30,11 +31,13 @@ class Answer:
 
 
 class Wire:
-    """A connection to a loopback port."""
+    """A connection to a loopback port, with `tls` an encrypted one. `source`: the loopback address that it comes from."""
 
-    def __init__(self, port: int, sent: bytes = b"") -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    def __init__(self, port: int, sent: bytes = b"", *, tls: ssl.SSLContext | None = None, source: str = "127.0.0.1") -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE, (source, 0))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is not None:
+            self._socket = tls.wrap_socket(self._socket, server_hostname="localhost", suppress_ragged_eofs=True)
         self._read = b""
         self.send(sent)
 
@@ -46,7 +49,7 @@ class Wire:
 
     def send(self, data: bytes) -> None:
         """Write. A peer that has hung up is told by the answer, not here."""
-        with suppress(BrokenPipeError, ConnectionResetError):
+        with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
             self._socket.sendall(data)
 
     def half_close(self) -> None:

@@ -65,6 +65,7 @@ POSTGRESQL = Thing(
 )
 REDIS = Thing("redis", "IDHUB_TEST_REDIS_SERVER", ("redis-server",), ("/usr/bin", "/usr/local/bin"), ("redis-server",))
 PGBOUNCER = Thing("pgbouncer", "IDHUB_TEST_PGBOUNCER", ("pgbouncer",), ("/usr/sbin", "/usr/bin", "/usr/local/bin"), ("pgbouncer",))
+NGINX = Thing("nginx", "IDHUB_TEST_NGINX", ("nginx",), ("/usr/sbin", "/usr/bin", "/usr/local/sbin"), ("nginx-light",))
 CHROMIUM = Thing("chromium", "IDHUB_TEST_CHROMIUM", ("chromium", "chromium-browser"), ("/usr/bin",), ("chromium",))
 WEBKIT = Thing("webkit", "IDHUB_TEST_WEBKIT", ("WebKitWebDriver",), ("/usr/bin", "/usr/local/bin"), ("webkit2gtk-driver",))
 XVFB = Thing("xvfb", "IDHUB_TEST_XVFB", ("Xvfb",), ("/usr/bin", "/usr/local/bin"), ("xvfb",))
@@ -75,10 +76,10 @@ CURL = Thing("curl", "IDHUB_TEST_CURL", ("curl",), ("/usr/bin", "/usr/local/bin"
 WRK = Thing("wrk", "IDHUB_BENCH_WRK", ("wrk",), ("/usr/bin", "/usr/local/bin"), ("wrk",))
 
 THINGS: Mapping[str, Thing] = {
-    thing.name: thing for thing in (POSTGRESQL, REDIS, PGBOUNCER, CHROMIUM, WEBKIT, XVFB, DOCKER_COMPOSE, CURL, WRK)
+    thing.name: thing for thing in (POSTGRESQL, REDIS, PGBOUNCER, NGINX, CHROMIUM, WEBKIT, XVFB, DOCKER_COMPOSE, CURL, WRK)
 }
 NEEDS: Mapping[str, tuple[str, ...]] = {
-    "test": ("postgresql", "redis", "pgbouncer", "chromium", "webkit", "xvfb", "docker-compose", "curl"),
+    "test": ("postgresql", "redis", "pgbouncer", "nginx", "chromium", "webkit", "xvfb", "docker-compose", "curl"),
     "bench": ("postgresql", "redis", "wrk"),
 }
 

@@ -66,8 +66,11 @@ def serve(operator: Operator) -> None:
 def _serve(operator: Operator, host: str, port: int) -> None:
     from hub.logs import configure
     from hub.server import run
+    from hub.start import listen_warnings
 
     _check(operator)
+    for line in listen_warnings(operator.settings):
+        note(f"warning: {line}")
     configure(operator.settings)
     operator.wired.epochs.begin()
     # Workers are forked and wire a hub of their own: nothing that is open here may go with them.

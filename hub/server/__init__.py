@@ -9,6 +9,7 @@ under a deadline, and hands a whole request to a bounded number of threads that 
     threads     the threads that run the application
     health      /healthz and /readyz, answered whatever the threads are doing
     bridge      the order of these things: what granian calls
+    leaving     how a worker ends without losing what a proxy has begun to send
     process     one worker process: wires a hub and builds its bridge
     run         granian itself: sockets, processes, limits on connections
 """

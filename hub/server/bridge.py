@@ -27,6 +27,7 @@ from hub.server.bodies import PAGE_SECONDS, SHORT, UNREAD, BodyRule, Claims, Lim
 from hub.server.head import Head, read_head
 from hub.server.health import HealthAnswer, Readiness
 from hub.server.incoming import Incoming
+from hub.server.leaving import leave_gently
 from hub.server.rsgi import Exchange, Scope, Transport
 from hub.server.threads import Threads
 from hub.server.watch import Watch
@@ -84,6 +85,7 @@ class Bridge:
         """In the worker process, before the first request."""
         self._loop = loop
         self._watch = Watch(loop)
+        leave_gently(loop)
         if self._every_minute is not None:
             loop.call_later(_MINUTE, self._run_every_minute)
 

@@ -12,7 +12,6 @@ its entries counts is decided in idp.web.forwarded. Lengths that contradict each
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from hub.server.rsgi import Scope
 from idp.errors import HeadTooLarge, HubError, MalformedRequest
+from idp.origins import bare_host, is_host
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -57,8 +57,6 @@ MOST_COOKIES: Final = 300
 """Browsers keep at most 180 of one site."""
 
 _OURS = "x-hub-"
-_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
-_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 @dataclass(slots=True)
@@ -157,16 +155,12 @@ def _is_said_once(name: str) -> bool:
 def _check_host(host: str, scope: Scope) -> HubError | None:
     if not host:
         return None if scope.http_version == "1" else MalformedRequest("the header Host is missing")
-    if not _HOST.fullmatch(host):
+    if not is_host(host):
         return MalformedRequest("the header Host is not a host")
     authority = scope.authority
-    if authority is not None and _without_default_port(authority, scope) != _without_default_port(host, scope):
+    if authority is not None and bare_host(authority, scope.scheme) != bare_host(host, scope.scheme):
         return MalformedRequest("the header Host and the address name different hosts")
     return None
-
-
-def _without_default_port(host: str, scope: Scope) -> str:
-    return host.lower().removesuffix(_DEFAULT_PORTS.get(scope.scheme, ""))
 
 
 def _as_latin1(text: str) -> str:

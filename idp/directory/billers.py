@@ -27,6 +27,7 @@ from idp.errors import BillerNotFound, FieldError, InvalidFields, SharedOriginRe
 from idp.errors.wording import did_you_mean, in_words
 from idp.kv import KeyValue
 from idp.opaque import new_id
+from idp.origins import typed_host
 from idp.secrets import Secrets
 from idp.transaction import Begin
 from idp.versions import Cached, VersionedCache, biller_stamp
@@ -186,7 +187,7 @@ class Billers:
             guid=guid or new_id(),
             slug=slug,
             dba=dba.strip(),
-            origin=f"{self._scheme}://{host or f'{slug}.{self._portal_domain}'}",
+            origin=self._origin(host or f"{slug}.{self._portal_domain}"),
             time_zone=time_zone,
             locale=locale,
             policies=parse_policies(Policies(), policies or {}),
@@ -214,7 +215,7 @@ class Billers:
             if before is None:
                 raise BillerNotFound(f"BID {bid}")
             if "host" in changes:
-                changes["origin"] = f"{self._scheme}://{changes.pop('host')}"
+                changes["origin"] = self._origin(changes.pop("host"))
             if "policies" in changes:
                 changes["policies"] = parse_policies(before.policies, changes["policies"])
             if changes.get("sso_login_url", before.sso_login_url) != before.sso_login_url:  # one from before stays as it is
@@ -325,6 +326,9 @@ class Billers:
             return parse_address(url, allow_loopback=self._allow_loopback) if url else ""
         except ValueError as fault:
             raise InvalidFields(fields=[FieldError("Setting 3", str(fault))]) from None
+
+    def _origin(self, host: str) -> str:
+        return f"{self._scheme}://{typed_host(host, self._scheme)}"
 
     def _check_origin(self, stores: BillerStores, biller: Biller) -> None:
         """Of a biller that is in its table already."""

@@ -13,11 +13,12 @@ from urllib.parse import SplitResult, urlsplit
 
 import idna
 
+from idp.origins import host_name, is_host
 from idp.settings import is_loopback_name
 
 RESERVED_SLUGS = frozenset({"api", "console", "www", "static"})
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*(?::[0-9]{1,5})?")
+_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
 _URL_HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|[0-9a-f.]*:[0-9a-f.:]*")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 MOST_ADDRESS = 2000
@@ -39,8 +40,10 @@ def is_slug(text: str) -> bool:
 
 def check_host(host: str) -> None:
     """ValueError unless it is a lower-case host name or IPv4 address with an optional port."""
-    if not _HOST.fullmatch(host) or len(host) > 253:
+    name = host_name(host)
+    if not is_host(host) or not _NAME.fullmatch(name) or len(name) > 253 or host.partition(":")[0] != name or host[-1] == ":":
         raise ValueError("a host is a lower-case DNS name or IPv4 address, with an optional port")
+    _check_labels(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ def origin_of(url: str) -> str:
         raise ValueError("there is no port 0")
     _check_labels(host)
     default = {"https": 443, "http": 80}[parts.scheme]
+    if ":" in host:
+        bracketed = f"[{ipaddress.IPv6Address(host)}]"  # browsers send the short form
     return f"{parts.scheme}://{bracketed}" + (f":{port}" if port not in (None, default) else "")
 
 

@@ -25,6 +25,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from idp.errors import BodyTooLarge, HubError, MalformedRequest, UnsupportedMediaType
 from idp.opaque import new_id, new_secret
+from idp.origins import bare_host, sent_origin
 
 MOST_BODY_BYTES = 1024 * 1024
 MOST_FORM_BYTES = 16 * 1024
@@ -87,8 +88,8 @@ class HubRequest(Request):
 
     @property
     def bare_host(self) -> str:
-        """The Host that was asked for, lower-case, with its port."""
-        return self.host.lower()
+        """The Host that was asked for, in its normal form (idp.origins)."""
+        return bare_host(self.host, self.scheme)
 
     @property
     def fetch_dest(self) -> str:
@@ -97,9 +98,10 @@ class HubRequest(Request):
 
     @property
     def sender_origin(self) -> str | None:
-        """The origin of the page that sent this: Origin, else that of Referer; None when neither says (RFC 6454 7)."""
+        """The origin of the page that sent this, in its normal form: Origin, else that of Referer; None when neither says.
+        (RFC 6454 7)"""
         origin = self.headers.get("Origin")
-        return self._referring_origin if origin is None else origin
+        return self._referring_origin if origin is None else sent_origin(origin)
 
     @property
     def named_sender(self) -> str | None:
@@ -121,7 +123,7 @@ class HubRequest(Request):
             parts = urlsplit(referrer)
         except ValueError:
             return None
-        return f"{parts.scheme}://{parts.netloc}".lower() if parts.scheme and parts.netloc else None
+        return sent_origin(f"{parts.scheme}://{parts.netloc}".lower()) if parts.scheme and parts.netloc else None
 
     @cached_property
     def mimetype(self) -> str:

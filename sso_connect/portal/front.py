@@ -14,7 +14,7 @@ from collections.abc import Callable
 from flask import Blueprint, Response
 
 from idp.directory.billers import Biller, Billers
-from idp.directory.hosts import origin_of
+from idp.directory.hosts import trusted_origin
 from idp.errors import HubError, PageNotFound, StoreUnavailable
 from idp.web.pages import Pages, locale_of
 from idp.web.plain import PlainPage, Welcome
@@ -42,7 +42,7 @@ class Front:
         visit = self._entrance.present(request, biller.slug) if request.method == "GET" else None
         if visit is not None:
             return redirect(self._chrome.url(visit, visit.payer.default_account, DESTINATIONS[1]))
-        if biller.sso_login_url and origin_of(biller.sso_login_url) != biller.origin:
+        if biller.sso_login_url and trusted_origin(biller.sso_login_url) != biller.origin:
             return redirect(biller.sso_login_url)
         page = PlainPage(locale=locale_of(request, biller.locale), nonce=request.nonce, biller_name=biller.dba)
         return self._pages.show(Welcome(page=page))

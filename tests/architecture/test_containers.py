@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -22,7 +21,8 @@ REQUIRED = {
     "POSTGRES_PASSWORD": "madeup1",
     "REDIS_PASSWORD": "madeup2",
 }
-OUR_SERVICES = ("hub", "worker", "migrate")
+HUBS = ("hub-1", "hub-2")
+OUR_SERVICES = (*HUBS, "worker", "migrate")
 
 
 def _compose(program: Path, folder: Path, given: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -48,8 +48,8 @@ def _lines(name: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
-def test_hub_worker_migration_postgresql_and_redis_are_there(composed: dict[str, Any]) -> None:
-    assert set(composed["services"]) == {"hub", "worker", "migrate", "postgres", "redis"}
+def test_proxy_hubs_worker_migration_postgresql_and_redis_are_there(composed: dict[str, Any]) -> None:
+    assert set(composed["services"]) == {"proxy", *HUBS, "worker", "migrate", "postgres", "redis"}
 
 
 @pytest.mark.parametrize("missing", sorted(REQUIRED))
@@ -61,10 +61,28 @@ def test_a_secret_or_name_that_is_not_set_stops_docker_compose_with_its_name(
     assert f"{missing} is not set" in told.stderr
 
 
-def test_only_the_hub_is_published_and_only_on_loopback(composed: dict[str, Any]) -> None:
+def test_only_the_proxy_is_published(composed: dict[str, Any]) -> None:
     published = {name: service["ports"] for name, service in composed["services"].items() if service.get("ports")}
-    assert list(published) == ["hub"]
-    assert all("127.0.0.1" in json.dumps(port) for port in published["hub"])
+    assert list(published) == ["proxy"]
+    assert {number for port in published["proxy"] for number in re.findall(r"[0-9]+", str(port))} == {"80", "443"}
+
+
+def test_the_proxy_runs_the_configuration_that_the_tests_run_and_finds_the_hubs_where_they_are(composed: dict[str, Any]) -> None:
+    proxy, text = composed["services"]["proxy"], (ROOT / "docs" / "nginx.conf").read_text(encoding="utf-8")
+    mounted = dict(volume.split(":")[1::-1] for volume in proxy["volumes"])
+    assert mounted["/etc/nginx/nginx.conf"].endswith("/docs/nginx.conf")
+    assert "/etc/nginx/tls" in mounted
+    assert set(re.findall(r"server (hub-\d):8080 ", text)) == set(HUBS)
+    for name in HUBS:
+        hub = composed["services"][name]
+        assert f"{name}:{hub['networks']['outside']['ipv4_address']}" in proxy["extra_hosts"]
+        assert hub["environment"]["IDHUB_LISTEN"] == "0.0.0.0:8080"
+
+
+def test_each_hub_believes_the_proxy_and_nobody_else(composed: dict[str, Any]) -> None:
+    address = composed["services"]["proxy"]["networks"]["outside"]["ipv4_address"]
+    for name in HUBS:
+        assert composed["services"][name]["environment"]["IDHUB_TRUSTED_PROXIES"] == f"{address}/32"
 
 
 def test_stores_are_on_the_internal_network_alone(composed: dict[str, Any]) -> None:
@@ -81,8 +99,8 @@ def test_redis_evicts_nothing_and_writes_every_command_down(composed: dict[str, 
     assert REQUIRED["REDIS_PASSWORD"] not in command
 
 
-def test_hub_and_worker_start_when_the_migration_went_through(composed: dict[str, Any]) -> None:
-    for name in ("hub", "worker"):
+def test_hubs_and_worker_start_when_the_migration_went_through(composed: dict[str, Any]) -> None:
+    for name in (*HUBS, "worker"):
         waits = composed["services"][name]["depends_on"]
         assert waits["migrate"]["condition"] == "service_completed_successfully"
         assert waits["redis"]["condition"] == "service_healthy"

@@ -101,6 +101,51 @@ def test_a_host_that_is_no_billers_stays_bare(shared: World, host: str) -> None:
         assert "<a " not in answer.text
 
 
+@pytest.mark.parametrize("host", ["riverbend.hub.example.com:443", "riverbend.hub.example.com.", "RIVERBEND.hub.example.com.:443"])
+def test_the_default_port_and_a_trailing_dot_are_the_same_address(shared: World, host: str) -> None:
+    for path in ADDRESSES:
+        assert shared.visitor().get(f"https://{host}{path}").location == SETTING_3
+    assert h1(shared.visitor().get(f"https://{host}/nothing")) == "Page not found"
+    assert is_branded(shared.visitor().get(f"https://{host}/nothing"))
+
+
+@pytest.mark.parametrize("host", ["riverbend.hub.example.com:443", "riverbend.hub.example.com."])
+def test_a_whole_visit_works_there_and_its_forms_do_as_well(shared: World, host: str) -> None:
+    """Browsers send the dot in Origin, too, and keep cookies of their own for it."""
+    visitor, origin = shared.visitor(), f"https://{host}"
+    form = {"RemoteAuthenticationToken": shared.token(), "ViewMode": "0", "RedirectID": "1"}
+    arrived = visitor.post(f"{origin}/b/riverbend/sso/connect", form, origin=HARBORLIGHT)
+    assert arrived.status == 303
+    path = arrived.location.removeprefix(HERE)
+    page = visitor.get(f"{origin}{path}")
+    assert page.status == 200
+    assert AMOUNTS[RIVERBEND] in page.text
+    fields = {"csrf_token": page.csrf}
+    assert visitor.post(f"{origin}/b/riverbend/sign-out", fields, origin="https://prairie.hub.example.com.").status == 403
+    assert visitor.post(f"{origin}/b/riverbend/sign-out", fields, origin=origin).status in {200, 303}
+    assert visitor.get(f"{origin}{path}").status == 401
+
+
+def test_of_several_proxies_the_outermost_says_which_host_was_asked_for(prepared: Prepared, tmp_path: Path) -> None:
+    with open_world(prepared, tmp_path, trusted_proxies="10.0.0.0/24") as world:
+        inner = Visitor(world.app, FULL, peer="10.0.0.2")
+
+        def location(**said: str) -> str:
+            headers = {f"X-Forwarded-{name}": value for name, value in said.items()}
+            return inner.get("http://10.0.0.9:8080/", headers=headers).location
+
+        there, here = "prairie.hub.example.com", "riverbend.hub.example.com"
+        assert location(For="203.0.113.7", Host=here, Proto="https") == SETTING_3
+        assert location(For="203.0.113.7, 10.0.0.1", Host=f"{here}:443, proxy.internal", Proto="https, http") == SETTING_3
+        assert location(For="203.0.113.7, 10.0.0.1", Host=here, Proto="https") == SETTING_3
+        assert location(For="203.0.113.7", Host=f"nobody.example, {here}.", Proto="http, https") == SETTING_3
+        answer = inner.get(
+            "http://10.0.0.9:8080/", headers={"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Host": f"{here}, {there}"}
+        )
+        assert answer.location == SETTING_3
+        assert location(For="203.0.113.7", Host=f"{here}, nobody.example") == ""
+
+
 # --- pages that say no -------------------------------------------------------------------------------------------------------
 
 

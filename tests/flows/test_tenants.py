@@ -34,7 +34,8 @@ def test_a_host_and_a_path_that_name_different_billers_are_no_page(shared: World
         "hub.example.com",
         "elsewhere.example",
         "127.0.0.1",
-        "riverbend.hub.example.com.",
+        "riverbend.hub.example.com:444",
+        "riverbend.hub.example.com.:444",
         "xn--e1afmkfd.example",
     ],
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.start import check_start, listen_address, start_warnings
+from hub.start import check_start, listen_address, listen_warnings, start_warnings
 from hub.storage.migrations import migrate
 from hub.wiring import Hub, wire
 from idp.actor import System
@@ -131,6 +131,20 @@ def test_addresses_from_before_that_are_plain_http_are_warnings_and_no_faults_an
     told = start_warnings(hub)
     assert len(told) == 6
     assert told[-1] == "addresses: 4 further ones are plain http"
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:8080", "127.9.9.9:1", "[::1]:8080", "[::ffff:127.0.0.1]:80"])
+def test_a_hub_that_only_its_own_machine_reaches_needs_no_proxy(tmp_path: Path, listen: str) -> None:
+    assert listen_warnings(_settings(tmp_path, listen=listen)) == []
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:8080", "10.0.0.11:8080", "[::]:8080", "[::ffff:10.0.0.11]:80", "[2001:db8::1]:80"])
+def test_a_hub_that_others_reach_without_a_proxy_is_a_warning_of_one_line(tmp_path: Path, listen: str) -> None:
+    (line,) = listen_warnings(_settings(tmp_path, listen=listen))
+    assert line.startswith(f"IDHUB_LISTEN: {listen} ")
+    assert "IDHUB_TRUSTED_PROXIES" in line
+    assert "\n" not in line
+    assert listen_warnings(_settings(tmp_path, listen=listen, trusted_proxies="10.0.0.2/32")) == []
 
 
 def test_a_database_under_another_master_key_is_told(hub: Hub, tmp_path: Path) -> None:

@@ -157,10 +157,32 @@ def test_http_anywhere_else_stops_the_start(domain: str) -> None:
     assert "loopback names only" in line
 
 
-@pytest.mark.parametrize("domain", ["", "Hub.example.com", "hub.example.com/", "user@hub.example.com"])
+@pytest.mark.parametrize(
+    "domain", ["", "hub.example.com/", "user@hub.example.com", "a b", "hub.example.com:65536", "hub.example.com:0", "*.example.com"]
+)
 def test_what_is_no_host_is_no_portal_domain(domain: str) -> None:
     (line,) = faults({"IDHUB_PORTAL_DOMAIN": domain})
     assert line.startswith("IDHUB_PORTAL_DOMAIN: ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "domain"),
+    [
+        ("Hub.Example.COM", "hub.example.com"),
+        ("hub.example.com:443", "hub.example.com"),
+        ("hub.example.com.", "hub.example.com"),
+        ("hub.example.com.:8443", "hub.example.com:8443"),
+        ("rechnungen.stadtwerke-münchen.example", "rechnungen.xn--stadtwerke-mnchen-e3b.example"),
+    ],
+)
+def test_a_portal_domain_is_kept_in_the_form_in_which_browsers_ask_for_it(typed: str, domain: str) -> None:
+    assert load({"IDHUB_PORTAL_DOMAIN": typed}).portal_domain == domain
+    assert load({"IDHUB_PORTAL_DOMAIN": typed}).api_origin == f"https://api.{domain}"
+
+
+def test_the_default_port_of_a_loopback_domain_is_that_of_http() -> None:
+    for typed, domain in (("hub.localhost:80", "hub.localhost"), ("hub.localhost:443", "hub.localhost:443"), ("[::1]:80", "[::1]")):
+        assert load({"IDHUB_PUBLIC_SCHEME": "http", "IDHUB_PORTAL_DOMAIN": typed}).portal_domain == domain
 
 
 # --- master keys -------------------------------------------------------------------------------------------------------------

@@ -317,3 +317,16 @@ def test_each_url_that_can_be_none_is_named() -> None:
     assert [each.message.partition(": ")[0] for each in refused.value.fields] == [
         "http://a.example.com/x.css", "ftp://b.example.com/y.css"
     ]  # fmt: skip
+
+
+def test_a_stylesheet_is_found_in_whatever_spelling_of_its_host_a_partner_sends(house: House) -> None:
+    shown = house.approve()
+    host, _, path = URL.removeprefix("https://").partition("/")
+    assert house.shown(url=f"https://{host.upper()}:443/{path}") == shown
+    for other in (
+        f"https://{host}:444/{path}",
+        f"https://{host}/{path.upper()}",
+        f"https://{host}./{path}",
+        f"http://{host}/{path}",
+    ):
+        assert house.shown(url=other) is None

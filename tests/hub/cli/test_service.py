@@ -60,6 +60,20 @@ def test_serve_that_is_stopped_while_its_workers_start_does_not_wait_for_them(id
     assert "refused to gracefully stop" not in process.output()
 
 
+def test_serve_that_other_machines_reach_without_a_proxy_warns_in_one_line(idhub: Idhub, start_process: StartProcess) -> None:
+    port = free_port()
+    for more, warned in (({}, 1), ({"trusted_proxies": "10.0.0.2/32"}, 0)):
+        environment = _settings(idhub, listen=f"0.0.0.0:{port}", log_level="warning", **more)
+        process = start_process("serve", [_IDHUB, "serve"], environment=environment, ready_url=f"http://127.0.0.1:{port}/readyz")
+        assert process.stop(within=_PATIENCE) == 0
+        lines = process.output().splitlines()
+        assert len(lines) == warned
+        for line in lines:
+            assert line.startswith(f"warning: IDHUB_LISTEN: 0.0.0.0:{port} ")
+            assert "IDHUB_TRUSTED_PROXIES" in line
+            assert "docs/operations.md" in line
+
+
 def test_serve_takes_its_settings_from_a_file(idhub: Idhub, start_process: StartProcess) -> None:
     port = free_port()
     file = idhub.folder / "hub.env"

@@ -76,7 +76,26 @@ def test_a_request_without_one_host_is_refused_wherever_it_goes(echo: Echo, line
     assert "Host" in refused(echo, get(*lines, target=target, host=None)) or "host" in refused(echo, get(*lines, host=None))
 
 
-@pytest.mark.parametrize("host", ["a b", "a/b", "user@a", "a,b", "a:b", "a:1:2", "a?b", "[::1", "-a", "a\\b", "a:123456"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "a b",
+        "a/b",
+        "user@a",
+        "a,b",
+        "a:b",
+        "a:1:2",
+        "a?b",
+        "[::1",
+        "-a",
+        "a\\b",
+        "a:123456",
+        "a:65536",
+        "a:0",
+        "[::1]:65536",
+        "[:::1]",
+    ],
+)
 def test_a_host_that_is_none_is_refused(echo: Echo, host: str) -> None:
     assert refused(echo, get(host=host)) == "the header Host is not a host"
 

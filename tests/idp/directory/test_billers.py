@@ -77,7 +77,13 @@ def test_wrong_policies_are_named_all_at_once() -> None:
         ({"slug": "API"}, "Slug"),
         ({"slug": "x-csr"}, "Slug"),
         ({"host": "https://x.example"}, "Host"),
-        ({"host": "X.example"}, "Host"),
+        ({"host": "x.example:0"}, "Host"),
+        ({"host": "x.example:65536"}, "Host"),
+        ({"host": "x.example.."}, "Host"),
+        ({"host": "[::1]"}, "Host"),
+        ({"host": "256.1.1.1"}, "Host"),
+        ({"host": "xn--a.example"}, "Host"),
+        ({"host": "x y.example"}, "Host"),
         ({"dba": " "}, "Dba"),
         ({"dba": "x" * 121}, "Dba"),
         ({"time_zone": "Michigan"}, "TimeZone"),
@@ -151,3 +157,23 @@ def test_of_billers_that_come_to_one_host_at_the_same_moment_one_gets_it(house: 
         assert sorted(each.result(60) for each in calls) == [False, False, True], host
         with house.sql.begin() as stores:
             assert stores.billers.count_on_origin(f"https://{host}") == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "host"),
+    [
+        ("Bills.Example.com", "bills.example.com"),
+        ("bills.example.com:443", "bills.example.com"),
+        ("bills.example.com.", "bills.example.com"),
+        (" bills.example.com:8443 ", "bills.example.com:8443"),
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("BÜCHER.example:443", "xn--bcher-kva.example"),
+    ],
+)
+def test_a_host_is_kept_in_the_form_in_which_browsers_name_it(house: House, typed: str, host: str) -> None:
+    made = house.billers.create(MAKER, "r", bid=303, slug="cedar", dba="Cedar", host=typed)
+    assert made.origin == f"https://{host}"
+    assert house.billers.change(MAKER, "r", 303, host="other.example").host == "other.example"
+    assert house.billers.change(MAKER, "r", 303, host=typed).origin == f"https://{host}"
+    with pytest.raises(SharedOriginRefused):
+        house.billers.create(MAKER, "r", bid=304, slug="fir", dba="Fir", host=host)

@@ -225,6 +225,12 @@ def test_an_ipv6_place_covers_itself_and_no_other_port() -> None:
     assert not place.covers("https://[2001:db8::2]:8443/back")
 
 
+def test_an_ipv6_address_has_one_spelling_the_one_that_browsers_send() -> None:
+    for text in ("https://[2001:DB8:0:0:0:0:0:1]", "https://[2001:db8::1]:443", "https://[2001:0db8::0001]/"):
+        assert parse_place(text, allow_loopback=False) == Place("https://[2001:db8::1]")
+    assert Place("https://[2001:db8::1]").covers("https://[2001:db8:0::1]:443/back")
+
+
 # --- what may be registered --------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import pytest
 from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from idp.web.forwarded import Forwarded
+from idp.web.forwarded import Forwarded, read_asked
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -41,7 +41,7 @@ def seen(peer: str, headers: dict[str, str], trusted: tuple[Any, ...] = PROXIES)
 
     environ = EnvironBuilder(base_url="http://127.0.0.1:8080", headers=Headers(headers)).get_environ()
     environ["REMOTE_ADDR"] = peer
-    run_wsgi_app(Forwarded(application, trusted), environ)
+    run_wsgi_app(Forwarded(application, trusted, "http"), environ)
     return told
 
 
@@ -84,3 +84,45 @@ def test_neither_path_nor_port_comes_from_a_header() -> None:
     assert told["SCRIPT_NAME"] == ""
     assert told["SERVER_PORT"] != "444"
     assert told["HTTP_HOST"] == "riverbend.hub.example.com"
+
+
+@pytest.mark.parametrize(
+    ("sent_for", "host", "proto", "expected"),
+    [
+        ("203.0.113.7, 10.0.0.2", "a.example, proxy", "https, http", ("203.0.113.7", "https", "a.example")),
+        ("203.0.113.7, 10.0.0.2", "a.example", "https", ("203.0.113.7", "https", "a.example")),
+        ("1.1.1.1, 203.0.113.7, 10.0.0.2", "evil, a.example, proxy", "http, https, http", ("203.0.113.7", "https", "a.example")),
+        ("10.0.0.9, 203.0.113.7", "evil, a.example", "http, https", ("203.0.113.7", "https", "a.example")),
+        ("203.0.113.7, 2001:db8::5, 10.0.0.2", "a.example, b, c", "https, http, http", ("203.0.113.7", "https", "a.example")),
+        ("203.0.113.7:4711", "a.example:443", "HTTPS", ("203.0.113.7", "https", "a.example")),
+        ("[2001:db9::7]:4711", "A.example.", "https", ("2001:db9::7", "https", "a.example")),
+        ("::ffff:203.0.113.7", "a.example:80", "http", ("203.0.113.7", "http", "a.example")),
+        ("unknown", "a.example", "https", ("10.0.0.1", "https", "a.example")),
+        ("203.0.113.7, _hidden", "a.example", "https", ("10.0.0.1", "https", "a.example")),
+        ("10.0.0.3", "a.example", "https", ("10.0.0.3", "https", "a.example")),
+        (" , ", "a.example", "https", ("10.0.0.1", "https", "a.example")),
+        ("203.0.113.7", "a/b", "ftp", ("203.0.113.7", "http", "127.0.0.1:8080")),
+        ("203.0.113.7", "a.example:0", "https", ("203.0.113.7", "https", "127.0.0.1:8080")),
+    ],
+)
+def test_lists_follow_the_number_of_our_proxies(sent_for: str, host: str, proto: str, expected: tuple[str, str, str]) -> None:
+    headers = {"X-Forwarded-For": sent_for, "X-Forwarded-Host": host, "X-Forwarded-Proto": proto}
+    told = seen("10.0.0.1", headers)
+    assert used(told) == expected
+    assert not [name for name in told if "FORWARDED" in name]
+
+
+def test_a_peer_that_a_socket_for_both_families_sees_is_found_in_the_list() -> None:
+    assert used(seen("::ffff:10.0.0.1", HEADERS)) == ("203.0.113.7", "https", "riverbend.hub.example.com")
+    assert used(seen("::ffff:11.0.0.1", HEADERS))[0] == "11.0.0.1"
+
+
+@pytest.mark.parametrize("peer", ["10.0.0.1", "203.0.113.9", ""])
+@pytest.mark.parametrize("host", ["a.example", "A.example.:443", "x, a.example", "a/b", "", "[::1]:443"])
+def test_what_is_asked_before_the_body_is_what_the_application_is_told(peer: str, host: str) -> None:
+    """The rule for the body and the pages must be of one host."""
+    headers = HEADERS | {"X-Forwarded-Host": host, "X-Forwarded-For": "203.0.113.7, 10.0.0.4"}
+    environ = EnvironBuilder(base_url="http://127.0.0.1:8080", headers=Headers(headers)).get_environ()
+    environ["REMOTE_ADDR"] = peer
+    asked = read_asked(environ, PROXIES, "http")
+    assert (asked.address, asked.scheme, asked.host) == used(seen(peer, headers))

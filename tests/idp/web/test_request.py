@@ -307,6 +307,28 @@ def test_the_host_is_lower_case_with_its_port() -> None:
     assert request(base_url="https://Riverbend.Hub.Example.com:8443").bare_host == "riverbend.hub.example.com:8443"
 
 
+@pytest.mark.parametrize("host", ["riverbend.example.com:443", "riverbend.example.com.", "RIVERBEND.example.com.:443"])
+def test_the_host_has_one_form_whatever_was_asked_for(host: str) -> None:
+    asked = request(base_url="https://x", headers={"Host": host})
+    assert asked.bare_host == "riverbend.example.com"
+
+
+@pytest.mark.parametrize("name", ["Origin", "Referer"])
+@pytest.mark.parametrize("host", ["Portal.example.com", "portal.example.com:443", "portal.example.com.", "portal.example.com.:443"])
+def test_a_sender_has_one_form_whatever_the_browser_says(name: str, host: str) -> None:
+    sent = f"https://{host}" + ("/page?x=1" if name == "Referer" else "")
+    assert request(headers={name: sent}).sender_origin == "https://portal.example.com"
+    assert request(headers={name: sent}).named_sender == "https://portal.example.com"
+
+
+@pytest.mark.parametrize(
+    "text", ["https://portal.example.com@evil.example", "https://user@portal.example.com", "https://portal.example.com.."]
+)
+@pytest.mark.parametrize("name", ["Origin", "Referer"])
+def test_a_sender_of_no_plain_origin_is_nobody_whom_we_know(name: str, text: str) -> None:
+    assert request(headers={name: text}).sender_origin != "https://portal.example.com"
+
+
 def test_every_request_has_an_id_and_a_nonce_of_its_own_that_stay_and_come_from_nobody_else() -> None:
     first = request(headers={"X-Request-Id": "mine"})
     assert first.request_id == first.request_id != "mine"
