@@ -11,6 +11,9 @@ from pathlib import Path
 
 from benchmarks.drive import Figures
 
+SLOW_TARGET = 1.2
+"""p95 beside slow senders, as a multiple of the p95 without."""
+
 
 @dataclass(frozen=True, slots=True)
 class Flow:
@@ -23,7 +26,7 @@ class Flow:
 
 
 def write(path: Path, flows: Sequence[Flow], target: float, options: Mapping[str, object], say: Callable[[str], None]) -> None:
-    """Write results.md and say the table. The first flow is the floor."""
+    """Write results.md and say the table. The first flow is the floor, the last two are those of `slow_line`."""
     floor = flows[0].figures.rate
     rows = [
         "| flow | rate/s | p50 ms | p95 ms | p99 ms | share of floor | target | CPU ms/request | MiB per worker | wrong answers |",
@@ -39,9 +42,24 @@ def write(path: Path, flows: Sequence[Flow], target: float, options: Mapping[str
     table = "\n".join(rows)
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     shown = ", ".join(f"{name} {value}" for name, value in options.items())
-    path.write_text(_TEXT.format(made=made, cores=os.cpu_count(), python=platform.python_version(), options=shown, table=table))
+    path.write_text(
+        _TEXT.format(
+            made=made,
+            cores=os.cpu_count(),
+            python=platform.python_version(),
+            options=shown,
+            table=table,
+            slow=slow_line(*flows[-2:]),
+        )
+    )
     say(table)
     say(f"written to {path}")
+
+
+def slow_line(without: Flow, beside: Flow) -> str:
+    """The p95 of a redirect with and without slow senders, as a ratio of one run."""
+    p95, other = beside.figures.p95, without.figures.p95
+    return f"{beside.name}: p95 {p95:.1f} ms, without them {other:.1f} ms: {p95 / other:.2f}x (target: at most {SLOW_TARGET}x)."
 
 
 _TEXT = """# Results
@@ -54,6 +72,9 @@ Made by `make bench` on {made}: {cores} cores shared by PostgreSQL, Redis, two w
 - **floor**: bare Flask, one Redis script, one committed INSERT, on the same server with the same workers and threads.
 - **authenticate**: `POST /api/v1/remote-authentication/authenticate`: key, rate, user and registrations, audit row, token.
 - **SSO redirect**: `POST /b/{{slug}}/sso/connect` (ViewMode 0): token redeemed, session opened, audit row, 303.
+- **beside 200 slow senders**: the same while 200 connections each hold a form that is never whole.
+
+{slow}
 
 PostgreSQL runs with fsync and synchronous_commit on; Redis without persistence.
 """
