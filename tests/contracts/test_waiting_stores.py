@@ -173,7 +173,8 @@ def test_what_is_void_is_spent_by_nobody_and_voiding_stays_with_its_subject_and_
 
 def test_what_is_open_about_a_subject_can_be_bound_anew_and_nothing_else(directory: DirectoryCase) -> None:
     rows = [
-        link(OAKDALE, "a"), link(OAKDALE, "b", subject="registration:2"), link(BIRCHWOOD, "c"), link(OAKDALE, "d", spent_at=later(0)),
+        link(OAKDALE, "a"), link(OAKDALE, "b", subject="registration:2"), link(BIRCHWOOD, "c"),
+        link(OAKDALE, "d", spent_at=later(0)),
     ]  # fmt: skip
     for each in rows:
         directory.put(lambda stores, each=each: stores.one_time_links.add_link(each))  # type: ignore[misc]
