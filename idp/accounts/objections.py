@@ -8,6 +8,7 @@
              has full access are told. The biller decides what becomes of it (idp.accounts.approvals): restore, or end
 
 The link is void once the registration has ended or gives something else than it gave then: somebody proved it, or staff changed it.
+What gives more without proof (a bare code, `still_unproved`) leaves the link good: else who registered could make it void.
 """
 
 from __future__ import annotations
@@ -82,6 +83,11 @@ def ask_contact(
     link = links.make(stores, biller, LinkKind.OBJECTION, subject=_subject(tie), binding=_binding(tie))
     notices.registered_unproved(stores, biller, address, customer.account_number, user, key.partner.name, link, key_id=key.id)
     return address.lower() != user.email_key
+
+
+def still_unproved(stores: AskingStores, links: OneTimeLinks, tie: Registration) -> None:
+    """The registration gives something else now, and nobody has proved it: whoever was asked can still object."""
+    links.bind(stores, tie.bid, LinkKind.OBJECTION, _subject(tie), _binding(tie))
 
 
 class Objections:

@@ -86,6 +86,10 @@ class OneTimeLinkStore(Protocol):
         """Whatever is open of a kind about a subject is void."""
         ...
 
+    def bind_links(self, bid: int, kind: LinkKind, subject: str, binding: str) -> None:
+        """Whatever is open of a kind about a subject is bound to this from now on."""
+        ...
+
     def purge_links(self, before: datetime, limit: int) -> int:
         """Remove those that were over before `before`. How many."""
         ...
@@ -130,6 +134,10 @@ class OneTimeLinks:
     def void(self, stores: LinkStores, bid: int, kind: LinkKind, subject: str) -> None:
         """Links about a subject are good for nothing any more."""
         stores.one_time_links.void_links(bid, kind, subject, self._clock.now())
+
+    def bind(self, stores: LinkStores, bid: int, kind: LinkKind, subject: str, binding: str) -> None:
+        """What links about a subject are bound to has changed, and they stay good."""
+        stores.one_time_links.bind_links(bid, kind, subject, binding)
 
     def purge(self, limit: int = 1000) -> int:
         """Remove what was over a week ago. How many."""

@@ -22,7 +22,7 @@ from typing import Protocol
 from uuid import UUID
 
 from idp.accounts.batch import AccountWanted, Batch, Item, key_of
-from idp.accounts.objections import AskingStores, ask_contact
+from idp.accounts.objections import AskingStores, ask_contact, still_unproved
 from idp.accounts.one_time_links import OneTimeLinks
 from idp.accounts.ties import CLOCK, Ties
 from idp.accounts.waiting_list import LOOKS_BACK, is_disputed, must_hold_off, tell_full_access
@@ -234,7 +234,9 @@ class Tying:
             return Item(account.account_number, "AlreadyRegistered", customer.id, mine.login_type, mine.pending)
         if not self._spent(customer, code):
             return Item(account.account_number, "RoleCodeInvalid", customer.id)
-        self._raise(customer, mine, more, Action.REGISTRATION_CHANGE)
+        changed = self._raise(customer, mine, more, Action.REGISTRATION_CHANGE)
+        if code is not None and code.bare and not self._proved:
+            still_unproved(self.stores, self.tools.links, changed)
         return Item(account.account_number, "AlreadyRegistered", customer.id, more.login_type, more.pending, more.note)
 
     def _settle(
@@ -312,20 +314,21 @@ class Tying:
         number, key_id = customer.account_number, self._key_id
         self.tools.notices.seat_moved(self.stores, self.call.biller, number, gained=self.user, lost=before, key_id=key_id)
 
-    def _raise(self, customer: Customer, tie: Registration, more: Grant, action: Action) -> None:
+    def _raise(self, customer: Customer, tie: Registration, more: Grant, action: Action) -> Registration:
         if more.takes_over:
             self._step_down(customer)
         elif more.login_type is LoginType.OWNER:
             self._written.owner_changed(customer, self.user, before=None, after=self.user)
-        self._change(customer, tie, self.user, more, action)
+        return self._change(customer, tie, self.user, more, action)
 
-    def _change(self, customer: Customer, tie: Registration, user: User, given: Grant, action: Action) -> None:
+    def _change(self, customer: Customer, tie: Registration, user: User, given: Grant, action: Action) -> Registration:
         changed = replace(tie, login_type=given.login_type, state=given.state, waits_until=None, held_login_type=None)
         self._written.change(customer, user, tie, changed, action)
         for listed in (self._ties[customer.id], self._waiting[customer.id]):
             if tie in listed:
                 listed.remove(tie)
         self._ties[customer.id].append(changed)
+        return changed
 
     @property
     def _written(self) -> Ties:

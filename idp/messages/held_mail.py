@@ -1,6 +1,7 @@
 """Held mail: what had to wait (idp.messages.mail_caps), sent as soon as there is room again.
 
-    questions   one by one, oldest first; given up when held for a day: their links would soon be over, and the partner asks again
+    questions   one by one, oldest first; given up when held for a day: their links would soon be over, and the partner asks again.
+                The one to the contact on record, which nobody asks again, waits as long as its link is good
     notices     one alone as it is; several as one summary that says of each what it said, when, and how often. Never dropped
 
 What waits is in the rows of the mails, so a restart loses nothing; a recurring job of the worker looks, at all mailboxes in turn.
@@ -17,7 +18,7 @@ from uuid import UUID
 from idp.clock import Clock
 from idp.directory.billers import Biller, BillerStore
 from idp.messages.mail import Mails, MailStores, StoredMail
-from idp.messages.mail_caps import QUESTION_HELD_FOR, SUMMARY
+from idp.messages.mail_caps import SUMMARY, held_for
 from idp.messages.quoting import one_line
 from idp.texts import LOCALES, Texts
 from idp.transaction import Begin
@@ -106,13 +107,23 @@ class HeldMails:
     def _release(self, held: HeldMailbox) -> int:
         with self._begin() as stores:
             stores.mail_caps.lock(held.mailbox, None)
+            if self._question_is_first(stores, held):
+                return self._release_questions(stores, held) + self._release_notices(stores, held)
             return self._release_notices(stores, held) + self._release_questions(stores, held)
+
+    @staticmethod
+    def _question_is_first(stores: HeldMailStores, held: HeldMailbox) -> bool:
+        """Whether a question has waited longer than any notice: a stream of notices must not keep it back."""
+        oldest = [stores.held_mails.list_held(held.bid, held.mailbox, handling, 1) for handling in ("question", "notice")]
+        question, notice = (mails[0].created_at if mails else None for mails in oldest)
+        return question is not None and (notice is None or question <= notice)
 
     def _release_questions(self, stores: HeldMailStores, held: HeldMailbox) -> int:
         released, now = 0, self._clock.now()
         for mail in stores.held_mails.list_held(held.bid, held.mailbox, "question", MOST_QUESTIONS):
-            if now - mail.created_at >= QUESTION_HELD_FOR:
-                stores.held_mails.give_up(held.bid, mail.id, "held for a day")
+            if now - mail.created_at >= (longest := held_for(mail.template)):
+                days = "a day" if longest.days == 1 else f"{longest.days} days"
+                stores.held_mails.give_up(held.bid, mail.id, f"held for {days}")
             elif not self._mails.may_not_go(stores, mail):
                 self._send(stores, mail)
                 released += 1

@@ -7,9 +7,9 @@
 | of one kind, to one mailbox, about one user                 | 1 in 10 minutes (questions have their own rule) |
 
 A mail that must wait is held. A notice is never dropped: what was held is sent when there is room again, several of them as one
-summary. A question with a link (idp.accounts.confirmations) is sent by itself, and given up when it was held for a day. The mailbox
-is one person's, whoever writes, so all billers count together; but no biller, and no partner of one, can use up alone what another
-biller's notices need. Source: docs/adr/0038.
+summary. A question with a link is sent by itself, and given up when it was held for a day; the one to the contact on record, which
+nobody asks again, after 30 days. The mailbox is one person's, whoever writes, so all billers count together; but no biller, and no
+partner of one, can use up alone what another biller's notices need. Source: docs/adr/0038.
 
 Counted is what was sent (the moment its place was taken), by the clock of the workers; what seems to come from the future, because
 a clock was set back, does not count.
@@ -30,11 +30,16 @@ ALL_PER_HOUR, ALL_PER_DAY = 10, 40
 KEY_PER_HOUR = 1000
 SAME_KIND_WITHIN = timedelta(minutes=10)
 QUESTION_HELD_FOR = timedelta(days=1)
+CONTACT_HELD_FOR = timedelta(days=30)
+"""The question to the contact on record: as long as its link is good, because nobody asks it again."""
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 _CLOCKS_MAY_DIFFER = timedelta(minutes=5)
 
 SUMMARY = "summary"
 """The kind of a mail that tells of several notices."""
+
+CONTACT_ASKED = "registered_unproved"
+"""The kind of that question."""
 
 Handling = Literal["notice", "question"]
 Reason = Literal["", "same_kind", "mailbox", "key"]
@@ -71,6 +76,11 @@ def must_wait(wanted: Wanted, taken: Sequence[Taken], by_key: int, now: datetime
         if len(those) >= a_day or sum(each.at > now - HOUR for each in those) >= an_hour:
             return "mailbox"
     return "key" if by_key >= KEY_PER_HOUR else ""
+
+
+def held_for(template: str) -> timedelta:
+    """How long a question may wait before it is given up."""
+    return CONTACT_HELD_FOR if template == CONTACT_ASKED else QUESTION_HELD_FOR
 
 
 def _is_same(wanted: Wanted, other: Taken) -> bool:

@@ -171,6 +171,19 @@ def test_what_is_void_is_spent_by_nobody_and_voiding_stays_with_its_subject_and_
     assert not directory.put(lambda stores: stores.one_time_links.spend_link(OAKDALE, rows[0].id, later(2)))
 
 
+def test_what_is_open_about_a_subject_can_be_bound_anew_and_nothing_else(directory: DirectoryCase) -> None:
+    rows = [
+        link(OAKDALE, "a"), link(OAKDALE, "b", subject="registration:2"), link(BIRCHWOOD, "c"),
+        link(OAKDALE, "d", spent_at=later(0)),
+    ]  # fmt: skip
+    for each in rows:
+        directory.put(lambda stores, each=each: stores.one_time_links.add_link(each))  # type: ignore[misc]
+    directory.put(lambda stores: stores.one_time_links.bind_links(OAKDALE, LinkKind.OBJECTION, "registration:1", "active:9"))
+    with directory.database.read() as stores:
+        found = [stores.one_time_links.find_link(row.bid, row.digest) for row in rows]
+    assert [each is not None and each.binding == "active:9" for each in found] == [True, False, False, False]
+
+
 def test_links_are_purged_the_oldest_first(directory: DirectoryCase) -> None:
     rows = [link(OAKDALE, str(n), expires_at=START + timedelta(minutes=n)) for n in range(4)]
     for each in rows:

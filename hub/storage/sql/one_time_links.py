@@ -24,16 +24,14 @@ _SPEND = (
     .where(*_THIS, *_OPEN, one_time_links.c.expires_at > bindparam("now_time"))
     .values(spent_at=bindparam("now_time"))
 )
-_VOID = (
-    update(one_time_links)
-    .where(
-        one_time_links.c.bid == bindparam("this_bid"),
-        one_time_links.c.kind == bindparam("this_kind"),
-        one_time_links.c.subject == bindparam("this_subject"),
-        *_OPEN,
-    )
-    .values(void_at=bindparam("now_time"))
+_OPEN_ABOUT = update(one_time_links).where(
+    one_time_links.c.bid == bindparam("this_bid"),
+    one_time_links.c.kind == bindparam("this_kind"),
+    one_time_links.c.subject == bindparam("this_subject"),
+    *_OPEN,
 )
+_VOID = _OPEN_ABOUT.values(void_at=bindparam("now_time"))
+_BIND = _OPEN_ABOUT.values(binding=bindparam("new_binding"))
 _OVER = (
     select(one_time_links.c.bid, one_time_links.c.id)
     .where(one_time_links.c.expires_at < bindparam("before_time"))
@@ -63,6 +61,10 @@ class SqlOneTimeLinkStore:
     def void_links(self, bid: int, kind: LinkKind, subject: str, at: datetime) -> None:
         wanted = {"this_bid": bid, "this_kind": kind.value, "this_subject": subject, "now_time": at}
         self._work.connection.execute(_VOID, wanted)
+
+    def bind_links(self, bid: int, kind: LinkKind, subject: str, binding: str) -> None:
+        wanted = {"this_bid": bid, "this_kind": kind.value, "this_subject": subject, "new_binding": binding}
+        self._work.connection.execute(_BIND, wanted)
 
     def purge_links(self, before: datetime, limit: int) -> int:
         rows = self._work.connection.execute(_OVER, {"before_time": before, "most": limit}).all()

@@ -227,6 +227,17 @@ def test_a_link_is_void_once_the_registration_is_another(house: House, what: str
     assert object_(house, secret) is None
 
 
+@pytest.mark.parametrize("code", ["O100", "C200", "OS300"])
+def test_a_prefix_that_anybody_can_write_raises_the_registration_and_takes_the_no_from_nobody(house: House, code: str) -> None:
+    pat = house.made("pat", HOME, key="own", login_type=GUEST)
+    secret = secret_of(house)
+    assert only(house.call("pat", HOME, role_code=code, key="own")).login_type is not GUEST
+    assert house.objections.find(house.biller(), secret) == Question("pat", HOME)
+    assert object_(house, secret) == Question("pat", HOME)
+    assert record(house, pat).accounts == ()
+    assert object_(house, secret) is None
+
+
 def test_nothing_of_the_secret_can_be_read_in_the_table(house: House) -> None:
     house.made("pat", HOME, key="own")
     with house.sql.single.connect() as connection:

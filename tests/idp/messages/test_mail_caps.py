@@ -255,6 +255,33 @@ def test_a_question_that_was_held_for_a_day_is_given_up_and_recorded_and_a_notic
     assert (given_up.id, given_up.reason, given_up.sent_at) == (question.id, "held for a day", None)
 
 
+def test_the_question_to_a_contact_on_record_waits_as_long_as_its_link_is_good(office: Office) -> None:
+    for kind in kinds(20):
+        office.post(kind, handling="question")
+        office.work()
+        office.sql.clock.advance(13 * MINUTE)
+    office.post("registered_unproved", handling="question", user=None)
+    assert office.work() == 20
+    office.sql.clock.advance(2 * DAY)
+    office.work()
+    assert office.subjects()[-1] == "about registered_unproved"
+    assert office.stored(state="given_up") == []
+
+
+def test_no_stream_of_notices_goes_before_a_question_that_has_waited_longer(office: Office) -> None:
+    for kind in kinds(5):
+        office.post(kind)
+    office.post("registered_unproved", handling="question", user=None)
+    office.work()
+    for kind in kinds(5):
+        office.post(f"more {kind}")
+    office.work()
+    assert len(office.subjects()) == 5
+    office.sql.clock.advance(HOUR)
+    office.work()
+    assert office.subjects()[5] == "about registered_unproved"
+
+
 # --- one key -------------------------------------------------------------------------------------------------------------
 
 
