@@ -44,13 +44,15 @@ class NotTied(Exception):
 
 @dataclass(frozen=True)
 class Applicant:
-    """A payer as the partner knows it. `name` and `role_code` ("": none) are for a registration only."""
+    """A payer as the partner knows it. `name`, `role_code` ("": none) and `verified` (the portal knows that the account is the
+    payer's, for example from the CIS) are for a registration only."""
 
     user_name: str
     email: str
     account: str
     name: str = ""
     role_code: str = ""
+    verified: bool = True
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,9 @@ class PartnerClient:
 
     def _tie(self, user: Mapping[str, Any], who: Applicant) -> None:
         account = {"AccountNumber": who.account} | ({"RoleCode": who.role_code} if who.role_code else {})
-        item = self.call("POST", "/remote-authentication/register-accounts", {**user, "Accounts": [account]})["Results"][0]
+        # Without AccountProof the key's own policy counts. Whoever typed an account number into a form has proved nothing by it.
+        proof: dict[str, Any] = {} if who.verified else {"AccountProof": []}
+        item = self.call("POST", "/remote-authentication/register-accounts", {**user, **proof, "Accounts": [account]})["Results"][0]
         if item["Status"] not in {"Registered", "AlreadyRegistered"}:
             raise NotTied(item["Status"], item["Note"])
 

@@ -146,7 +146,7 @@ class Portal:
         if flask.request.method == "GET":
             return self._show("register.html", given=given, connections=self._clicks)
         connection = self._clicks[int(given["biller"] or 0)]
-        who = Applicant(given["user_name"], given["email"], given["account"], given["name"], given["role_code"])
+        who = Applicant(given["user_name"], given["email"], given["account"], given["name"], given["role_code"], verified=False)
         with self._client(connection) as client:
             try:
                 answer = client.register(who)
@@ -154,7 +154,9 @@ class Portal:
                 told = _told(fault)
                 return self._show("register.html", given=given, connections=self._clicks, fault=told, calls=client.calls), 422
             self._sit(Seat(connection, who, answer))
-            return self._show("entered.html", title="You are registered", accounts=answer["Accounts"], calls=client.calls)
+            waits = who.account not in {each["AccountNumber"] for each in answer["Accounts"]}
+            title = "Waiting for approval" if waits else "You are registered"
+            return self._show("entered.html", title=title, waits=waits, accounts=answer["Accounts"], calls=client.calls)
 
     def access(self) -> Any:
         """A payer shows the password that the hub knows: the form, and the accounts that are synced."""

@@ -30,12 +30,16 @@ class AccountWanted:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Accounts to be tied to one user. `role_code` is shown for every account that has none of its own."""
+    """Accounts to be tied to one user. `role_code` is shown for every account that has none of its own.
+
+    `unproved`: the partner says that it verified nothing this time, whatever its key may state.
+    """
 
     accounts: tuple[AccountWanted, ...]
     login_type: LoginType = LoginType.OWNER
     role_code: str | None = field(default=None, repr=False)
     atomic: bool = False
+    unproved: bool = False
 
     def code_for(self, account: AccountWanted) -> str | None:
         """The code that is shown for an account. A blank one is none."""

@@ -44,7 +44,7 @@ _TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A call to register. Names are as they were sent. `password`: the partner's, for a user that is made."""
+    """A call to register. Names are as they were sent. `password`: the partner's, for a new user. `unproved`: see Batch."""
 
     user_name: str
     email: str
@@ -58,11 +58,12 @@ class Wanted:
     role_code: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     atomic: bool = False
+    unproved: bool = False
 
     @property
     def batch(self) -> Batch:
         """Its accounts."""
-        return Batch(self.accounts, self.login_type, self.role_code, self.atomic)
+        return Batch(self.accounts, self.login_type, self.role_code, self.atomic, self.unproved)
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,8 @@ class Tying:
     """Customers that the user was tied to."""
     alarms: dict[AlarmKind, str] = field(default_factory=dict)
     """What the biller's staff are told of once it is committed: kind -> what happened."""
+    unproved: bool = False
+    """The partner says that it verified nothing this time."""
     _ties: dict[UUID, list[Registration]] = field(default_factory=dict)
     _waiting: dict[UUID, list[Registration]] = field(default_factory=dict)
     _ended: dict[UUID, list[Registration]] = field(default_factory=dict)
@@ -134,6 +136,7 @@ class Tying:
         self._waiting = defaultdict(list, self.stores.waiting.list_waiting_of_customers(bid, ids))
         since = self.tools.clock.now() - LOOKS_BACK
         self._ended = defaultdict(list, self.stores.waiting.list_ended_waiting(bid, ids, since))
+        self.unproved = batch.unproved
         coded = {customers[key].id for key in self._coded(batch) if key in customers}
         self._codes = self.stores.role_codes.list_codes_of(bid, coded) if coded else {}
         return [
@@ -206,7 +209,7 @@ class Tying:
     @property
     def _proved(self) -> bool:
         key = self.call.key
-        return key is None or bool(key.policies.account_proof)
+        return key is None or (bool(key.policies.account_proof) and not self.unproved)
 
     def _newcomer(self, account: AccountWanted, customer: Customer, code: ShownCode | None, asked: LoginType) -> Item:
         by_staff = self.call.key is None

@@ -182,6 +182,17 @@ def test_an_account_that_the_utility_does_not_have_yet_is_made_with_its_registra
     assert "8888-01" in window.frame(selector="main").inner_text("body")
 
 
+def test_whoever_types_the_account_number_of_somebody_else_waits_and_sees_nothing_of_it(window: Window, portal: str) -> None:
+    register(window, portal, account="1001-01", user_name="mallory", email="mallory@example.com", name="Mallory Moss")
+    assert "Waiting for approval" in window.page.inner_text("h1")
+    window.shoot("partner registration waits")
+    window.page.click("text=Look again")
+    shown = window.frame(selector="main h1").inner_text("body")
+    assert "Waiting for approval" in shown
+    assert not [word for word in ("$", "Brandt", "Mill Race") if word in shown]
+    window.shoot("partner waiting page in the frame")
+
+
 # --- access, as MyMeter has it -------------------------------------------------------------------------------------------------
 
 

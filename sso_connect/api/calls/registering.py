@@ -36,6 +36,7 @@ def register_accounts(register: Register, look_up: LookUp, misses: Misses) -> Ca
             role_code=body.role_code,
             password=body.password,
             atomic=body.atomic,
+            unproved=body.account_proof == [],
         )
         done = register.register(caller.actor, caller.request_id, caller.biller, wanted, caller.key, also=caller.keep(_registered))
         misses.items(caller.key, (item.status for item in done.items))
@@ -55,7 +56,9 @@ def link_accounts(name_user: NameUser, register: Register, look_up: LookUp, miss
             misses.items(caller.key, (item.status for item in items))
             return _registered(Registered(None, items))
         user_id = name_user.get(caller.key, body).user.id
-        batch = Batch(_accounts(body.accounts), LoginType(body.login_type_id), body.role_code, body.atomic)
+        batch = Batch(
+            _accounts(body.accounts), LoginType(body.login_type_id), body.role_code, body.atomic, body.account_proof == []
+        )
         done = register.link(
             caller.actor, caller.request_id, caller.biller, user_id, batch, caller.key, also=caller.keep(_registered)
         )

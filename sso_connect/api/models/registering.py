@@ -38,7 +38,12 @@ class _AccountsToTie(Wire):
     login_type_id: LoginTypeNumber = Field(1, description="1 Owner, 2 Co-owner, 3 Oversight, 4 Guest.")
     role_code: RoleCodeText | None = Field(None, repr=False, description=f"For every account without one of its own. {_CODE}")
     account_proof: list[ProofKind] | None = Field(
-        None, max_length=4, description="What the portal verified; only kinds that the key may state (Ping shows them)."
+        None,
+        max_length=4,
+        description=(
+            "What the portal verified; only kinds that the key may state (Ping shows them). Without it, what Ping shows."
+            " An empty list: nothing was verified this time."
+        ),
     )
     accounts: list[AccountToRegister] = Field(
         min_length=1, max_length=MOST_ACCOUNTS, description="The accounts to tie the user to."

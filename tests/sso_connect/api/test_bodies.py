@@ -169,8 +169,10 @@ def test_faults_are_listed_to_a_bound_and_name_nested_places(world: World) -> No
     named = fields_of(world.post("/remote-authentication/register-accounts", body))
     assert len(named) == 50
     assert named["Accounts.0.AccountNumber"] == "a text is expected"
-    many = {f"Field{number}": 1 for number in range(20_000)}
+    many = {f"Field{number}": 1 for number in range(900)}
     assert len(fields_of(world.post("/remote-authentication/revoke", many))) == 50
+    one_too_many = {f"Field{number}": 1 for number in range(1001)}
+    assert code_of(world.post("/remote-authentication/revoke", one_too_many)) == (400, "MalformedRequest")
 
 
 def test_what_was_sent_is_never_echoed(world: World) -> None:

@@ -41,6 +41,17 @@ def test_a_call_that_ties_nothing_makes_no_user(world: World) -> None:
     assert code_of(world.authenticate(UserName="pat")) == (404, "UserNotFound")
 
 
+def test_a_key_that_may_state_proof_says_that_it_has_none_this_time(world: World) -> None:
+    body_of(world.register("pat", "1001-01"))
+    item = body_of(world.register("kim", "1001-01", AccountProof=[]))["Results"][0]
+    assert (item["Pending"], item["LoginTypeID"], item["Note"]) == (True, 4, "GuestUntilApproved")
+    body = {"UserName": "kim", "AccountProof": [], "Accounts": [{"AccountNumber": "1001-01"}]}
+    item = body_of(world.post("/remote-authentication/link-accounts", body))["Results"][0]
+    assert (item["Pending"], item["LoginTypeID"]) == (True, 4)
+    proved = body_of(world.register("kim", "1001-01"))["Results"][0]
+    assert (proved["Pending"], proved["LoginTypeID"]) == (False, 2)
+
+
 def test_the_second_owner_with_proof_is_co_owner_and_without_a_pending_guest(world: World) -> None:
     world.register("pat", "1001-01")
     proved = body_of(world.register("kim", "1001-01", AccountProof=["cis"]))["Results"][0]
