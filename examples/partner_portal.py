@@ -166,7 +166,7 @@ class Portal:
         (connection, *_) = self._passwords
         if flask.request.method == "GET":
             return self._show("access.html", given=given, connection=connection)
-        who = Applicant(given["user_name"], given["email"], given["account"])
+        who = Applicant(given["user_name"], given["email"], given["account"], verified=False)
         with self._client(connection) as client:
             try:
                 found = client.access(who, flask.request.form.get("password", ""))
@@ -174,8 +174,10 @@ class Portal:
                 told = _told(fault)
                 return self._show("access.html", given=given, connection=connection, fault=told, calls=client.calls), 422
             self._sit(Seat(connection, who, found.answer))
-            title = f"{len(found.accounts)} account{'' if len(found.accounts) == 1 else 's'} synced"
-            return self._show("entered.html", title=title, accounts=found.accounts, calls=client.calls)
+            waits = not found.accounts
+            synced = f"{len(found.accounts)} account{'' if len(found.accounts) == 1 else 's'} synced"
+            title = "Waiting for approval" if waits else synced
+            return self._show("entered.html", title=title, waits=waits, accounts=found.accounts, calls=client.calls)
 
     def dashboard(self, page: int) -> Any:
         """A page of the hub in a frame."""

@@ -237,6 +237,15 @@ def test_a_payer_who_is_new_to_the_hub_is_registered_by_the_access_page(window: 
     assert "1008-01" in window.page.inner_text("table")
 
 
+def test_the_access_page_shows_nobody_the_account_of_somebody_else(window: Window, portal: str) -> None:
+    show_password(window, portal, "1001-02", "trudy", "spillway 10", "trudy@example.com")
+    assert "Waiting for approval" in window.page.inner_text("h1")
+    window.page.click("text=Look again")
+    shown = window.frame(selector="main h1").inner_text("body")
+    assert "Waiting for approval" in shown
+    assert not [word for word in ("$", "Brandt", "Mill Race") if word in shown]
+
+
 # --- a link, and the end ---------------------------------------------------------------------------------------------------------
 
 
