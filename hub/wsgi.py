@@ -40,6 +40,7 @@ from sso_connect.api import routes as api_routes
 from sso_connect.api.misses import Misses
 from sso_connect.api.refusals import Refusals
 from sso_connect.link_senders import LinkSenders
+from sso_connect.listeners import Listeners
 from sso_connect.portal import pages as portal_pages
 from sso_connect.portal.chrome import Chrome
 from sso_connect.portal.entrance import Entrance
@@ -116,6 +117,7 @@ def portal_site(hub: Hub) -> Flask:
         chrome, pages, hub.invoices, hub.members, hub.partners, hub.advanced_settings, hub.places, hub.clock
     )
     entrance = Entrance(hub.visits, hub.sessions, jar, pages, hub.csrf)
+    listeners = Listeners(hub.api_keys)
     doors = web.Doors(
         hub.billers,
         hub.tokens,
@@ -127,10 +129,11 @@ def portal_site(hub: Hub) -> Flask:
         jar,
         pages,
         hub.csrf,
+        listeners,
         hub.settings.portal_domain,
     )
     session_pages = SessionPages(
-        hub.billers, hub.visits, hub.places, entrance, hub.frame_tokens, ways_out, chrome, jar, pages, hub.csrf
+        hub.billers, hub.visits, hub.places, entrance, hub.frame_tokens, ways_out, chrome, jar, pages, hub.csrf, listeners
     )
     front = Front(hub.billers, entrance, chrome, pages)
     app.register_blueprint(front_blueprint(front, current_request))

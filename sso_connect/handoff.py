@@ -20,7 +20,7 @@ from typing import Protocol
 from idp import actor as actors
 from idp.changelog import Action, Change, WithChangeLog
 from idp.clock import Clock
-from idp.directory.api_keys import ApiKeys
+from idp.directory.api_keys import ApiKey, ApiKeys
 from idp.directory.billers import Biller
 from idp.directory.payers import AnyAccount
 from idp.errors import HubError, InvalidRedirect, StoreUnavailable, TokenExpired, WrongBiller
@@ -74,6 +74,8 @@ class Refused:
     partner_name: str
     back_url: str
     biller: Biller
+    key: ApiKey | None = None
+    """The key of the token, where that is known."""
 
 
 class HandoffStores(WithChangeLog, Protocol):
@@ -265,6 +267,7 @@ class Handoff:
             partner_name=partner.name if partner is not None else "",
             back_url=biller.sso_login_url or (partner.url if partner is not None else ""),
             biller=biller,
+            key=key,
         )
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from flask import Blueprint, Response
 
+from idp.directory.api_keys import ApiKey
 from idp.directory.billers import Biller, Billers
 from idp.errors import BillerNotFound, HubError, PageNotFound, TokenUnknown, UnsupportedMediaType
 from idp.opaque import new_secret
@@ -34,6 +35,7 @@ from sso_connect.arrivals import TOKEN, Arrival
 from sso_connect.framing import is_frame
 from sso_connect.handoff import Handoff, Landing, Refused
 from sso_connect.link_senders import LinkSenders, Seen
+from sso_connect.listeners import Listeners
 from sso_connect.portal.answers import biller_at, redirect
 from sso_connect.portal.chrome import Chrome
 from sso_connect.portal.entrance import Asked, Entrance, must_ask
@@ -63,6 +65,7 @@ class Doors:
         jar: Jar,
         pages: Pages,
         csrf: Csrf,
+        listeners: Listeners,
         portal_domain: str,
     ) -> None:
         self._billers = billers
@@ -75,6 +78,7 @@ class Doors:
         self._jar = jar
         self._pages = pages
         self._csrf = csrf
+        self._listeners = listeners
         self._portal_domain = portal_domain
 
     def partner_script(self, request: HubRequest, slug: str, script: bytes) -> Response:
@@ -118,7 +122,7 @@ class Doors:
     def land(self, request: HubRequest, slug: str) -> Response:
         """Where an SSO link leads: a static page for everybody. Who may frame it is not known yet, so anybody may."""
         biller = biller_at(self._billers, request, slug)
-        page, back_url = _plain(request, biller), biller.sso_login_url or None
+        page, back_url = self._heard(request, biller, None), biller.sso_login_url or None
         if is_frame(request.fetch_dest):  # the page behind it is guarded by frame-ancestors, and needs no note
             return frame_policy(self._pages.show(FollowLink(page=page, back_url=back_url)), ANYBODY)
         browser = self._jar.landing(request, slug) or new_secret()
@@ -162,7 +166,7 @@ class Doors:
         if here is not None and here.session.key != visit.session.key:
             response = redirect(self._chrome.url(here, here.payer.opens_first, DESTINATIONS[1]))
         else:
-            page = _plain(request, biller)
+            page = self._heard(request, biller, visit.key)
             response = self._pages.show(SignedOut(page=page, next_url=None if framed else biller.sso_login_url or None))
             if framed:
                 frame_policy(response, visit.key.frame_origins)
@@ -207,13 +211,20 @@ class Doors:
 
     def _refused(self, request: HubRequest, refused: Refused) -> Response:
         view = RefusedView(
-            page=_plain(request, refused.biller),
+            page=self._heard(request, refused.biller, refused.key),
             code=refused.error.code,
             reference=refused.reference,
             partner_name=refused.partner_name or None,
             back_url=refused.back_url or None,
         )
         return _static(self._pages.show(view, _status(refused.error)))
+
+    def _heard(self, request: HubRequest, biller: Biller, key: ApiKey | None) -> PlainPage:
+        """A plain page that tells the page around its frame how high it is."""
+        page = _plain(request, biller)
+        if page.mode == "full":
+            return page
+        return replace(page, parent_origins=self._listeners.of(biller, key, request.named_sender))
 
     def _refused_without_biller(self, request: HubRequest, error: HubError) -> Response:
         framed = is_frame(request.fetch_dest)

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from flask import Blueprint, Response, jsonify
 
+from idp.directory.api_keys import ApiKey
 from idp.directory.billers import Biller, Billers
 from idp.errors import MalformedRequest, SessionRequired
 from idp.login.frame_tokens import LIFETIME, FrameTokens
@@ -26,6 +27,7 @@ from idp.web.pages import Pages, locale_of, remember_locale
 from idp.web.plain import PlainPage, PostOn, SessionOver, SignedOut
 from idp.web.request import HubRequest
 from sso_connect.framing import is_frame
+from sso_connect.listeners import Listeners
 from sso_connect.places import Places
 from sso_connect.portal.answers import biller_at, leads_into, with_destination
 from sso_connect.portal.answers import redirect as to
@@ -51,6 +53,7 @@ class SessionPages:
         jar: Jar,
         pages: Pages,
         csrf: Csrf,
+        listeners: Listeners,
     ) -> None:
         self._billers = billers
         self._visits = visits
@@ -62,6 +65,7 @@ class SessionPages:
         self._jar = jar
         self._pages = pages
         self._csrf = csrf
+        self._listeners = listeners
 
     def sign_out(self, request: HubRequest, slug: str) -> Response:
         """End the session family, and lead on."""
@@ -183,7 +187,7 @@ class SessionPages:
         way_on = biller.sso_login_url or (partner.url if partner is not None else "")
         if way_on and ended is not None:
             way_on = with_destination(way_on, ended.facts.redirect_id)
-        parents = () if ended is None else ended.key.frame_origins
+        parents = self._parents(request, biller, None if ended is None else ended.key, framed=framed)
         keeps_none = not framed and presented is None
         view = SessionOver(
             page=self._page(request, biller, framed=framed, parents=parents),
@@ -199,9 +203,12 @@ class SessionPages:
     def _signed_out_before(self, request: HubRequest, biller: Biller) -> Response:
         """Sign-out without a session: it is what was wanted. Static, without data, so a frame may show it."""
         framed = self._is_framed(request, biller.slug)
-        page = self._page(request, biller, framed=framed)
+        page = self._page(request, biller, framed=framed, parents=self._parents(request, biller, None, framed=framed))
         response = self._pages.show(SignedOut(page=page, next_url=biller.sso_login_url or None))
         return frame_policy(response, ANYBODY) if framed else response
+
+    def _parents(self, request: HubRequest, biller: Biller, key: ApiKey | None, *, framed: bool) -> tuple[str, ...]:
+        return self._listeners.of(biller, key, request.named_sender) if framed else ()
 
     def _is_framed(self, request: HubRequest, slug: str) -> bool:
         """Whether a frame shows the answer. By frame token, pages are asked for by script: the browser says "empty" of those."""

@@ -1,7 +1,7 @@
 // For partners' pages that frame the bill portal. Load it from the biller's host, once a page:
 //
 //     <script src="https://{biller's host}/b/{slug}/sso/partner.js" defer></script>
-//     <iframe name="bills" title="Bills" data-relaunch-url="/account/bills"></iframe>
+//     <iframe name="bills" title="Bills" style="width: 100%; min-height: 480px; border: 0" data-relaunch-url="/account/bills"></iframe>
 //
 // It hears only messages of the biller's origin, and only of a window that one of this page's iFrames shows. Each message becomes a
 // DOM event on that iFrame, "hub:ready", "hub:resize" ..., with the message as its detail, for the page's own functions:
