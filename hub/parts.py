@@ -293,7 +293,7 @@ class Parts:
 
 
 def _sender(settings: Settings) -> Sender:
-    from idp.messages.mail import MailboxSender, SmtpSender
+    from idp.messages.senders import MailboxSender, SmtpSender
 
     if settings.smtp_url is None:
         return MailboxSender(settings.mailbox_dir, settings.mail_from)

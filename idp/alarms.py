@@ -36,6 +36,8 @@ class AlarmKind(StrEnum):
     """A partner wants what only the payer may allow, of a user without an address that no partner set."""
     MAILS_HELD = "mails.held"
     """More mails to one mailbox, or by one key, than may go: they wait."""
+    MAILS_FAILED = "mails.failed"
+    """A mail can never be sent: its address is refused, or is one that the mail server cannot take."""
     THEME_UNUSABLE = "theme.unusable"
     """An approved stylesheet cannot be had or read any more; its last good copy stays."""
     FRAME_TOKEN_COPIED = "frame_token.copied"  # noqa: S105  (a word of the vocabulary, not a secret)

@@ -28,6 +28,13 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _FOR_TESTS_AND_TOOLS = ("IDHUB_TEST_", "IDHUB_BENCH_", "IDHUB_DEMO_", "IDHUB_SETTINGS")
 """Names that belong to the test run, the benchmark and the demo, not to a hub."""
 
+_NO_SENDER = "no-reply@example.com"
+_SENDER = re.compile(
+    r"(?=.{3,254}\Z)(?=.{1,64}@)[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*"
+    r"@[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*",
+    re.ASCII | re.IGNORECASE,
+)
+
 _WHY = {errno.ENOENT: "no such file", errno.EISDIR: "it is a folder", errno.ENOTDIR: "part of the path is not a folder"}
 
 
@@ -92,7 +99,9 @@ class Settings(BaseSettings):
         None,
         description="smtp://USER:PASSWORD@HOST:PORT (STARTTLS) or smtps://...; none: mail goes to mailbox_dir",
     )
-    mail_from: str = Field("no-reply@example.com", description="Sender of mails")
+    mail_from: str = Field(
+        _NO_SENDER, description="Sender of mails, one ASCII address; its domain is in their Message-ID. Needed with smtp_url"
+    )
     mailbox_dir: Path = Field(Path("var/mailbox"), description="Where mails go as files while smtp_url is not set")
     invoice_folder: Path | None = Field(
         None, description="Folder that the worker watches for invoice files (*.bif); none: it watches nothing"
@@ -150,6 +159,13 @@ class Settings(BaseSettings):
             raise ValueError("a host name with an optional port is expected, no path")
         return value
 
+    @field_validator("mail_from")
+    @classmethod
+    def _check_sender(cls, value: str) -> str:
+        if _SENDER.fullmatch(value) is None:
+            raise ValueError("one e-mail address in ASCII, without a name (a domain beyond ASCII as xn--...)")
+        return value
+
     @field_validator("master_key")
     @classmethod
     def _check_key(cls, value: SecretStr | None) -> SecretStr | None:
@@ -163,6 +179,8 @@ class Settings(BaseSettings):
             raise ValueError("public_scheme http is for loopback names only (localhost, *.localhost, 127.0.0.1)")
         if self.master_key is not None and self.master_key_file is not None:
             raise ValueError("set master_key or master_key_file, not both")
+        if self.smtp_url is not None and self.mail_from == _NO_SENDER:
+            raise ValueError("mail_from is needed with smtp_url: nobody takes mails from example.com")
         return self
 
     @property

@@ -15,7 +15,7 @@ from idp.messages.notices import masked
 
 @click.group()
 def group() -> None:
-    """Mails to payers: sent, waiting for room in a mailbox, told by a summary, or given up. Never what they say."""
+    """Mails to payers: sent, waiting for room in a mailbox, told by a summary, given up, or failed. Never what they say."""
 
 
 @group.command("list")

@@ -10,7 +10,7 @@ import unicodedata
 from typing import Literal
 
 import precis_i18n
-from email_validator import EmailNotValidError, validate_email
+from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 
 AccountProfile = Literal["as_imported", "digits_only"]
 """How a biller's account numbers compare: as they are (case and blanks around them aside), or by their digits only."""
@@ -21,6 +21,8 @@ MAX_ACCOUNT_CHARACTERS = 50
 _LOOK_ALIKES = str.maketrans("OIL", "011")
 _NOT_DIGITS = re.compile(r"[^0-9]")
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_MOST_BEFORE_AT, _MOST_OF_ADDRESS = 64, 254
+_NO_ADDRESS = "not an e-mail address"
 _USER_PART = precis_i18n.get_profile("UsernameCaseMapped")
 
 
@@ -73,16 +75,43 @@ def user_name_key(user_name: str) -> str:
 
 
 def email_key(address: str) -> str:
-    """The canonical e-mail address: IDNA domain, all in lower case. ValueError when it is no address."""
-    return normal_email(address).lower()
+    """The canonical e-mail address, for finding: IDNA domain, all in lower case. ValueError when it is no address.
+
+    Without the lengths of `mailable_email`: users whose address is too long, from before that was asked, are found by it.
+    """
+    return _parsed(address).normalized.lower()
 
 
 def normal_email(address: str) -> str:
-    """The address as it is kept and mailed to. ValueError when it is no address (the DNS is not asked)."""
+    """The address as it is kept: one that mail can be sent to, as far as its form tells (the DNS is not asked). ValueError.
+
+    Every address that is set goes through here, whoever sets it, so none is kept that the mailer must refuse.
+    """
+    return _mailable(address)[0].normalized
+
+
+def mailable_email(address: str) -> str:
+    """The address as a mail carries it: the domain in ASCII (RFC 5890), the part before the @ as it is. ValueError.
+
+    Lengths are octets of that form: 64 before the @, 254 in all (RFC 5321 4.5.3.1). No quoted names, comments, IP addresses,
+    final dots, bare host names, nor domains that take no mail (RFC 6761).
+    """
+    return _mailable(address)[1]
+
+
+def _mailable(address: str) -> tuple[ValidatedEmail, str]:
+    found = _parsed(address)
+    mailable = f"{found.local_part}@{found.ascii_domain}"
+    if len(found.local_part.encode()) > _MOST_BEFORE_AT or len(mailable.encode()) > _MOST_OF_ADDRESS:
+        raise ValueError(_NO_ADDRESS)
+    return found, mailable
+
+
+def _parsed(address: str) -> ValidatedEmail:
     try:
-        return validate_email(address.strip(), check_deliverability=False).normalized
+        return validate_email(address.strip(), check_deliverability=False)
     except EmailNotValidError as fault:
-        raise ValueError("not an e-mail address") from fault
+        raise ValueError(_NO_ADDRESS) from fault
 
 
 def folded(text: str) -> str:

@@ -2,10 +2,11 @@
 
 A verb calls `post` inside its transaction: the mail is a row (its body sealed, because it may hold a one-time link) and a job.
 The worker asks whether it may go now (idp.messages.mail_caps); then it takes a place, under a lock that workers share, and hands it
-to a sender: SMTP, or a mailbox folder where no SMTP is set (demo, tests). A mail may be sent twice, never not at all; its
-Message-ID is its own id, so that mailboxes can tell.
+to a sender (idp.messages.senders): SMTP, or a mailbox folder where no SMTP is set (demo, tests). A mail may be sent twice, and is
+lost only where it can never be sent; its Message-ID is its own id, so that mailboxes can tell.
 
     queued ──place──> queued, taken_at ──> sent_at
+      ├──can never go (Unsendable)──> failed; staff are alarmed
       └──must wait──> held ──room again (idp.messages.held_mail)──> queued, taken_at
                         ├──several notices──> folded into a summary
                         └──a question, after a day──> given_up
@@ -13,15 +14,9 @@ Message-ID is its own id, so that mailboxes can tell.
 
 from __future__ import annotations
 
-import smtplib
-import ssl
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.message import EmailMessage
-from email.policy import SMTP
-from pathlib import Path
 from typing import Literal, Protocol
-from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from idp.alarms import AlarmKind, Alarms
@@ -29,7 +24,6 @@ from idp.clock import Clock
 from idp.jobs import Job, JobStore
 from idp.messages.mail_caps import DAY, HOUR, Handling, Reason, Taken, Wanted, must_wait
 from idp.opaque import new_id
-from idp.private_files import make_folder, write_whole
 from idp.secrets import Place, Secrets
 from idp.transaction import Begin
 
@@ -40,8 +34,7 @@ KEPT_FOR = timedelta(days=396)
 """13 months from when it was written, sent or not."""
 
 _DOTLESS = frozenset({"gmail.com", "googlemail.com"})
-MailState = Literal["queued", "held", "folded", "given_up"]
-_SMTP_TIMEOUT = 20.0
+MailState = Literal["queued", "held", "folded", "given_up", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +48,12 @@ class Mail:
     to: str
     subject: str
     body: str
+    at: datetime
+    """When it was allowed to go: the same at every try."""
+
+
+class Unsendable(Exception):
+    """A mail that can never be sent, however often it is tried. The text says why, for staff: no address, nothing of the mail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +103,10 @@ class MailStore(Protocol):
         """Note when it went."""
         ...
 
+    def mark_failed(self, bid: int, mail_id: UUID, reason: str) -> None:
+        """Note that it can never be sent, and why."""
+        ...
+
     def purge_mails(self, before: datetime, limit: int) -> int:
         """Remove those written before `before`, of all billers. How many."""
         ...
@@ -151,7 +154,7 @@ class MailStores(Protocol):
 
 
 class Sender(Protocol):
-    """Hands a mail on. Raises anything when it could not: the job is tried again."""
+    """Hands a mail on. Raises Unsendable when it never can, anything else when it could not: the job is tried again."""
 
     def send(self, mail: Mail) -> None:
         """Send one mail."""
@@ -213,11 +216,17 @@ class Mails:
             stored = stores.mails.find_mail(job.bid, mail_id)
         if stored is None or stored.sent_at is not None or stored.state != "queued":
             return
-        if stored.taken_at is None and (reason := self._admit(stored)):
+        now = self._clock.now()
+        if stored.taken_at is None and (reason := self._admit(stored, now)):
             self._tell(stored, reason)
             return
         body = self._secrets.open(_body_of(job.bid, mail_id), stored.body)
-        self._sender.send(Mail(mail_id, job.bid, stored.user_id, stored.template, stored.to, stored.subject, body))
+        at = stored.taken_at or now
+        try:
+            self._sender.send(Mail(mail_id, job.bid, stored.user_id, stored.template, stored.to, stored.subject, body, at))
+        except Unsendable as fault:
+            self._fail(stored, str(fault))
+            return
         with self._begin() as stores:
             stores.mails.mark_sent(job.bid, mail_id, self._clock.now())
 
@@ -226,14 +235,14 @@ class Mails:
         with self._begin() as stores:
             return stores.mails.purge_mails(self._clock.now() - KEPT_FOR, limit)
 
-    def _admit(self, stored: StoredMail) -> Reason:
+    def _admit(self, stored: StoredMail, now: datetime) -> Reason:
         """Take a place for a mail, or hold it and say why."""
         with self._begin() as stores:
             reason = self.may_not_go(stores, stored)
             if reason:
                 stores.mail_caps.hold(stored.bid, stored.id, mailbox_of(stored.to), reason)
             else:
-                stores.mail_caps.take(stored.bid, stored.id, mailbox_of(stored.to), self._clock.now())
+                stores.mail_caps.take(stored.bid, stored.id, mailbox_of(stored.to), now)
         return reason
 
     def may_not_go(self, stores: MailStores, stored: StoredMail) -> Reason:
@@ -249,8 +258,19 @@ class Mails:
         if reason == "same_kind":
             return
         what = "one mailbox would get more mails than it may" if reason == "mailbox" else "a key causes more mails than it may"
-        subject = f"key:{stored.key_id}" if stored.key_id else f"user:{stored.user_id}" if stored.user_id else "mailbox"
+        subject = f"key:{stored.key_id}" if stored.key_id else _about(stored)
         self._alarms.sound(stored.bid, AlarmKind.MAILS_HELD, subject, f"{what}: mails are held (idhub mails list)")
+
+    def _fail(self, stored: StoredMail, reason: str) -> None:
+        """The job is done: trying again changes nothing, and nothing else waits for this mail."""
+        with self._begin() as stores:
+            stores.mails.mark_failed(stored.bid, stored.id, reason)
+        detail = f"a mail can't be sent: {reason} (idhub mails list --state failed)"
+        self._alarms.sound(stored.bid, AlarmKind.MAILS_FAILED, _about(stored), detail)
+
+
+def _about(stored: StoredMail) -> str:
+    return f"user:{stored.user_id}" if stored.user_id else "mailbox"
 
 
 def mailbox_of(address: str) -> str:
@@ -261,53 +281,6 @@ def mailbox_of(address: str) -> str:
     local, at, domain = address.lower().rpartition("@")
     local = local.partition("+")[0] or local
     return f"{local.replace('.', '') if domain in _DOTLESS else local}{at}{domain}"
-
-
-class MailboxSender:
-    """Writes each mail as a file `{id}.eml` into a folder of ours: mode 0600 in 0700, because a mail may hold a one-time link."""
-
-    def __init__(self, folder: Path, sender: str) -> None:
-        self._folder = folder
-        self._from = sender
-
-    def send(self, mail: Mail) -> None:
-        """Write, then rename, so that a reader never sees half a mail. OSError where the folder is not ours alone."""
-        with make_folder(self._folder) as folder:
-            write_whole(folder, f"{mail.id}.eml", _message(mail, self._from).as_bytes(policy=SMTP))
-
-
-class SmtpSender:
-    """Sends by SMTP: `smtps://` with TLS from the start, `smtp://` with STARTTLS (without it only to loopback)."""
-
-    def __init__(self, url: str, sender: str, *, loopback: bool) -> None:
-        self._parts = urlsplit(url)
-        self._from = sender
-        self._loopback = loopback
-
-    def send(self, mail: Mail) -> None:
-        """Connect, send, leave. smtplib.SMTPException or OSError when it could not."""
-        host = self._parts.hostname or ""
-        context = ssl.create_default_context()
-        if self._parts.scheme == "smtps":
-            connection: smtplib.SMTP = smtplib.SMTP_SSL(host, self._parts.port or 465, timeout=_SMTP_TIMEOUT, context=context)
-        else:
-            connection = smtplib.SMTP(host, self._parts.port or 587, timeout=_SMTP_TIMEOUT)
-        with connection:
-            if self._parts.scheme == "smtp" and not self._loopback:
-                connection.starttls(context=context)
-            if self._parts.username:
-                connection.login(unquote(self._parts.username), unquote(self._parts.password or ""))
-            connection.send_message(_message(mail, self._from))
-
-
-def _message(mail: Mail, sender: str) -> EmailMessage:
-    message = EmailMessage()
-    message["From"] = sender
-    message["To"] = mail.to
-    message["Subject"] = mail.subject
-    message["Message-ID"] = f"<{mail.id}@{sender.rpartition('@')[2]}>"
-    message.set_content(mail.body)
-    return message
 
 
 def _body_of(bid: int, mail_id: UUID) -> Place:

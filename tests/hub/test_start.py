@@ -99,7 +99,7 @@ def test_a_mailbox_that_others_can_write_is_told_in_a_line_unless_mail_goes_by_s
             box.chmod(mode)
         (told, by_smtp) = (
             check_start(replace(hub, settings=_settings(tmp_path, mailbox_dir=str(box), **more)))
-            for more in ({}, {"smtp_url": "smtps://mail.example.com"})
+            for more in ({}, {"smtp_url": "smtps://mail.example.com", "mail_from": "hub@oakdale.example"})
         )
         assert [each.startswith(f"mailbox: {box} can be written by others") for each in told] == [True] * faults
         assert by_smtp == []

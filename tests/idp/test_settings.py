@@ -259,6 +259,7 @@ def secretive() -> Settings:
             "IDHUB_MASTER_KEY": KEY,
             "IDHUB_PREVIOUS_MASTER_KEYS": OTHER,
             "IDHUB_SMTP_URL": f"smtp://hub:{HUSH}@mail.example.com:587",
+            "IDHUB_MAIL_FROM": "no-reply@oakdale.example",
             "IDHUB_DATABASE_URL": f"postgresql+psycopg://hub:{HUSH}@127.0.0.1/hub",
             "IDHUB_KEYVALUE_URL": f"redis://:{HUSH}@127.0.0.1/0",
         }
@@ -277,6 +278,7 @@ def test_a_fault_beside_secrets_does_not_show_them() -> None:
         {
             "IDHUB_MASTER_KEY": KEY,
             "IDHUB_SMTP_URL": f"smtp://hub:{HUSH}@mail.example.com",
+            "IDHUB_MAIL_FROM": "no-reply@oakdale.example",
             "IDHUB_DATABASE_URL": f"postgresql+psycopg://hub:{HUSH}@127.0.0.1/hub",
             "IDHUB_WORKERS": "none",
         }
@@ -338,3 +340,41 @@ def test_a_loopback_name_is_one_that_never_leaves_the_machine(host: str, loopbac
 )
 def test_an_exact_host_has_one_spelling(text: str, exact: bool) -> None:
     assert is_exact_host(text) is exact
+
+
+@pytest.mark.parametrize(
+    "address", ["no-reply@oakdale.example", "bills+hub@pay.xn--mnchen-3ya.example", "hub@hub.localhost", "a@localhost"]
+)
+def test_mails_come_from_an_address_that_any_server_takes(address: str) -> None:
+    assert load({"IDHUB_MAIL_FROM": address}).mail_from == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "oakdale.example",
+        "Oakdale <no-reply@oakdale.example>",
+        "no-reply@m\u00fcnchen.example",
+        "\u00fc@oakdale.example",
+        "a@oakdale.example.",
+        "a..b@oakdale.example",
+        '"a b"@oakdale.example',
+        "a@[127.0.0.1]",
+        "a@b@oakdale.example",
+        "a@-oakdale.example",
+        "a@hub.localhost:8080",
+        f"{'x' * 65}@oakdale.example",
+        f"a@{'x' * 64}.example",
+        "a@" + "x.y." * 70 + "example",
+        "a@oakdale.example\r\nBcc: b@c.example",
+    ],
+)
+def test_mails_do_not_come_from_anything_else(address: str) -> None:
+    with pytest.raises(SettingsError, match=r"^IDHUB_MAIL_FROM: .*one e-mail address in ASCII"):
+        load({"IDHUB_MAIL_FROM": address})
+
+
+def test_with_a_mail_server_somebody_says_whom_mails_come_from() -> None:
+    with pytest.raises(SettingsError, match="mail_from is needed with smtp_url"):
+        load({"IDHUB_SMTP_URL": "smtps://mail.example.com"})

@@ -29,6 +29,7 @@ _ADD = insert(mails).inline()
 _SELECT = select(*(mails.c[column] for column in _NAMES.values()))
 _FIND = _SELECT.where(*_THIS)
 _MARK_SENT = update(mails).where(*_THIS).values(sent_at=bindparam("went_at"))
+_MARK_FAILED = update(mails).where(*_THIS).values(state="failed", reason=bindparam("why"))
 
 # Two numbers of the lock: what it is about, and the name. Names that meet share a lock, and only wait longer.
 _LOCK = text("SELECT pg_advisory_xact_lock(7314065, hashtext(:name))")
@@ -114,6 +115,10 @@ class SqlMailStore:
     def mark_sent(self, bid: int, mail_id: UUID, at: datetime) -> None:
         """Note when it went."""
         self._work.connection.execute(_MARK_SENT, {"of_bid": bid, "mail_id": mail_id, "went_at": at})
+
+    def mark_failed(self, bid: int, mail_id: UUID, reason: str) -> None:
+        """Note that it can never be sent, and why."""
+        self._work.connection.execute(_MARK_FAILED, {"of_bid": bid, "mail_id": mail_id, "why": reason})
 
     def purge_mails(self, before: datetime, limit: int) -> int:
         """Remove those written before `before`, of all billers. How many."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp.directory.names import account_key, email_key, normal_email, user_name_key
+from idp.directory.names import account_key, email_key, mailable_email, normal_email, user_name_key
 
 PRINTABLE_ASCII = [chr(code) for code in range(0x21, 0x7F)]
 PRECIS = precis_i18n.get_profile("UsernameCaseMapped")
@@ -191,11 +191,33 @@ def test_other_addresses_stay_other_addresses(left: str, right: str) -> None:
         "\x00@example.com",
         "p\ud800@example.com",
         "pat@" + "a" * 250 + ".com",
+        '"pat vale"@example.com',
+        "pat@[IPv6:::1]",
+        "pat(home)@example.com",
+        "pat@example.com.",
+        "pat..vale@example.com",
+        "p\u200dat@example.com",
+        "\u202epat@example.com",
+        "pat@192.0.2.1",
+        "pat@nowhere.invalid",
+        "pat@xn--zzzz.com",
+        "x" * 65 + "@example.com",
+        "\u00fc" * 33 + "@example.com",
+        "pat@" + ".".join(["d" * 62] * 3) + "." + "e" * 60 + ".com",
+        "pat@" + "ü." * 40 + "example",
     ],
 )
 def test_what_is_no_address_is_refused_without_being_repeated(address: str) -> None:
     with pytest.raises(ValueError, match=r"^not an e-mail address$"):
         normal_email(address)
+
+
+def test_lengths_are_octets_of_what_a_mail_carries_and_an_address_from_before_is_still_found() -> None:
+    """RFC 5321 4.5.3.1, RFC 6531: UTF-8 before the @, ASCII after it."""
+    for fits in ("x" * 64, "\u00fc" * 32):
+        assert normal_email(f"{fits}@m\u00fcnchen.example") == f"{fits}@m\u00fcnchen.example"
+        assert mailable_email(f"{fits}@M\u00dcNCHEN.example") == f"{fits}@xn--mnchen-3ya.example"
+    assert email_key("X" * 65 + "@Example.com") == "x" * 65 + "@example.com"
 
 
 def test_an_address_is_kept_as_it_was_written_but_for_its_domain() -> None:

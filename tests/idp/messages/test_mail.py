@@ -5,12 +5,9 @@ from __future__ import annotations
 import email
 import email.policy
 import os
-import socketserver
 import stat
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from datetime import timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from uuid import UUID
@@ -23,15 +20,18 @@ from hub.storage.tables import jobs as tables
 from idp.alarms import Alarms
 from idp.errors import DamagedCiphertext
 from idp.jobs import Job, Worker
-from idp.messages.mail import SEND_MAIL, Mail, MailboxSender, Mails, Sender, SmtpSender
+from idp.messages.mail import SEND_MAIL, Mail, Mails, Sender, Unsendable
+from idp.messages.senders import MailboxSender, SmtpSender
 from idp.opaque import new_id
 from idp.secrets import Secrets
 from tests import databases
 from tests.databases import SqlCase
+from tests.smtp_sink import sink
 
 sql = databases.sql
 
 OAKDALE, BIRCHWOOD = 101, 202
+NOW = datetime(2026, 11, 1, 6, 30, tzinfo=UTC)
 FROM = "no-reply@oakdale.example.com"
 LINK = "https://oakdale.example.com/confirm#one-time-secret"
 BODY = f"Guten Tag, Señora Ünal,\n\n{LINK}\n\n.\nA line that begins with a dot, above.\n"
@@ -224,71 +224,8 @@ def test_a_mailbox_never_shows_half_a_mail(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(os, "rename", interrupted)
     with pytest.raises(OSError):  # noqa: PT011
-        MailboxSender(tmp_path, FROM).send(Mail(new_id(), OAKDALE, None, "confirm", "ann@example.com", "x", BODY))
+        MailboxSender(tmp_path, FROM).send(Mail(new_id(), OAKDALE, None, "confirm", "ann@example.com", "x", BODY, NOW))
     assert list(tmp_path.glob("*.eml")) == []
-
-
-class _Conversation(socketserver.StreamRequestHandler):
-    """As much of RFC 5321 as smtplib asks for."""
-
-    server: _Sink
-
-    def handle(self) -> None:
-        self._say("220 sink.localhost ESMTP")
-        recipients: list[str] = []
-        while line := self.rfile.readline().decode().strip():
-            match line.upper().split(" ", 1)[0].split(":")[0]:
-                case "EHLO":
-                    self._say("250-sink.localhost\r\n250 8BITMIME")
-                case "RCPT" if self.server.refuse:
-                    self._say("451 try again later")
-                case "RCPT":
-                    recipients.append(line)
-                    self._say("250 ok")
-                case "DATA":
-                    self._say("354 go on")
-                    self.server.taken.append((recipients, self._data()))
-                    self._say("250 taken")
-                case "QUIT":
-                    self._say("221 bye")
-                    return
-                case _:
-                    self._say("250 ok")
-
-    def _say(self, line: str) -> None:
-        self.wfile.write(f"{line}\r\n".encode())
-
-    def _data(self) -> bytes:
-        lines: list[bytes] = []
-        while (line := self.rfile.readline()) != b".\r\n":
-            lines.append(line[1:] if line.startswith(b".") else line)
-        return b"".join(lines)
-
-
-class _Sink(socketserver.ThreadingTCPServer):
-    """An SMTP server on loopback that keeps what it is given."""
-
-    allow_reuse_address = True
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Conversation)
-        self.taken: list[tuple[list[str], bytes]] = []
-        self.refuse = False
-
-    @property
-    def url(self) -> str:
-        return f"smtp://127.0.0.1:{self.server_address[1]}"
-
-
-@contextmanager
-def sink() -> Iterator[_Sink]:
-    with _Sink() as server:
-        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        serving.start()
-        yield server
-        server.shutdown()
-        serving.join()
 
 
 def test_a_mail_goes_out_by_smtp(sql: SqlCase) -> None:
@@ -296,9 +233,9 @@ def test_a_mail_goes_out_by_smtp(sql: SqlCase) -> None:
         service = mails(sql, SmtpSender(server.url, FROM, loopback=True))
         mail_id = post(sql, service)
         assert worker(sql, service).step() == 1
-        ((recipients, raw),) = server.taken
-    assert [each.upper() for each in recipients] == ["RCPT TO:<ANN@EXAMPLE.COM>"]
-    check_message(read(raw), mail_id)
+        (taken,) = server.taken
+    assert [each.upper() for each in taken.recipients] == ["RCPT TO:<ANN@EXAMPLE.COM>"]
+    check_message(read(taken.raw), mail_id)
 
 
 def test_a_mail_that_the_server_puts_off_is_tried_again(sql: SqlCase) -> None:
@@ -306,10 +243,10 @@ def test_a_mail_that_the_server_puts_off_is_tried_again(sql: SqlCase) -> None:
         service = mails(sql, SmtpSender(server.url, FROM, loopback=True))
         post(sql, service)
         working = worker(sql, service)
-        server.refuse = True
+        server.answers["RCPT"] = "451 try again later"
         working.step()
         assert server.taken == []
-        server.refuse = False
+        server.answers.clear()
         sql.clock.advance(timedelta(seconds=2))
         working.step()
         assert len(server.taken) == 1
@@ -334,13 +271,13 @@ def test_nothing_is_sent_in_the_clear_to_a_server_that_is_not_on_loopback() -> N
     with sink() as server:
         sender = SmtpSender(server.url, FROM, loopback=False)
         with pytest.raises(Exception, match="STARTTLS"):
-            sender.send(Mail(new_id(), OAKDALE, None, "confirm", "ann@example.com", "x", BODY))
+            sender.send(Mail(new_id(), OAKDALE, None, "confirm", "ann@example.com", "x", BODY, NOW))
         assert server.taken == []
 
 
 @pytest.mark.parametrize("address", ["ann@example.com\r\nBcc: eve@example.com", "ann@example.com\nSubject: x"])
 def test_an_address_cannot_bring_headers_of_its_own(tmp_path: Path, address: str) -> None:
     sender = MailboxSender(tmp_path, FROM)
-    with pytest.raises(ValueError, match="linefeed"):
-        sender.send(Mail(new_id(), OAKDALE, None, "confirm", address, "x", BODY))
+    with pytest.raises(Unsendable, match=r"^the address is invalid$"):
+        sender.send(Mail(new_id(), OAKDALE, None, "confirm", address, "x", BODY, NOW))
     assert list(tmp_path.iterdir()) == []
