@@ -7,8 +7,9 @@ whoever fails is never limited), and stamps made on first sight stay.
 
 Records
     A record has a value (text; JSON by custom) and lives until `expires_at` = min(last slide + idle, absolute), by the store's
-    own clock: workers may disagree about the time by minutes. It dies early when any key of its `unless` list is marked
-    (`Mark`): so one mark ends a family of sessions, and a revocation needs no list of what it revokes.
+    own clock: workers may disagree about the time by minutes. Where that clock is set back, it lives at most `idle` from the next
+    look. It dies early when any key of its `unless` list is marked (`Mark`): so one mark ends a family of sessions, and a
+    revocation needs no list of what it revokes.
     `watch` names the stamps of the SQL rows that the record rests on: reading the record brings their present stamps along.
     A record made with `parent` (the index of an earlier Read or Take in the same transaction) keeps that record's value and
     inherits its `unless` and `watch`; a `Put` whose parent is a `Gone` (of `Read(optional=True)`) stops with that `Gone`.

@@ -39,7 +39,7 @@ class Admission:
         self._kv = kv
         self._api_keys = api_keys
         self._clock = clock
-        self._exhausted: dict[UUID, datetime] = {}
+        self._exhausted: dict[UUID, tuple[datetime, datetime]] = {}
 
     def peek(self, secret: str) -> HeldKey | None:
         """The key of a secret as it was last known, unchecked: to read a body by, never to let anybody in by."""
@@ -79,8 +79,8 @@ class Admission:
         if scope is not None and scope not in held.key.policies.scopes:
             raise ScopeMissing(scope.value)
         # Known to be empty: said before the audit row, so that a flood does not fill the log.
-        until = self._exhausted.get(held.key.id)
-        if until is not None and until > now:
+        since, until = self._exhausted.get(held.key.id, (now, now))
+        if since <= now < until:  # not before `since`: the clock was set back, and the store tells how long it really is
             raise RateLimited("the key is over its rate", retry_after=until - now)
         return held.key
 
@@ -98,7 +98,8 @@ class Admission:
             return StoreUnavailable("the key-value store answered out of turn")
         if noted is not None:
             noted(key, Allowance(0, stop.retry_after))
-        self._exhausted[key.id] = self._clock.now() + stop.retry_after
+        now = self._clock.now()
+        self._exhausted[key.id] = (now, now + stop.retry_after)
         return RateLimited("the key is over its rate", retry_after=stop.retry_after)
 
 

@@ -91,17 +91,18 @@ def worker(operator: Operator) -> None:
     """
     from hub.logs import configure
 
-    _check(operator)
-    configure(operator.settings)
-    operator.wired.epochs.begin()
     log = logging.getLogger("hub.worker")
     stop = Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
         stop.set()
 
+    # Before anything else: a supervisor may stop what it has just started.
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
+        _check(operator)
+        configure(operator.settings)
+        operator.wired.epochs.begin()
         log.info("worker started", extra={"worker_pid": os.getpid()})
         operator.wired.worker().run(stop)
         log.info("worker stopped")

@@ -125,6 +125,13 @@ local function alive(key, spent)
   local raw = fetch(key)
   if not raw then return nil, { 0, 0, false, false, false } end
   local record = cmsgpack.unpack(raw)
+  local ahead = math.max(record[2] - now, 0)
+  local latest = math.min(record[9] - ahead, now + record[3])
+  if not record[8] and latest < record[9] then
+    -- Made in the future, or further from its end than its idle time: the clock was set back.
+    record[2], record[4], record[9] = record[2] - ahead, record[4] - ahead, latest
+    stage(key, cmsgpack.pack(record), latest + record[10], true)
+  end
   local mark = ended_by(record[6])
   local over
   if record[8] then over = not spent else over = record[9] <= now end

@@ -221,6 +221,14 @@ class _Stored:
     linger: int
     spent: bool = False
 
+    def as_of(self, now: int) -> _Stored:
+        """As a clock allows it: made now at the latest, over after `idle` at the latest. Otherwise the clock was set back."""
+        if self.spent or (self.created <= now and self.expires <= now + self.idle):
+            return self
+        ahead = max(0, self.created - now)
+        ends = min(self.expires - ahead, now + self.idle)
+        return replace(self, created=self.created - ahead, last=self.last - ahead, expires=ends)
+
     def body(self) -> str:
         return json.dumps([getattr(self, name) for name in self.__slots__])
 
@@ -272,13 +280,10 @@ class _Transaction:
                 return self._take(index, step)
             case Mark():
                 key = "m:" + step.key
-                known = self._fetch(key)
-                self._stage(key, "", max(self._after(step.lifetime), known.expires if known else 0))
+                self._stage(key, "", max(self._after(step.lifetime), known.expires if (known := self._fetch(key)) else 0))
                 return Done()
             case Drop():
-                self._staged["r:" + step.key] = None
-                self._staged["m:" + step.key] = None
-                self._staged["t:" + step.key] = None
+                self._staged |= {f"{kind}:{step.key}": None for kind in "rmt"}
                 return Done()
             case Renew():
                 for name in step.stamps:
@@ -298,8 +303,7 @@ class _Transaction:
                 return Listed(tuple(member for member, _ in members), cut > self._now)
             case Count():
                 key = "c:" + step.key
-                known = self._fetch(key)
-                count = (int(known.body) if known else 0) + 1
+                count = (int(known.body) if (known := self._fetch(key)) else 0) + 1
                 self._stage(key, str(count), self._after(step.window), sure=True)
                 return Counted(count)
 
@@ -409,7 +413,10 @@ class _Transaction:
         entry = self._fetch(key)
         if entry is None:
             return Gone()
-        record = _Stored.read(entry.body)
+        stored = _Stored.read(entry.body)
+        record = stored.as_of(self._now)
+        if record is not stored:
+            self._stage(key, record.body(), record.expires + record.linger, sure=True)
         mark = next((name for name in record.unless if self._fetch("m:" + name)), None)
         over = not spent if record.spent else record.expires <= self._now
         if over or mark is not None:

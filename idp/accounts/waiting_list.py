@@ -21,6 +21,7 @@ from idp.directory.registrations import Registration, RegistrationState
 from idp.directory.rights import FULL_ACCESS
 from idp.directory.users import User, UserStore
 from idp.messages.mail import MailStores
+from idp.messages.mail_caps import CLOCKS_MAY_DIFFER
 from idp.messages.notices import Notices
 
 LOOKS_BACK = timedelta(days=30)
@@ -43,9 +44,11 @@ def must_hold_off(
 ) -> bool:
     """Whether a user may not join the waiting list of an account now. `ended`: those that ended within LOOKS_BACK."""
     own = [tie.ended_at for tie in ended if tie.user_id == user_id and _waited(tie) and tie.ended_at is not None]
-    if own and now < max(own) + ONCE_MORE_AFTER * 2 ** min(len(own) - 1, 10):
+    # What seems to have ended later ended before the clock was set back: nobody waits until the clock has caught up.
+    latest = now + CLOCKS_MAY_DIFFER
+    if any(now < at + ONCE_MORE_AFTER * 2 ** min(len(own) - 1, 10) for at in own if at <= latest):
         return True
-    lately = [tie for tie in ended if tie.ended_at is not None and tie.ended_at > now - _A_DAY]
+    lately = [tie for tie in ended if tie.ended_at is not None and now - _A_DAY < tie.ended_at <= latest]
     return sum(tie.key_id == key_id and _waited(tie) for tie in (*waiting, *lately)) >= MOST_OF_A_KEY
 
 

@@ -22,7 +22,7 @@ from uuid import UUID
 from idp.alarms import AlarmKind, Alarms
 from idp.clock import Clock
 from idp.jobs import Job, JobStore
-from idp.messages.mail_caps import DAY, HOUR, Handling, Reason, Taken, Wanted, must_wait
+from idp.messages.mail_caps import CLOCKS_MAY_DIFFER, DAY, HOUR, Handling, Reason, Taken, Wanted, must_wait
 from idp.opaque import new_id
 from idp.secrets import Place, Secrets
 from idp.transaction import Begin
@@ -123,12 +123,12 @@ class MailCapStore(Protocol):
         """Keep everybody else from counting for this mailbox or key until the transaction ends. A mailbox first, then its keys."""
         ...
 
-    def list_taken(self, mailbox: str, since: datetime) -> list[Taken]:
-        """What one mailbox got since then, of ALL billers (each says which). At most 200."""
+    def list_taken(self, mailbox: str, since: datetime, until: datetime) -> list[Taken]:
+        """What one mailbox got between the two, of ALL billers (each says which). At most 200."""
         ...
 
-    def count_of_key(self, bid: int, key_id: UUID, since: datetime) -> int:
-        """How many mails a key has caused since then."""
+    def count_of_key(self, bid: int, key_id: UUID, since: datetime, until: datetime) -> int:
+        """How many mails a key has caused between the two."""
         ...
 
     def take(self, bid: int, mail_id: UUID, mailbox: str, at: datetime) -> None:
@@ -249,8 +249,9 @@ class Mails:
         """Why a mail must wait, asked under the lock of its mailbox and key; "": it may go."""
         now, mailbox = self._clock.now(), mailbox_of(stored.to)
         stores.mail_caps.lock(mailbox, stored.key_id)
-        taken = stores.mail_caps.list_taken(mailbox, now - DAY)
-        by_key = 0 if stored.key_id is None else stores.mail_caps.count_of_key(stored.bid, stored.key_id, now - HOUR)
+        until = now + CLOCKS_MAY_DIFFER  # what seems to come from later was sent before the clock was set back
+        taken = stores.mail_caps.list_taken(mailbox, now - DAY, until)
+        by_key = 0 if stored.key_id is None else stores.mail_caps.count_of_key(stored.bid, stored.key_id, now - HOUR, until)
         return must_wait(stored.wanted, taken, by_key, now)
 
     def _tell(self, stored: StoredMail, reason: Reason) -> None:

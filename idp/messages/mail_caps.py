@@ -33,7 +33,7 @@ QUESTION_HELD_FOR = timedelta(days=1)
 CONTACT_HELD_FOR = timedelta(days=30)
 """The question to the contact on record: as long as its link is good, because nobody asks it again."""
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-_CLOCKS_MAY_DIFFER = timedelta(minutes=5)
+CLOCKS_MAY_DIFFER = timedelta(minutes=5)
 
 SUMMARY = "summary"
 """The kind of a mail that tells of several notices."""
@@ -68,7 +68,7 @@ class Wanted:
 
 def must_wait(wanted: Wanted, taken: Sequence[Taken], by_key: int, now: datetime) -> Reason:
     """Whether a mail must wait, and why. `taken`: those of the last day; `by_key`: how many its key caused within the hour."""
-    counted = [each for each in taken if now - DAY < each.at <= now + _CLOCKS_MAY_DIFFER]
+    counted = [each for each in taken if now - DAY < each.at <= now + CLOCKS_MAY_DIFFER]
     if wanted.handling == "notice" and any(_is_same(wanted, each) and each.at > now - SAME_KIND_WITHIN for each in counted):
         return "same_kind"
     own = [each for each in counted if each.bid == wanted.bid]

@@ -134,7 +134,8 @@ class InvoiceFolder:
                     is_now = entry.stat(follow_symlinks=False)
                     look = _Look(is_now.st_size, is_now.st_mtime_ns, is_now.st_ino, now)
                     known = before.get(entry.name)
-                    if known is not None and known == replace(look, since=known.since):
+                    # Seen later than now: the clock was set back. The file has to stand still once more.
+                    if known is not None and known.since <= now and known == replace(look, since=known.since):
                         look = known
                     self._seen[entry.name] = look
                     if now - look.since >= SETTLED:

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -198,6 +199,10 @@ def test_a_hub_is_set_up_serves_its_pages_and_works_from_the_wheel_alone(
         found = pool.request("GET", f"http://127.0.0.1:{port}{style[1]}", headers={"Host": f"riverbend.hub.localhost:{port}"})
         assert found.status == 200
     worker = start_process("worker", [installed.idhub, "worker"], environment=environment, working_folder=Path("/"))
+    give_up = time.monotonic() + PATIENCE
+    while "worker started" not in worker.output():
+        assert time.monotonic() < give_up, worker.output()
+        time.sleep(0.1)
     installed.text("backup", "--to", str(tmp_path / "backup"), **environment)
     assert worker.stop(PATIENCE) == 0
     assert serve.stop(PATIENCE) == 0

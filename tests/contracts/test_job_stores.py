@@ -251,6 +251,18 @@ def test_a_clock_that_was_set_back_delays_neither_leases_nor_jobs_until_it_has_c
         assert stores.jobs.take_lease("seal", "b", now, now + LEASE)
 
 
+def test_a_job_that_failed_before_the_clock_was_set_back_waits_no_longer_than_any_job_may(sql: SqlCase) -> None:
+    failed = job()
+    add(sql, failed)
+    sql.clock.advance(timedelta(hours=6))
+    lease(sql, "a")
+    with sql.begin() as stores:
+        stores.jobs.postpone_job(failed.id, "a", sql.clock.now() + timedelta(minutes=90), "OSError", dead=False)
+    assert lease(sql) == []
+    sql.clock.advance(timedelta(hours=-5))
+    assert [each.id for each in lease(sql)] == [failed.id]
+
+
 def test_dead_jobs_are_purged_in_batches_after_their_time_and_no_others(sql: SqlCase) -> None:
     queued = [job(), job(BIRCHWOOD), job(OAKDALE)]
     add(sql, *queued, job(due=-timedelta(days=400)))

@@ -300,6 +300,13 @@ def test_a_flood_is_refused_and_leaves_a_few_rows_in_the_log(desk: Desk) -> None
     desk.issue("slow")
 
 
+def test_a_clock_that_was_set_back_shuts_no_key_out_until_it_has_caught_up(desk: Desk) -> None:
+    assert RateLimited in {desk.refused("slow", Assertion(UserNames(user_name="nobody"))) for _ in range(10)}
+    desk.world.clock.advance(timedelta(days=-400))
+    desk.world.clock.advance(timedelta(seconds=2))
+    assert desk.refused("slow", Assertion(UserNames(user_name="nobody"))) is not RateLimited
+
+
 def test_a_key_over_its_rate_is_told_when_to_come_again_and_others_go_on(desk: Desk) -> None:
     for _ in range(3):
         desk.issue("slow")

@@ -7,7 +7,7 @@ A job that is done is deleted. On PostgreSQL workers skip what another is just t
 write come one at a time.
 
 A clock that was set back must not delay anything until it has caught up: a lease that ends later than any lease can is over, and a
-job that was queued in the future is due.
+job that was queued in the future, or waits longer than any can, is due.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from idp.jobs import Job
 
 _LONGEST = timedelta(minutes=10)
 """No lease ends later than this from now, by any worker's clock; those of the version before last five minutes."""
+
+_LONGEST_WAIT = timedelta(hours=2)
+"""No job is put off further than this from now: the longest wait is an hour and a half (idp.jobs.worker)."""
 
 _SKEW = timedelta(minutes=1)
 """Clocks of two workers may differ by so much."""
@@ -61,7 +64,11 @@ _due = (
     .where(
         _WAITING,
         _KNOWN,
-        or_(jobs.c.run_at <= bindparam("due"), jobs.c.created_at > bindparam("ahead")),
+        or_(
+            jobs.c.run_at <= bindparam("due"),
+            jobs.c.created_at > bindparam("ahead"),
+            jobs.c.run_at > bindparam("furthest"),
+        ),
         jobs.c.leased_until.is_(None),
     )
     .order_by(jobs.c.run_at, jobs.c.id)
@@ -158,7 +165,8 @@ class SqlJobStore:
 
     def lease_jobs(self, worker: str, now: datetime, until: datetime, limit: int, kinds: Collection[str]) -> list[Job]:
         """Take due jobs of these kinds that nobody has, oldest first, each with one more try."""
-        taking = {"by": worker, "due": now, "ahead": now + _SKEW, "until": until, "limit": limit, "kinds": list(kinds)}
+        taking = {"by": worker, "due": now, "ahead": now + _SKEW, "furthest": now + _LONGEST_WAIT}
+        taking |= {"until": until, "limit": limit, "kinds": list(kinds)}
         taken = [Job(*row) for row in self._work.connection.execute(_LEASE, taking)]
         # RETURNING has no order.
         return sorted(taken, key=lambda job: (job.run_at, job.id))

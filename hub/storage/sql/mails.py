@@ -35,7 +35,11 @@ _MARK_FAILED = update(mails).where(*_THIS).values(state="failed", reason=bindpar
 _LOCK = text("SELECT pg_advisory_xact_lock(7314065, hashtext(:name))")
 _TAKEN = (
     select(mails.c.bid, mails.c.template, mails.c.user_id, mails.c.taken_at)
-    .where(mails.c.mailbox == bindparam("of_mailbox"), mails.c.taken_at > bindparam("since_time"))
+    .where(
+        mails.c.mailbox == bindparam("of_mailbox"),
+        mails.c.taken_at > bindparam("since_time"),
+        mails.c.taken_at <= bindparam("until_time"),
+    )
     .order_by(mails.c.taken_at.desc())
     .limit(MOST_TAKEN)
 )
@@ -46,6 +50,7 @@ _OF_KEY = (
         mails.c.key_id == bindparam("of_key"),
         mails.c.bid == bindparam("of_bid"),
         mails.c.taken_at > bindparam("since_time"),
+        mails.c.taken_at <= bindparam("until_time"),
     )
 )
 _TAKE = (
@@ -144,14 +149,14 @@ class SqlMailCapStore:
             if name:
                 self._work.connection.execute(_LOCK, {"name": name})
 
-    def list_taken(self, mailbox: str, since: datetime) -> list[Taken]:
+    def list_taken(self, mailbox: str, since: datetime, until: datetime) -> list[Taken]:
         """See MailCapStore."""
-        rows = self._work.connection.execute(_TAKEN, {"of_mailbox": mailbox, "since_time": since})
+        rows = self._work.connection.execute(_TAKEN, {"of_mailbox": mailbox, "since_time": since, "until_time": until})
         return [Taken(*row) for row in rows]
 
-    def count_of_key(self, bid: int, key_id: UUID, since: datetime) -> int:
+    def count_of_key(self, bid: int, key_id: UUID, since: datetime, until: datetime) -> int:
         """See MailCapStore."""
-        asked = {"of_bid": bid, "of_key": key_id, "since_time": since}
+        asked = {"of_bid": bid, "of_key": key_id, "since_time": since, "until_time": until}
         return int(self._work.connection.execute(_OF_KEY, asked).scalar_one())
 
     def take(self, bid: int, mail_id: UUID, mailbox: str, at: datetime) -> None:

@@ -92,6 +92,17 @@ def test_too_many_wrong_codes_at_a_biller_sound_one_alarm_and_close_the_caller_w
     standing.close()
 
 
+def test_a_clock_that_was_set_back_closes_nobody_until_it_has_caught_up(house: House, standing: SqliteKeyValue) -> None:
+    guesses = CodeGuesses(standing, Throttle(standing), Alarms(house.sql.begin, standing, house.sql.clock))
+    caller = Partner(new_id(), new_id())
+    guesses.settle(OAKDALE, caller, (), [f"a-{n}" for n in range(code_guesses.MOST_WRONG_AN_HOUR + 1)])
+    house.sql.clock.advance(timedelta(days=-400))
+    assert guesses.count(OAKDALE, caller, ["b-1"]) == {"b-1"}
+    house.sql.clock.advance(code_guesses.CLOSED_FOR)
+    assert guesses.count(OAKDALE, caller, ["b-1"]) == frozenset()
+    standing.close()
+
+
 def test_a_guess_counts_before_it_is_judged(house: House, standing: SqliteKeyValue) -> None:
     guesses = CodeGuesses(standing, Throttle(standing), house.alarms)
     caller = Partner(new_id(), new_id())

@@ -267,6 +267,15 @@ def test_a_clock_that_is_set_back_lets_nobody_in_and_nobody_wait_for_ever(house:
     assert record(house, pat).waiting == ()
 
 
+def test_a_clock_that_is_set_back_makes_nobody_wait_to_ask_again_until_it_has_caught_up(house: House, kim: User) -> None:
+    pat = waiting(house)
+    house.sql.clock.advance(WAITS_FOR)
+    assert only(house.call("pat", HOME, key="own")).status == "Throttled"
+    house.sql.clock.advance(-timedelta(days=400))
+    assert only(house.call("pat", HOME, key="own")).status != "Throttled"
+    assert record(house, pat).accounts == (), "asking is all that it may"
+
+
 # --- who hears of it, and how often --------------------------------------------------------------------------------------------
 
 

@@ -392,6 +392,17 @@ def test_a_clock_that_was_set_back_holds_nothing_until_it_has_caught_up(office: 
     assert office.work() == 6
 
 
+def test_a_key_is_held_no_longer_either(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mail_caps, "KEY_PER_HOUR", 3)
+    key = new_id()
+    for n in range(4):
+        office.post(f"kind-{n}", to=f"payer{n}@example.com", key=key)
+    assert office.work() == 3
+    office.sql.clock.advance(-400 * DAY)
+    office.post("after", to="another@example.com", key=key)
+    assert office.work() == 5, "the one that was held goes as well"
+
+
 def test_a_mail_of_a_version_without_caps_is_sent_and_counted(office: Office) -> None:
     mail_id = office.post()
     with office.sql.begin() as stores:

@@ -107,6 +107,18 @@ def test_another_expectation_asks_the_payer_at_the_stored_address_and_a_yes_chan
     assert body_of(update(world, UserName="pat", ExpectedEmailAddress="stale@example.com"))["Status"] == "Unchanged"
 
 
+def test_a_clock_that_was_set_back_lets_the_payer_be_asked_before_it_has_caught_up(world: World) -> None:
+    vouch(world)
+    ask = {"UserName": "pat", "ExpectedEmailAddress": "stale@example.com"}
+    update(world, **ask)
+    assert len(letters(world.hub)) == 1
+    world.clock.advance(-timedelta(days=400))
+    update(world, **ask)
+    assert len(letters(world.hub)) == 2
+    update(world, **ask)
+    assert len(letters(world.hub)) == 2, "the ten minutes between two mails hold again"
+
+
 def test_a_no_leaves_the_address(world: World) -> None:
     update(world, UserName="pat", ExpectedEmailAddress="stale@example.com")
     (letter,) = letters(world.hub)

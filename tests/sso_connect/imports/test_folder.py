@@ -51,6 +51,15 @@ def test_a_file_is_left_alone_until_it_stood_still_between_two_looks(yard: Yard)
     assert len(yard.customers()) == 12
 
 
+def test_a_clock_that_was_set_back_keeps_no_file_waiting_until_it_has_caught_up(yard: Yard) -> None:
+    yard.drop()
+    assert yard.folder.look() == 0
+    yard.clock.advance(timedelta(days=-400))
+    assert yard.folder.look() == 0
+    yard.clock.advance(SETTLED)
+    assert yard.folder.look() == 1
+
+
 def test_a_file_that_another_one_took_the_place_of_is_looked_at_anew(yard: Yard) -> None:
     path = yard.drop()
     assert yard.folder.look() == 0
