@@ -102,6 +102,8 @@ class Arrival:
     address: str = ""
     """Where the request came from, as trusted proxies tell it."""
     step: Literal["connect", "link"] = "connect"
+    held: tuple[str, ...] = ()
+    """The secrets of sessions whose cookies came along."""
 
     @property
     def place(self) -> str:

@@ -203,6 +203,7 @@ class Handoff:
             "request_id": arrival.request_id,
             "browser": browser_of(arrival.user_agent),
             "system": system_of(arrival.user_agent),
+            "beside": self._sessions.place_of(arrival.held),
         }
 
         def opening() -> Opening:

@@ -1,7 +1,8 @@
 """Where a payer is signed in: shown, one place ended, all others ended (docs/adr/0031).
 
 list_all     what the lists know, and whether there may be more
-end_one      the family ends, and the token that began it opens nothing any more; other sessions of that token live
+end_one      what is open in one browser ends: each family there, and the tokens that began them open nothing any more; other
+             sessions of those tokens live
 end_others   the user's generation is raised, which ends every token, SSO link and session of the user on every worker, whatever
              any list says. In the same transaction the session at hand gets a new secret and the new generation: it alone lives
 """
@@ -75,17 +76,32 @@ class Places:
         return Listed(tuple(found), listed.cut)
 
     def end_one(self, visit: Visit, request_id: str, session_id: str) -> bool:
-        """End another session of the payer, by its id, with its whole family. Whether there was one."""
-        own = visit.session.facts.family
-        sessions = (session for session, _ in self.list_all(visit).sessions if session.facts.family != own)
-        chosen = next((session for session in sessions if session.facts.id == session_id), None)
+        """End another session of the payer, by its id, and what else is open in its browser. Whether there was one.
+
+        The session at hand and its family live, also where they are open in that browser.
+        """
+        others = self._others(visit)
+        chosen = next((session for session in others if session.facts.id == session_id), None)
         if chosen is None:
             return False
-        self._tokens.close(chosen.token)
-        self._sessions.end(chosen)
-        with self._begin() as stores:
-            stores.changelog.append(_ended(visit, request_id, f"session:{chosen.facts.id}"))
+        place = chosen.facts.place
+        while here := [session for session in others if session.facts.place == place]:
+            self._end(visit, request_id, here)
+            others = self._others(visit)  # a list shows the newest only
         return True
+
+    def _others(self, visit: Visit) -> list[Session]:
+        own = visit.session.facts.family
+        return [session for session, _ in self.list_all(visit).sessions if session.facts.family != own]
+
+    def _end(self, visit: Visit, request_id: str, sessions: list[Session]) -> None:
+        for token in {session.token.id: session.token for session in sessions}.values():
+            self._tokens.close(token)
+        families = {session.facts.family: session for session in sessions}
+        self._sessions.end_families(families)
+        with self._begin() as stores:
+            for session in families.values():
+                stores.changelog.append(_ended(visit, request_id, f"session:{session.facts.id}"))
 
     def end_others(self, visit: Visit, request_id: str) -> Renewed:
         """End everything of the payer but the session at hand. SessionRequired when that one was ended in the meantime.

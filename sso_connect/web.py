@@ -156,6 +156,7 @@ class Doors:
         else:
             response = redirect(path)
         if secret:
+            self._entrance.replace(request, slug, secret, framed=framed)
             self._jar.let_in(response, slug, secret, framed=framed)
         return response
 
@@ -246,6 +247,7 @@ class Doors:
             fetch_site=seen.fetch_site,
             nonce=self._jar.once(request, slug),
             address=request.remote_addr or "",
+            held=self._jar.held(request, slug),
         )
 
 

@@ -68,6 +68,13 @@ class SessionFacts:
     browser: str = "other"
     system: str = "other"
     """What the browser says of itself (idp.login.devices)."""
+    beside: str = ""
+    """The browser of an earlier session, whose cookie came along with the hand-off; "" where none did."""
+
+    @property
+    def place(self) -> str:
+        """The browser that it is open in, as far as cookies show: the same for every session beside it, and for its family."""
+        return self.beside or self.family
 
     @property
     def framed(self) -> bool:
@@ -269,6 +276,18 @@ class Sessions:
     def end_families(self, families: Iterable[str]) -> None:
         """End several families, everywhere, at once."""
         self._kv.transact(*(Mark(family_mark(family), MOST_ABSOLUTE) for family in families))
+
+    def replace(self, secret: str) -> None:
+        """End this one session, whose cookie another one takes. The others of its family, in other places, live."""
+        self._kv.transact(Drop(session_record(digest(secret))))
+
+    def place_of(self, secrets: Iterable[str]) -> str:
+        """The browser of the first of these secrets that a live session has; "" for none. Nothing slides."""
+        for secret in secrets:
+            known = self.last_known(digest(secret))
+            if known is not None and known.state == "live":
+                return known.facts.place
+        return ""
 
     def withdraw(self, opening: Opening) -> None:
         """Undo an opening that was refused after all."""

@@ -2,7 +2,7 @@
 
 nothing arrives                        the session that counts
 a session arrives, nobody is here      it counts from now on; in a frame, once a form of its first page comes back
-the same user is here                  the new one takes the place of the old one
+the same user is here                  the new one takes the place of the old one, which ends
 somebody else is here, or nobody       the payer is asked ("Continue as Ann?"), and nothing counts until the answer: else
 vouches for the page that sent it      anybody could push a stranger's sign-in into a browser (login CSRF, RFC 9700 4.7)
 """
@@ -70,6 +70,12 @@ class Entrance:
         if here is None:
             raise SessionRequired
         return Entered(here, here.arriving)
+
+    def replace(self, request: HubRequest, slug: str, secret: str, *, framed: bool) -> None:
+        """End the session whose cookie another one takes with this answer: no page could show it any more."""
+        before = self._jar.counting(request, slug, framed=framed)
+        if before and before != secret:
+            self._sessions.replace(before)
 
     def ask(self, request: HubRequest, asked: Asked, path: str) -> Response:
         """The page that asks. `path`: where a yes leads."""

@@ -62,6 +62,18 @@ class Jar:
             return None
         return Arriving(Presented(value.removeprefix(_ASK), framed=framed), ask=value.startswith(_ASK))
 
+    def counting(self, request: HubRequest, slug: str, *, framed: bool) -> str:
+        """The secret of the cookie that counts, or ""."""
+        value = request.cookies.get(self._name("session", slug, framed=framed), "")
+        return value if len(value) <= _MOST and value.isascii() else ""
+
+    def held(self, request: HubRequest, slug: str) -> tuple[str, ...]:
+        """The secrets that came along with a hand-off, of what counts and of what arrived before: they show which browser it is."""
+        framed = is_frame(request.fetch_dest)
+        arriving = request.cookies.get(self._name("arriving", slug, framed=framed), "").removeprefix(_ASK)
+        secrets = (self.counting(request, slug, framed=framed), arriving)
+        return tuple(each for each in secrets if 20 <= len(each) <= _MOST and each.isascii())
+
     def once(self, request: HubRequest, slug: str) -> str:
         """The nonce of a double click, or ""."""
         return request.cookies.get(self._name("once", slug, framed=is_frame(request.fetch_dest)), "")

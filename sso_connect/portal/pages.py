@@ -7,7 +7,6 @@ payer's registrations on each request, and the rights table is asked for each pa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
@@ -41,7 +40,7 @@ from sso_connect.themes import Themes
 from sso_connect.visits import Visit
 
 _BILLS_A_PAGE = 12
-_SESSIONS_A_PAGE = 20
+_BROWSERS_A_PAGE = 20
 _KINDS: Mapping[str, views.BillKind] = {DONATION: "donation", PREPAID: "prepaid"}
 _MOST_CURSOR = 500
 
@@ -140,7 +139,7 @@ class Portal:
 
     def _profile(self, visit: Visit, account: Account, page: views.Page) -> View:
         user = visit.payer.user
-        shown, more, cut = self._sessions(visit)
+        shown, more, cut = self._in_use(visit)
         return views.ProfileView(
             page=page,
             name=" ".join(part for part in (user.first_name, user.last_name) if part),
@@ -149,38 +148,38 @@ class Portal:
             phone=user.phone,
             users_url=self._url_if_open(visit, account, 10),
             password_partner=self._password_partner(visit),
-            sessions=shown,
-            more_sessions=more,
+            in_use=shown,
+            more_in_use=more,
             sessions_cut=cut,
             end_url=f"/b/{visit.biller.slug}/sessions/end",
             email_fixed=self._settings.as_of(visit.biller.bid, visit.session.stamps).get(SUPPRESS_CHANGE_OF_EMAIL) == "1",
         )
 
-    def _sessions(self, visit: Visit) -> tuple[tuple[views.SignedIn, ...], int, bool]:
-        """Where the payer is signed in, a family in one row and this one first; how many more; whether others are possible."""
+    def _in_use(self, visit: Visit) -> tuple[tuple[views.BrowserInUse, ...], int, bool]:
+        """Where the payer is signed in, by browser and this one first; how many more; whether others are possible."""
         own = visit.session.facts.family
-        by_family: dict[str, views.SignedIn] = {}
         idle = timedelta(minutes=visit.biller.policies.session_idle_minutes)
         listed = self._places.list_all(visit)
-        for session, key in listed.sessions:
+        places: dict[str, dict[str, views.SignedIn]] = {}
+        devices: dict[str, tuple[str, str]] = {}
+        for session, key in listed.sessions:  # oldest first
             facts = session.facts
-            seen = by_family.get(facts.family)
+            families = places.setdefault(facts.place, {})
+            devices[facts.place] = (facts.browser, facts.system)
+            seen = families.get(facts.family)
             last_used = max(session.began_at, session.idle_until - idle)
-            if seen is not None:
-                by_family[facts.family] = replace(seen, last_used=max(seen.last_used, last_used))
-                continue
-            by_family[facts.family] = views.SignedIn(
-                id=facts.id,
+            families[facts.family] = views.SignedIn(
+                id=facts.id if seen is None else seen.id,
                 partner_name=key.partner.name,
-                browser=facts.browser,
-                system=facts.system,
-                since=session.began_at,
-                last_used=last_used,
+                framed=facts.framed if seen is None else seen.framed,
+                since=session.began_at if seen is None else seen.since,
+                last_used=last_used if seen is None else max(seen.last_used, last_used),
                 current=facts.family == own,
             )
-        newest = sorted(by_family.values(), key=lambda each: (each.current, each.last_used))[-_SESSIONS_A_PAGE:]
+        found = [_browser(*devices[place], tuple(families.values())) for place, families in places.items()]
+        newest = sorted(found, key=lambda each: (each.current, each.last_used))[-_BROWSERS_A_PAGE:]
         shown = tuple(sorted(newest, key=lambda each: (not each.current, each.since)))
-        return shown, len(by_family) - len(shown), listed.cut
+        return shown, len(found) - len(shown), listed.cut
 
     def _password_partner(self, visit: Visit) -> str | None:
         """The name of the partner that owns the password. Mostly the one whose session this is, which is at hand."""
@@ -270,9 +269,12 @@ def blueprint(
         if account is None and payer.opens_first is not None:
             # A payer who has no account (any more) is told so, whatever page was asked for.
             raise PageNotFound("not an account of this payer")
+        framed = visit.session.facts.framed
+        if entered.secret:
+            entrance.replace(request, slug, entered.secret, framed=framed)
         response = portal.show(request, visit, destination, account)
         if entered.secret:
-            jar.let_in(response, slug, entered.secret, framed=visit.session.facts.framed)
+            jar.let_in(response, slug, entered.secret, framed=framed)
         return response
 
     @pages.get("/b/<slug>/theme/<digest>/<name>")
@@ -289,6 +291,12 @@ def blueprint(
         return response
 
     return pages
+
+
+def _browser(browser: str, system: str, sessions: tuple[views.SignedIn, ...]) -> views.BrowserInUse:
+    newest_first = tuple(sorted(sessions, key=lambda each: (each.current, each.last_used), reverse=True))
+    end = next((each.id for each in newest_first if not each.current), "")
+    return views.BrowserInUse(browser=browser, system=system, sessions=newest_first, end=end)
 
 
 def _waits(account: WaitingAccount) -> views.AccountWaiting:

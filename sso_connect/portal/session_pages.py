@@ -119,6 +119,7 @@ class SessionPages:
         if visit.carrier != "token":
             response = to(back)
             if visit.arriving:
+                self._entrance.replace(request, visit.biller.slug, visit.arriving, framed=True)
                 self._jar.let_in(response, visit.biller.slug, visit.arriving, framed=True)
             return response
         page = self._page(request, visit.biller, framed=True, locale=visit.payer.user.locale)

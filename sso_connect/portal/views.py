@@ -278,15 +278,47 @@ class PayView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedIn:
-    """One session of the payer. `browser` and `system` are keys of the catalogue (`browsers.*`, `systems.*`)."""
+    """One session of the payer, a family once. `framed`: in a page of the partner's, else on a page of its own."""
 
     id: str
     partner_name: str
-    browser: str
-    system: str
+    framed: bool
     since: datetime
     last_used: datetime
     current: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserInUse:
+    """What is open in one browser, the newest first. `browser` and `system` are keys of the catalogue (`browsers.*`, `systems.*`).
+
+    `end`: the id that ends all of it but the session at hand; "" where there is nothing else.
+    """
+
+    browser: str
+    system: str
+    sessions: tuple[SignedIn, ...]
+    end: str
+
+    @property
+    def current(self) -> bool:
+        """Whether it is this browser."""
+        return any(each.current for each in self.sessions)
+
+    @property
+    def partner_names(self) -> tuple[str, ...]:
+        """Each partner once."""
+        return tuple(dict.fromkeys(each.partner_name for each in self.sessions))
+
+    @property
+    def since(self) -> datetime:
+        """When the first of them was opened."""
+        return min(each.since for each in self.sessions)
+
+    @property
+    def last_used(self) -> datetime:
+        """When anything of it was last used."""
+        return max(each.last_used for each in self.sessions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,10 +334,10 @@ class ProfileView:
     users_url: str | None = None
     password_partner: str | None = None
     """Who manages the password; None: the hub."""
-    sessions: tuple[SignedIn, ...] = ()
-    """Where the payer is signed in, this place first; at most as many as a page holds."""
-    more_sessions: int = 0
-    """How many more there are."""
+    in_use: tuple[BrowserInUse, ...] = ()
+    """Where the payer is signed in, this browser first; at most as many as a page holds."""
+    more_in_use: int = 0
+    """How many more browsers there are."""
     sessions_cut: bool = False
     """There may be others that nobody can list any more."""
     end_url: str = ""

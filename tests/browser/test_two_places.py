@@ -169,7 +169,7 @@ def test_ending_a_session_in_the_profile_ends_it_in_the_other_browser_at_its_nex
         window.page.wait_for_url("**/profile")
         shown = window.page
     assert shown.locator(".sessions li").count() == 2
-    assert "This one" in shown.inner_text(".sessions li >> nth=0")
+    assert "This browser" in shown.inner_text(".sessions li >> nth=0")
     window.shoot(f"sessions {place}")
     shown.click(".sessions li >> nth=1 >> button")
     shown.wait_for_selector("text=You are signed in here only")

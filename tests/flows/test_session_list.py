@@ -222,7 +222,7 @@ def test_the_session_at_hand_is_listed_also_when_the_lists_have_lost_it(world: W
     here = sign_in(world)
     ask_for_many_tokens(world)
     (mine,) = entries(here.profile)
-    assert "This one" in mine
+    assert "This browser" in mine
     assert "signed in here only" not in here.profile.text
 
 
@@ -230,9 +230,11 @@ def test_many_places_are_counted_and_not_all_shown(world: World) -> None:
     others = [sign_in(world, token=world.token()) for _ in range(24)]
     here = sign_in(world)
     page = here.profile
-    assert len(entries(page)) == 20
-    assert "This one" in entries(page)[0]
-    assert "And 5 more" in page.text
+    assert len(entries(page)) == 5
+    assert "This browser" in entries(page)[0]
+    assert "15 more browsers" in page.text, "folded"
+    assert len(ids(page)) == 19 + 1, "each of those on the page can be ended, and all"
+    assert "And 5 more browsers" in page.text
     assert end(world, here, "all").status == 303
     assert not any(each.is_in for each in others)
 

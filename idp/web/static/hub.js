@@ -16,8 +16,11 @@
   // --- messages to the parent ---------------------------------------------------------------------------------------
 
   // Only the parent that really frames us, where the browser tells; a post to the others would only fill its console.
+  // A page that is asked for with nothing in hand (a frame without cookies that is reloaded) does not know the origins. The page that
+  // stood at this entry of the history left them there, where only pages of ours can write.
   function parentOrigins() {
-    var allowed = (body.dataset.parents || "").split(" ").filter(Boolean);
+    var left = (window.history.state || {}).hubParents;
+    var allowed = (body.dataset.parents || (typeof left === "string" ? left : "")).split(" ").filter(Boolean);
     var above = window.location.ancestorOrigins;
     if (!above || !above.length) return allowed;
     return allowed.filter(function (origin) { return origin === above[0]; });
@@ -80,6 +83,18 @@
     button.addEventListener("click", function () {
       recall("hub-relaunch", String(Date.now()));
       tell("relaunchNeeded");
+      later(offerParentSite, 3000);
+    });
+  }
+
+  // Nobody on the partner's page has acted: the payer goes to the partner's site.
+  function offerParentSite() {
+    all("[data-again]", function (part) { part.hidden = false; });
+    all("[data-parent-site]", function (link) {
+      var site = new URL(origins[0]);
+      if (site.protocol !== "https:" && site.protocol !== "http:") return;
+      link.href = site.href;
+      link.hidden = false;
     });
   }
 
@@ -166,18 +181,23 @@
     return fields;
   }
 
+  // What an entry of the history says of the page: who may hear it.
+  function entry() {
+    return { hubParents: body.dataset.parents || (window.history.state || {}).hubParents || "" };
+  }
+
   // A page that was posted for gets an entry that a GET leads back to, and the page of a hand-off its own address.
   function nameThisPage() {
     var own = body.dataset.url;
-    if (own) window.history.replaceState(null, "", window.location.pathname === own ? window.location.href : own);
+    if (own) window.history.replaceState(entry(), "", window.location.pathname === own ? window.location.href : own);
   }
 
   function turnTo(form, button) {
     turn(form.action, fieldsOf(form, button), function () {
       nameThisPage();
       if (!form.matches(".go, [data-post-on]")) return; // what it posts to is no page
-      if (form.matches(".go") && form.action !== window.location.href) window.history.pushState(null, "", form.action);
-      else window.history.replaceState(null, "", form.action);
+      if (form.matches(".go") && form.action !== window.location.href) window.history.pushState(entry(), "", form.action);
+      else window.history.replaceState(entry(), "", form.action);
     }, function () { form.submit(); });
   }
 
