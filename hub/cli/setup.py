@@ -59,7 +59,7 @@ def init(folder: Path, portal_domain: str | None, listen: str) -> None:
         raise Refusal(*(f"{path} is there already: nothing was written" for path in there))
     if not str(home).isprintable():
         raise Refusal("The name of the folder has a line break or another control character.")
-    text = _settings_of(home, portal_domain or f"hub.localhost:{listen.rpartition(':')[2]}", listen)
+    text = _settings_of(home, portal_domain, listen)
     try:
         with make_folder(home) as opened:
             _write_private(opened, key.name, _fresh_key() + "\n")
@@ -72,11 +72,12 @@ def init(folder: Path, portal_domain: str | None, listen: str) -> None:
     note("       idhub serve    (and in another terminal: idhub worker)")
 
 
-def _settings_of(home: Path, portal_domain: str, listen: str) -> str:
+def _settings_of(home: Path, domain: str | None, listen: str) -> str:
     """The text of the settings file. Refusal that names the option, where the hub would not start with it."""
     from hub.start import listen_address
     from idp.settings import SettingsError, is_loopback_name, load
 
+    portal_domain = domain or f"hub.localhost:{listen.rpartition(':')[2]}"
     text = _SETTINGS.format(folder=home, portal_domain=portal_domain, listen=listen)
     if is_loopback_name(portal_domain.rsplit(":", 1)[0]):
         text += _FOR_TRYING_OUT
@@ -85,7 +86,11 @@ def _settings_of(home: Path, portal_domain: str, listen: str) -> str:
     try:
         listen_address(load(dict(line.split("=", 1) for line in text.splitlines() if not line.startswith("#"))))
     except SettingsError as fault:
-        told = str(fault).replace("IDHUB_PORTAL_DOMAIN", "--portal-domain").replace("IDHUB_LISTEN", "--listen")
+        told = (
+            str(fault)
+            .replace("IDHUB_PORTAL_DOMAIN", "--portal-domain" if domain else "--listen")
+            .replace("IDHUB_LISTEN", "--listen")
+        )
         raise Refusal(*told.splitlines()) from fault
     return text
 

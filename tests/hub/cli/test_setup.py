@@ -106,7 +106,7 @@ def test_init_takes_a_portal_domain_and_a_listen_address(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("--portal-domain", "Pay.Example.com"),
+        ("--portal-domain", "pay_.example.com"),
         ("--portal-domain", "pay.example.com/portal"),
         ("--portal-domain", "a\nIDHUB_WORKERS=9"),
         ("--listen", "8080"),
