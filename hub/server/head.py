@@ -6,8 +6,12 @@ A request that could be read in two ways is refused before any application reads
     underscores     in a header's name: `X_Api_Key` would become the same variable as `X-Api-Key` (CGI), past a proxy's rules
     said once       headers whose second line would be a second opinion: keys, origins, content type, forwarding headers
 
+    method          in capitals: methods are told apart by case (RFC 9110 9.1), and a proxy's rule for POST does not see `post`
+    coding          `chunked` and no other: one below it would be left to somebody else, or to nobody
+
 Other headers that come several times are joined by commas, cookies by semicolons. X-Forwarded-For is a list by nature; which of
-its entries counts is decided in idp.web.forwarded. Lengths that contradict each other were refused by the server already.
+its entries counts is decided in idp.web.forwarded. Lengths that contradict each other were refused by the server already; of a
+length beside chunks it has taken the chunks, and closes the connection after the answer (RFC 9112 6.3).
 """
 
 from __future__ import annotations
@@ -101,7 +105,7 @@ def read_head(scope: Scope) -> Head:
     host: str = environ.get("HTTP_HOST", "")
     if not host and scope.http_version == "1" and scope.authority:
         host = environ["HTTP_HOST"] = scope.authority
-    fault = fault or _check_host(host, scope)
+    fault = fault or _check_host(host, scope) or _check_framing(method, environ)
     if len(path) + len(query) > MOST_ADDRESS:
         fault = HeadTooLarge(f"an address of {len(path) + len(query)} characters, at most {MOST_ADDRESS}")
     if fault is not None:
@@ -160,6 +164,14 @@ def _check_host(host: str, scope: Scope) -> HubError | None:
     authority = scope.authority
     if authority is not None and bare_host(authority, scope.scheme) != bare_host(host, scope.scheme):
         return MalformedRequest("the header Host and the address name different hosts")
+    return None
+
+
+def _check_framing(method: str, environ: WSGIEnvironment) -> HubError | None:
+    if not method.isupper():
+        return MalformedRequest("the method is not in capitals")
+    if environ.get("HTTP_TRANSFER_ENCODING", "chunked").lower() != "chunked":
+        return MalformedRequest("a transfer coding beside chunked")
     return None
 
 

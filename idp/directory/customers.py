@@ -80,12 +80,15 @@ class Customer:
     def contact(self, partner_id: UUID | None) -> str:
         """The address at which somebody can be asked about what a partner does on the account; "" where there is none.
 
-        Not one that the partner wrote itself: then the last one that no partner wrote.
+        Never one that the partner wrote itself. One that another partner wrote only where no other is known: whoever holds the
+        keys of two would write over it with one, and register with the other.
         """
-        if self.email and may_be_contact(self.writer("email"), partner_id):
-            return self.email
+        writer = self.writer("email")
         known = self.written_by.get("email")
-        return "" if known is None else known.before
+        before = "" if known is None else known.before
+        if before and writer.kind == "partner" and not writer.vouches:
+            return before
+        return self.email if may_be_contact(writer, partner_id) else before
 
 
 CHANGEABLE = frozenset(

@@ -151,6 +151,19 @@ def test_a_second_request_hidden_in_a_body_is_never_read_as_one(echo: Echo) -> N
         assert wire.is_closed()
 
 
+@pytest.mark.parametrize("method", ["get", "Post", "hEAD", "post"])
+def test_a_method_in_small_letters_is_another_method_and_is_refused(echo: Echo, method: str) -> None:
+    """Methods are told apart by case (RFC 9110 9.1): a proxy's rule for POST does not see `post`."""
+    assert refused(echo, get().replace(b"GET", method.encode(), 1)) == "the method is not in capitals"
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "identity, chunked", "chunked, chunked"])
+def test_a_transfer_coding_under_the_chunks_is_refused(echo: Echo, coding: str) -> None:
+    """Whoever takes the chunks apart would leave the other coding to somebody else, or to nobody."""
+    sent = request("POST", "/call", HOST, f"Transfer-Encoding: {coding}") + b"5\r\nhello\r\n0\r\n\r\n"
+    assert ask(echo.port, sent).status == 400
+
+
 def test_more_headers_than_a_browser_sends_are_refused(echo: Echo) -> None:
     assert ask(echo.port, get(*(f"X-{n}: 1" for n in range(120)))).status == 431
     for sent in (

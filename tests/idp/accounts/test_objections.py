@@ -133,13 +133,17 @@ def test_an_address_that_was_taken_away_by_the_registering_partner_is_asked_all_
     assert [recipient for recipient, _ in asked(house)] == [HOLDER]
 
 
-def test_an_address_of_another_partner_or_of_a_key_that_states_cis_is_a_contact(house: House) -> None:
+def test_an_address_of_a_key_that_states_cis_is_a_contact_and_one_of_another_partner_where_there_is_no_other(house: House) -> None:
     cis = house.issue("cis of two", OAKDALE, "two", KeyPolicies(account_proof=("cis",)))
-    for name, key, address in (("pat", house.key("all"), "by.one@example.org"), ("kim", cis, "by.cis@example.org")):
-        house.customers.change(MAKER, "r", house.biller(), house.customer(HOME).id, key=key, email=address)
-        user = house.made(name, HOME, key="own")
-        assert asked(house)[-1][0] == address
-        house.leave(user, HOME, key="own")
+    for name, number, key, address, contact in (
+        ("pat", HOME, house.key("all"), "by.one@example.org", HOLDER),
+        ("pat", HOME, cis, "by.cis@example.org", "by.cis@example.org"),
+        ("kim", "1001-02", house.key("all"), "by.one@example.org", "by.one@example.org"),
+    ):
+        house.customers.change(MAKER, "r", house.biller(), house.customer(number).id, key=key, email=address)
+        user = house.made(name, number, key="own")
+        assert asked(house)[-1][0] == contact
+        house.leave(user, number, key="own")
 
 
 def test_the_address_of_the_registration_itself_is_mailed_and_the_biller_told_as_if_there_were_no_contact(house: House) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from idp.accounts.register import AccountWanted, Wanted
+from idp.directory.api_keys import KeyPolicies
 from idp.directory.billers import Biller
 from tests.mailbox import Letter, letters
 from tests.sso_connect.api.people import RIGHT, give_password, update_password, user_named
@@ -206,3 +208,13 @@ def test_other_keys_go_on_while_one_has_used_up_its_mails(world: World, monkeypa
     assert alarm.subject == f"key:{world.keys['all'].key.id}"
     world.clock.advance(timedelta(hours=1))
     assert len(letters(world.hub)) == 4
+
+
+def test_a_partner_that_writes_over_the_contact_is_not_asked_about_what_comes_by_another_partners_key(world: World) -> None:
+    world.add_key("one", world.riverbend, "one", KeyPolicies())
+    world.add_key("two", world.riverbend, "two", KeyPolicies())
+    world.add_customer(world.riverbend, "5005-05", email=VICTIM)
+    for address in ("", "trudy@evil.example"):
+        body_of(world.send("PATCH", "/customers?AccountNumber=5005-05", json.dumps({"EmailAddress": address}).encode(), "one"))
+    body_of(world.register("trudy", "5005-05", key="two"))
+    assert [letter.to for letter in letters(world.hub) if "/objection" in letter.body] == [VICTIM]

@@ -84,7 +84,7 @@ def test_a_compat_key_has_its_other_fields_written_and_is_told_and_its_diagnosti
     assert [(each["Kind"], each["Code"]) for each in recent if each["Code"] == "RoleCodesRefused"] == [
         ("warning", "RoleCodesRefused")
     ]
-    assert "1111" not in world.stored()
+    assert "1111-2222" not in world.stored()
 
 
 @pytest.mark.parametrize("key", ["plain", "plain compat"])
