@@ -81,8 +81,14 @@ class SessionFacts:
         return self.view_mode == FRAME
 
     def text(self) -> str:
-        """As a record's value."""
-        return json.dumps({name: getattr(self, name) for name in self.__slots__}, separators=(",", ":"))
+        """As a record's value. Most have no `beside`, and then a program from before it can read them."""
+        told = {name: getattr(self, name) for name in self.__slots__ if name != "beside" or self.beside}
+        return json.dumps(told, separators=(",", ":"))
+
+    @classmethod
+    def parse(cls, text: str) -> SessionFacts:
+        """From a record's value. What a later program added is passed over."""
+        return cls(**{name: value for name, value in json.loads(text).items() if name in cls.__slots__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +259,7 @@ class Sessions:
         state: SessionState = "live"
         if isinstance(found, Gone):
             state = "timed_out" if found.ended_by is None else "ended"
-        return LastKnown(SessionFacts(**json.loads(found.value)), TokenFacts.parse(found.parent), state)
+        return LastKnown(SessionFacts.parse(found.value), TokenFacts.parse(found.parent), state)
 
     def list_of(self, token_ids: Iterable[str]) -> Found:
         """The live sessions that were begun with these tokens (digests); none of them slides."""
@@ -318,7 +324,7 @@ def read_session(key: str, record: Record) -> Session:
     """A session from its record."""
     return Session(
         key=key,
-        facts=SessionFacts(**json.loads(record.value)),
+        facts=SessionFacts.parse(record.value),
         token=TokenFacts.parse(record.parent or "{}"),
         began_at=record.created_at,
         idle_until=record.expires_at,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from idp.errors import SessionRequired
-from idp.login.sessions import FULL_PAGE, MOST_SHOWN, NEW_TAB, LastKnown, Opening, Session, TokenFacts
+from idp.login.sessions import FULL_PAGE, MOST_SHOWN, NEW_TAB, LastKnown, Opening, Session, SessionFacts, TokenFacts
 from idp.opaque import new_id
 from tests.contracts.sql_stores import BIRCHWOOD
 from tests.idp.login import signed_in as houses
@@ -254,3 +255,11 @@ def test_the_facts_of_a_token_are_read_as_they_were_written() -> None:
     bare = TokenFacts("t", 1, new_id(), new_id(), new_id(), 3, "session", "", None, ())
     for facts in (whole, bare):
         assert TokenFacts.parse(facts.text()) == facts
+
+
+def test_a_record_of_the_version_after_is_read_and_one_without_new_facts_is_as_before() -> None:
+    facts = SessionFacts("s", "f", FULL_PAGE, 1, "", "", "", "r")
+    assert SessionFacts.parse(facts.text()) == facts
+    assert "beside" not in json.loads(facts.text())
+    assert SessionFacts.parse(replace(facts, beside="b").text()).place == "b"
+    assert SessionFacts.parse(json.dumps({**json.loads(facts.text()), "of_later": 1})) == facts
