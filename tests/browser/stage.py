@@ -14,6 +14,7 @@ import json
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Frame, Page, Playwright
+from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Frame, Page, Playwright
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
@@ -179,6 +180,23 @@ class Stage:
         """The address of a partner's page with a button that hands off to a full page, or to a new tab (mode 2)."""
         target = "_blank" if mode == "2" else ""
         return self.partner.show("/full", self.form(answer, name="full", target=target, method=method, ViewMode=mode, **params))
+
+
+def until(place: Page | Frame, expression: str) -> None:
+    """Until this holds there. Asked from outside: our Content-Security-Policy lets no script of Playwright's poll in a page."""
+    give_up = time.monotonic() + 30
+    while not _holds(place, expression):
+        assert time.monotonic() < give_up, expression
+        time.sleep(0.05)
+
+
+def _holds(place: Page | Frame, expression: str) -> bool:
+    try:
+        return bool(place.evaluate(expression))
+    except Error as fault:
+        if "context was destroyed" not in str(fault):  # it is being loaded
+            raise
+        return False
 
 
 @dataclass(slots=True)

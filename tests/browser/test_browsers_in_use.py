@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.stage import PAY, Stage, Window
+from tests.browser.stage import PAY, Stage, Window, until
 
 _AGENTS = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Safari/604.1",
@@ -43,7 +43,7 @@ def _end_everything_else(page: Page) -> None:
     button = page.locator("button[name=session]").last
     if button.count():
         button.click()
-        page.wait_for_function("document.querySelectorAll('.session-what').length === 1")
+        until(page, "document.querySelectorAll('.session-what').length === 1")
 
 
 def test_three_hand_offs_in_one_browser_are_one_row_on_full_pages_and_in_frames(either: Window, stage: Stage) -> None:
@@ -61,10 +61,10 @@ def test_three_hand_offs_in_one_browser_are_one_row_on_full_pages_and_in_frames(
     assert "3 sessions" in here.inner_text()
     assert "This browser" in here.inner_text()
     here.locator("button").click()
-    frame.wait_for_function("!document.querySelector('.session-list')")
+    until(frame, "!document.querySelector('.session-list')")
     assert frame.locator(".session-what").count() == 2
     frame.click(".sessions form button")
-    frame.wait_for_function("document.querySelectorAll('.session-what').length === 1")
+    until(frame, "document.querySelectorAll('.session-what').length === 1")
 
 
 def test_two_frames_of_one_page_both_go_on(either: Window, stage: Stage) -> None:
@@ -100,4 +100,4 @@ def test_sixty_sessions_of_three_browsers_are_a_short_page(
     assert page.locator(".session-list li:visible").count() == 11
     window.shoot(f"sixty sessions open {width} {scheme}")
     page.click("button[value=all]")
-    page.wait_for_function("document.querySelectorAll('.session-what').length === 1")
+    until(page, "document.querySelectorAll('.session-what').length === 1")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.browser.stage import PAY, Stage, Window
+from tests.browser.stage import PAY, Stage, Window, until
 
 RIVERBEND, PRAIRIE = "$84.17", "$1,833.09"
 
@@ -36,7 +36,7 @@ def test_a_hand_off_by_post_shows_the_bills_in_the_frame_and_the_session_holds_o
     assert "Token" not in frame.url
     # A reload of a page is a GET that the cookie carries.
     frame.evaluate("location.reload()")
-    frame.wait_for_function("performance.getEntriesByType('navigation')[0].type === 'reload'")
+    until(frame, "performance.getEntriesByType('navigation')[0].type === 'reload'")
     assert RIVERBEND in either.frame().inner_text("main")
     assert either.faults == []
 
@@ -52,7 +52,7 @@ def test_the_account_switcher_works_in_the_frame(either: Window, stage: Stage) -
     assert "1001-02" in frame.inner_text(".account summary")
     frame.click(".account summary")
     frame.click(".account-choice")
-    frame.wait_for_function("document.querySelector('.account summary').innerText.includes('1001-01')")
+    until(frame, "document.querySelector('.account summary').innerText.includes('1001-01')")
     assert RIVERBEND in frame.inner_text("main")
     assert either.faults == []
 
@@ -88,7 +88,7 @@ def test_two_tabs_of_one_browser_show_two_accounts_and_stay_apart(window: Window
         assert "1001-02" in second.inner_text(".account summary")
         for frame in (first, second):
             frame.evaluate("location.reload()")
-            frame.wait_for_function("performance.getEntriesByType('navigation')[0].type === 'reload'")
+            until(frame, "performance.getEntriesByType('navigation')[0].type === 'reload'")
             frame.wait_for_selector(".account summary")
 
 
@@ -120,7 +120,7 @@ def test_a_site_that_is_not_registered_is_refused_readably_and_where_it_hides_it
     hidden = window.page.frame(name="hub")
     assert hidden is not None
     # The browser's own page, which it shows in place of ours. The complaint comes before that page does.
-    hidden.wait_for_function("location.protocol === 'chrome-error:' && document.readyState === 'complete'")
+    until(hidden, "location.protocol === 'chrome-error:' && document.readyState === 'complete'")
     assert RIVERBEND not in hidden.content()
     assert window.page.evaluate("heard") == []
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Playwright
 
-from tests.browser.stage import PAY, Stage, Window, open_chromium
+from tests.browser.stage import PAY, Stage, Window, open_chromium, until
 
 RIVERBEND, PRAIRIE = "$84.17", "$1,833.09"
 
@@ -90,7 +90,7 @@ def test_a_frame_and_a_full_page_of_one_payer_live_side_by_side(either: Window, 
     either.page.click(".sign-out button")
     either.page.wait_for_url(f"{stage.demo.partner_origin}/")
     frame.evaluate("location.reload()")
-    frame.wait_for_function("performance.getEntriesByType('navigation')[0].type === 'reload'")
+    until(frame, "performance.getEntriesByType('navigation')[0].type === 'reload'")
     assert RIVERBEND in framed.frame().inner_text("main")
 
 
@@ -147,7 +147,7 @@ def test_a_form_of_a_siblings_page_cannot_sign_the_payer_out(window: Window, sta
 def test_the_language_that_is_picked_holds_on_every_page(window: Window, stage: Stage) -> None:
     sign_in(window, stage)
     window.page.click("button[name=locale][value=es]")
-    window.page.wait_for_function("document.documentElement.lang === 'es'")
+    until(window.page, "document.documentElement.lang === 'es'")
     window.page.click(".side a[href$='/profile']")
     window.page.wait_for_url("**/profile")
     assert window.page.get_attribute("html", "lang") == "es"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.stage import Stage, Window
+from tests.browser.stage import Stage, Window, until
 
 _GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "partner-guide.md").read_text(encoding="utf-8")
 _SNIPPETS = [block for block in re.findall(r"^```html\n(.*?)^```$", _GUIDE, re.MULTILINE | re.DOTALL) if "<iframe" in block]
@@ -39,7 +39,7 @@ def test_nothing_is_cut_off(window: Window, stage: Stage, number: int, state: st
     phone = "<meta name=viewport content='width=device-width'>"
     window.page.goto(stage.partner.show("/snippet", f"{phone}{snippet}{form}<script>{send}</script>"))
     frame = window.frame("bills", ".due" if state == "bills" else "[data-reference]")
-    frame.wait_for_function("innerHeight >= Math.ceil(document.documentElement.getBoundingClientRect().height)")
+    until(frame, "innerHeight >= Math.ceil(document.documentElement.getBoundingClientRect().height)")
     assert frame.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     assert window.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
     window.shoot(f"guide snippet {number} {state} {width}")

@@ -13,7 +13,7 @@ from playwright.sync_api import Frame
 from hub.cli.demo_site import ACTOR
 from idp.directory.api_keys import KeyPolicies
 from idp.opaque import new_id
-from tests.browser.stage import PAY, Stage, Window
+from tests.browser.stage import PAY, Stage, Window, until
 
 UNKNOWN = "idht_" + "x" * 43
 
@@ -31,7 +31,7 @@ def _is_whole(window: Window, frame: Frame, heading: str) -> None:
     """The iFrame has grown: the page in it has nothing to scroll to."""
     frame.wait_for_selector(f"h1:has-text({heading!r})")
     window.page.wait_for_function("document.querySelector('iframe').style.height !== ''")
-    frame.wait_for_function("innerHeight >= Math.ceil(document.documentElement.getBoundingClientRect().height)")
+    until(frame, "innerHeight >= Math.ceil(document.documentElement.getBoundingClientRect().height)")
     assert frame.evaluate("innerHeight") > 154, "higher than an iFrame without a size"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Frame
 
-from tests.browser.stage import PAY, Stage, Window
+from tests.browser.stage import PAY, Stage, Window, until
 
 _RELOADED = "performance.getEntriesByType('navigation')[0].type === 'reload'"
 
@@ -16,7 +16,7 @@ def _reloaded(window: Window, stage: Stage, *, relaunch: str = "") -> Frame:
     frame.click(PAY)
     frame.wait_for_selector("h1:has-text('Make a payment')")
     frame.evaluate("location.reload()")
-    frame.wait_for_function(_RELOADED)
+    until(frame, _RELOADED)
     frame.wait_for_selector('h1:has-text("You\'re not signed in")')
     return frame
 
@@ -50,7 +50,7 @@ def test_a_strangers_page_around_that_address_is_asked_nothing(cookieless: Windo
     cookieless.page.goto(stage.partner.show("/around", f'{listener}<iframe name=hub src="{address}"></iframe>', host="stranger"))
     frame = cookieless.frame()
     frame.evaluate("location.reload()")
-    frame.wait_for_function(_RELOADED)
+    until(frame, _RELOADED)
     frame.wait_for_selector("h1")
     assert not frame.locator("[data-relaunch]").is_visible()
     assert frame.get_attribute("body", "data-parents") == ""
