@@ -220,10 +220,15 @@ class Window:
 
     def frame(self, name: str = "hub", selector: str = "h1") -> Frame:
         """A frame by its name, once it shows something."""
-        frame = self.page.wait_for_selector(f"iframe[name={name}]", state="attached").content_frame()  # type: ignore[union-attr]
-        assert frame is not None
-        frame.wait_for_selector(selector)
-        return frame
+        give_up = time.monotonic() + 30
+        while True:
+            frame = self.page.wait_for_selector(f"iframe[name={name}]", state="attached").content_frame()  # type: ignore[union-attr]
+            if frame is not None:
+                frame.wait_for_selector(selector)
+                return frame
+            # It moves to another process of the browser: from an empty page to one of another site.
+            assert time.monotonic() < give_up, f"no frame {name}"
+            time.sleep(0.05)
 
     def heard(self, kind: str) -> dict[str, Any]:
         """The first message of a kind that reached the partner's page."""
