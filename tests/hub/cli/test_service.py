@@ -10,11 +10,13 @@ import sqlite3
 import sys
 import time
 from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 import urllib3
 
+from hub.server.run import KILL_SECONDS
 from tests.conftest import StartProcess
 from tests.hub.cli.conftest import Idhub
 from tests.processes import free_port
@@ -57,7 +59,12 @@ def test_serve_that_is_stopped_while_its_workers_start_does_not_wait_for_them(id
         assert time.monotonic() < give_up, process.tail()
         time.sleep(0.01)
     assert process.stop(within=_PATIENCE) == 0
-    assert "refused to gracefully stop" not in process.output()
+    # Whom the server calls a worker that refuses may be one that has ended this very moment: what counts is that it waited for none.
+    at = {
+        each["event"].partition(",")[0]: datetime.fromisoformat(each["timestamp"])
+        for each in map(json.loads, process.output().splitlines())
+    }
+    assert at["Granian shutdown completed"] - at["Shutting down granian"] < timedelta(seconds=KILL_SECONDS)
 
 
 def test_serve_that_other_machines_reach_without_a_proxy_warns_in_one_line(idhub: Idhub, start_process: StartProcess) -> None:
