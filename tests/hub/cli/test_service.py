@@ -59,11 +59,9 @@ def test_serve_that_is_stopped_while_its_workers_start_does_not_wait_for_them(id
         assert time.monotonic() < give_up, process.tail()
         time.sleep(0.01)
     assert process.stop(within=_PATIENCE) == 0
-    # Whom the server calls a worker that refuses may be one that has ended this very moment: what counts is that it waited for none.
-    at = {
-        each["event"].partition(",")[0]: datetime.fromisoformat(each["timestamp"])
-        for each in map(json.loads, process.output().splitlines())
-    }
+    # The server may say that a worker refused which has ended this very moment: what counts is that it waited for none.
+    told = [json.loads(line) for line in process.output().splitlines()]
+    at = {each["event"].partition(",")[0]: datetime.fromisoformat(each["timestamp"]) for each in told}
     assert at["Granian shutdown completed"] - at["Shutting down granian"] < timedelta(seconds=KILL_SECONDS)
 
 
