@@ -102,16 +102,15 @@ def raise_translated(fault: BaseException) -> None:
             raise MalformedRequest(_UNKEEPABLE) from fault
         case DataError() if getattr(fault.orig, "sqlstate", None) in _NO_TEXT:
             raise MalformedRequest(_UNKEEPABLE) from fault
-        case DBAPIError() if getattr(fault.orig, "sqlite_errorcode", None) in _DAMAGED:
+        case DBAPIError() if getattr(fault.orig, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
             raise StoreUnavailable(f"{_told(fault)}: stop the hub and restore a backup (`idhub restore`)") from fault
         case DBAPIError() if fault.connection_invalidated or _cannot_now(fault.orig):
             raise StoreUnavailable(_told(fault)) from fault
 
 
 def _cannot_now(cause: object) -> bool:
-    """Whether a driver's fault, of whatever class, is the database's state and not our mistake."""
-    state = getattr(cause, "sqlstate", None) or ""
-    return state.startswith(_CANNOT_NOW) or getattr(cause, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+    """Whether a fault of PostgreSQL, of whatever class, is the server's state and not our mistake."""
+    return (getattr(cause, "sqlstate", None) or "").startswith(_CANNOT_NOW)
 
 
 def _told(fault: DBAPIError) -> str:
