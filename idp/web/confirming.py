@@ -22,10 +22,11 @@ from flask import Blueprint, Response
 from idp.accounts.confirmations import MOST_CODE, Answered, Asked, Closed, Confirmations
 from idp.accounts.mail_links import mail_link
 from idp.directory.billers import Biller, Billers
-from idp.errors import ConfirmationGone, MalformedRequest, PageNotFound
+from idp.errors import ConfirmationGone, MalformedRequest
 from idp.web.csrf import FIELD, Csrf, check_origin
 from idp.web.headers import referrer
-from idp.web.pages import Pages, locale_of
+from idp.web.mailed import biller_of, page_of
+from idp.web.pages import Pages
 from idp.web.plain import OpenMailLink, PlainPage
 from idp.web.request import HubRequest
 from idp.web.templating import View
@@ -75,18 +76,18 @@ class ConfirmPages:
 
     def land(self, request: HubRequest, slug: str) -> Response:
         """The page that every link leads to. A code in the query is moved into the fragment, whatever it is worth."""
-        biller = self._biller(request, slug)
+        biller = biller_of(self._billers, request, slug)
         code = _code(request)
         if 0 < len(code) <= MOST_CODE:
             moved = Response(
                 status=303, headers={"Location": mail_link(biller, "confirm", quote(code, safe="")), "Cache-Control": "no-store"}
             )
             return referrer(moved, "no-referrer")
-        return self._pages.show(OpenMailLink(page=_page(request, biller, "")))
+        return self._pages.show(OpenMailLink(page=page_of(request, biller)))
 
     def post(self, request: HubRequest, slug: str) -> Response:
         """The question behind a code, or, with an answer, the payer's word."""
-        biller = self._biller(request, slug)
+        biller = biller_of(self._billers, request, slug)
         check_origin(request, biller.origin)
         code = _code(request)
         if _asks_only(request):
@@ -99,7 +100,7 @@ class ConfirmPages:
             case Closed() as closed:
                 return self._closed(request, biller, closed)
             case Answered(asked=asked, allowed=allowed):
-                view: View = ConfirmedView(page=_page(request, biller, asked.locale), asked=asked, allowed=allowed)
+                view: View = ConfirmedView(page=page_of(request, biller, asked.locale), asked=asked, allowed=allowed)
                 return self._pages.show(view)
 
     def _question(self, request: HubRequest, biller: Biller, code: str) -> Response:
@@ -107,7 +108,7 @@ class ConfirmPages:
         if isinstance(found, Closed):
             return self._closed(request, biller, found)
         view = ConfirmView(
-            page=_page(request, biller, found.locale),
+            page=page_of(request, biller, found.locale),
             asked=found,
             code=code,
             csrf_token=self._csrf.token(biller.bid, code),
@@ -116,14 +117,8 @@ class ConfirmPages:
         return self._pages.show(view)
 
     def _closed(self, request: HubRequest, biller: Biller, closed: Closed) -> Response:
-        view = ClosedView(page=_page(request, biller, closed.locale), closed=closed)
+        view = ClosedView(page=page_of(request, biller, closed.locale), closed=closed)
         return self._pages.show(view, ConfirmationGone.http)
-
-    def _biller(self, request: HubRequest, slug: str) -> Biller:
-        biller = self._billers.on_host(request.bare_host, slug)
-        if biller is None:
-            raise PageNotFound("host and path name no biller, or two")
-        return biller
 
 
 def blueprint(pages: ConfirmPages, current: Callable[[], HubRequest]) -> Blueprint:
@@ -150,9 +145,3 @@ def _asks_only(request: HubRequest) -> bool:
     """Whether a post holds neither an answer nor a form token: it is the script's, which wants to see the question."""
     folded = request.folded
     return not {"answer", FIELD} & (folded.values.keys() | folded.twice)
-
-
-def _page(request: HubRequest, biller: Biller, locale: str) -> PlainPage:
-    return PlainPage(
-        locale=locale_of(request, locale or biller.locale), nonce=request.nonce, biller_name=biller.dba, zone=biller.time_zone
-    )

@@ -18,9 +18,10 @@ from flask import Blueprint, Response
 
 from idp.accounts.objections import Objections, Question
 from idp.directory.billers import Biller, Billers
-from idp.errors import ConfirmationGone, MalformedRequest, PageNotFound
+from idp.errors import ConfirmationGone, MalformedRequest
 from idp.web.csrf import Csrf, check_origin
-from idp.web.pages import Pages, locale_of
+from idp.web.mailed import biller_of, page_of
+from idp.web.pages import Pages
 from idp.web.plain import PlainPage
 from idp.web.request import HubRequest
 
@@ -75,11 +76,11 @@ class ObjectionPages:
 
     def land(self, request: HubRequest, slug: str) -> Response:
         """The static page."""
-        return self._pages.show(ObjectionLinkView(page=_page(request, self._biller(request, slug))))
+        return self._pages.show(ObjectionLinkView(page=page_of(request, biller_of(self._billers, request, slug))))
 
     def take(self, request: HubRequest, slug: str) -> Response:
         """Show the question, or take the objection."""
-        biller = self._biller(request, slug)
+        biller = biller_of(self._billers, request, slug)
         check_origin(request, biller.origin)
         values, twice = request.folded.values, request.folded.twice
         secret = "" if "link" in twice else values.get("link", "")
@@ -91,14 +92,14 @@ class ObjectionPages:
         done = self._objections.object(request.request_id, biller, secret)
         if done is None:
             return self._closed(request, biller)
-        return self._pages.show(ObjectedView(page=_page(request, biller), question=done))
+        return self._pages.show(ObjectedView(page=page_of(request, biller), question=done))
 
     def _ask(self, request: HubRequest, biller: Biller, secret: str) -> Response:
         question = self._objections.find(biller, secret)
         if question is None:
             return self._closed(request, biller)
         view = ObjectionView(
-            page=_page(request, biller),
+            page=page_of(request, biller),
             question=question,
             secret=secret,
             csrf_token=self._csrf.token(biller.bid, secret),
@@ -107,13 +108,7 @@ class ObjectionPages:
         return self._pages.show(view)
 
     def _closed(self, request: HubRequest, biller: Biller) -> Response:
-        return self._pages.show(ObjectionClosedView(page=_page(request, biller)), ConfirmationGone.http)
-
-    def _biller(self, request: HubRequest, slug: str) -> Biller:
-        biller = self._billers.on_host(request.bare_host, slug)
-        if biller is None:
-            raise PageNotFound("host and path name no biller, or two")
-        return biller
+        return self._pages.show(ObjectionClosedView(page=page_of(request, biller)), ConfirmationGone.http)
 
 
 def blueprint(pages: ObjectionPages, current: Callable[[], HubRequest]) -> Blueprint:
@@ -129,7 +124,3 @@ def blueprint(pages: ObjectionPages, current: Callable[[], HubRequest]) -> Bluep
         return pages.take(current(), slug)
 
     return routes
-
-
-def _page(request: HubRequest, biller: Biller) -> PlainPage:
-    return PlainPage(locale=locale_of(request, biller.locale), nonce=request.nonce, biller_name=biller.dba, zone=biller.time_zone)
